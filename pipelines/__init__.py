@@ -1,0 +1,1 @@
+"""The stages, the study file and the command line."""

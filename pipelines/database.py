@@ -1,0 +1,76 @@
+"""DuckDB connections, and the queries of `sql/` by name."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import duckdb
+
+from .errors import LakeError, QueryError
+from .lake import Lake, replacing
+from .stamp import METADATA_KEY, Stamp
+
+SQL = Path(__file__).resolve().parents[1] / "sql"
+
+
+@lru_cache
+def query(name: str) -> str:
+    """The text of `sql/<name>.sql`."""
+    return (SQL / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
+    """A working database that spills into the lake, with the macros of `sql/macros.sql`."""
+    lake.scratch.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(
+        config={"temp_directory": str(lake.scratch), "preserve_insertion_order": False}
+    )
+    connection.execute("set enable_progress_bar = false")
+    return connection
+
+
+def connect_published(lake: Lake) -> duckdb.DuckDBPyConnection:
+    """The published database, read-only: readers never meet a writer."""
+    build = lake.require_build()
+    try:
+        return duckdb.connect(str(build), read_only=True)
+    except duckdb.Error as error:
+        raise LakeError(f"{build}: cannot be opened: {first_line(error)}") from None
+
+
+def write_parquet(
+    connection: duckdb.DuckDBPyConnection, relation: str, path: Path, stamp: Stamp
+) -> int:
+    """Write a table of the connection to one parquet file, stamped; returns its number of rows."""
+    with replacing(path) as unfinished:
+        connection.execute(
+            f"copy {identifier(relation)} to {literal(str(unfinished))} (format parquet, "
+            f"compression zstd, kv_metadata {{{METADATA_KEY}: {literal(stamp.text)}}})"
+        )
+    row = connection.execute(f"select count(*) from {identifier(relation)}").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def identifier(name: str) -> str:
+    """A name, quoted for SQL: the one thing that cannot be bound."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text, quoted for the few statements that take no bound values (COPY, ATTACH)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a DuckDB message, which is the part that a user can read."""
+    return str(error).strip().splitlines()[0]
+
+
+def run_query(
+    connection: duckdb.DuckDBPyConnection, text: str, values: dict[str, object] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Execute a user's SQL; raises QueryError with DuckDB's own words."""
+    try:
+        return connection.execute(text, values or {})
+    except duckdb.Error as error:
+        raise QueryError(str(error).strip()) from None

@@ -1,0 +1,43 @@
+"""What can go wrong and is the user's to mend; the command line prints each as one line.
+
+MemtriggersError
+├── StudyError      a key of the study file
+├── SourceError     a parquet file or a column of it
+├── LakeError       the lake: locked, missing, damaged
+├── ModelError      a CLIP model that cannot be loaded
+├── BuildError      a dbt model or test
+├── QueryError      SQL that a user wrote
+└── MissingExtra    a package that the base install leaves out
+"""
+
+
+class MemtriggersError(Exception):
+    """Anything that is reported as one line and exit code 1."""
+
+
+class StudyError(MemtriggersError):
+    """A study file that cannot be read; names the key, the value and the fix."""
+
+
+class SourceError(MemtriggersError):
+    """A parquet file or column that cannot be read; names the file."""
+
+
+class LakeError(MemtriggersError):
+    """A lake that is locked, missing or damaged."""
+
+
+class ModelError(MemtriggersError):
+    """A model that cannot be loaded; names the file or the key."""
+
+
+class BuildError(MemtriggersError):
+    """A dbt model or test that failed; nothing was published."""
+
+
+class QueryError(MemtriggersError):
+    """SQL that DuckDB refused."""
+
+
+class MissingExtra(MemtriggersError):
+    """A command that needs an optional package; says which extra to install."""

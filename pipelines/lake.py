@@ -1,0 +1,232 @@
+"""The lake: one directory that is the whole state; its paths, its lock and its runs."""
+
+import fcntl
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+
+from .errors import LakeError
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Where each stage writes. Every path has exactly one writer.
+
+    samples/            filter   samples, source_files
+    keyword_matches/    filter   keyword_sets, keyword_matches
+    rejected/           filter   rejected_rows
+    words/              words    words
+    lance/              fetch    images; embed: image_vectors, caption_vectors
+    clusters/           cluster  near_duplicates, clusters, cluster_members
+    word_sets/          cluster  word_sets
+    exports/, builds/   build    scalar columns of the Lance tables; published databases
+    report/             report   index.html
+    runs/               each     one file a run
+    """
+
+    root: Path
+
+    def parquet(self, folder: str, table: str) -> Path:
+        """The parquet file of a table, e.g. `samples/samples.parquet`."""
+        return self.root / folder / f"{table}.parquet"
+
+    @property
+    def samples(self) -> Path:
+        """Every matched sample."""
+        return self.parquet("samples", "samples")
+
+    @property
+    def source_files(self) -> Path:
+        """Every parquet file that was read."""
+        return self.parquet("samples", "source_files")
+
+    @property
+    def keyword_sets(self) -> Path:
+        """The keyword sets of the study, as they were matched."""
+        return self.parquet("keyword_matches", "keyword_sets")
+
+    @property
+    def keyword_matches(self) -> Path:
+        """Keyword set × sample."""
+        return self.parquet("keyword_matches", "keyword_matches")
+
+    @property
+    def rejected_rows(self) -> Path:
+        """Source row × rule."""
+        return self.parquet("rejected", "rejected_rows")
+
+    @property
+    def words(self) -> Path:
+        """Every word of the corpus."""
+        return self.parquet("words", "words")
+
+    @property
+    def near_duplicates(self) -> Path:
+        """The edges of the maximum spanning forest."""
+        return self.parquet("clusters", "near_duplicates")
+
+    @property
+    def clusters(self) -> Path:
+        """Threshold × cluster."""
+        return self.parquet("clusters", "clusters")
+
+    @property
+    def cluster_members(self) -> Path:
+        """Threshold × embedded sample."""
+        return self.parquet("clusters", "cluster_members")
+
+    @property
+    def word_sets(self) -> Path:
+        """Keyword set × threshold × cluster × word set."""
+        return self.parquet("word_sets", "word_sets")
+
+    @property
+    def vectors(self) -> Path:
+        """The folder of the Lance tables."""
+        return self.root / "lance"
+
+    @property
+    def exports(self) -> Path:
+        """Scalar columns of Lance tables, for dbt."""
+        return self.root / "exports"
+
+    @property
+    def builds(self) -> Path:
+        """The published databases; the last few are kept."""
+        return self.root / "builds"
+
+    @property
+    def current(self) -> Path:
+        """A symbolic link to the build that readers open."""
+        return self.root / "current.duckdb"
+
+    @property
+    def report(self) -> Path:
+        """The report."""
+        return self.root / "report" / "index.html"
+
+    @property
+    def runs(self) -> Path:
+        """One JSON file a run."""
+        return self.root / "runs"
+
+    @property
+    def scratch(self) -> Path:
+        """Spilled data and files that are not finished; empty whenever no stage runs."""
+        return self.root / "tmp"
+
+    def require_build(self) -> Path:
+        """The published database; raises LakeError when there is none yet."""
+        if not self.current.exists():
+            raise LakeError(
+                f"{self.root}: nothing is published yet; run: memtriggers refresh --lake {self.root}"
+            )
+        return self.current
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the lake for writing. A lock dies with its process, so that a kill leaves none.
+
+        Raises:
+            LakeError: another process holds it; names its pid.
+
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise LakeError(
+                    f"{self.root}: process {file.read().strip() or '?'} is writing to this lake; "
+                    "wait for it or stop it"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            self._close_dead_runs()
+            yield
+
+    @contextmanager
+    def run(self, stage: str, study_hash: str) -> Iterator["Run"]:
+        """Record one run of a stage, however it ends."""
+        now = datetime.now(UTC)
+        run = Run(f"{now:%Y%m%dT%H%M%S%f}-{stage}", stage, now.isoformat(), study_hash)
+        self._write_run(run)
+        try:
+            yield run
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            run.end("interrupted" if interrupted else "failed", str(error))
+            self._write_run(run)
+            raise
+        run.end("ok", None)
+        self._write_run(run)
+
+    def _write_run(self, run: "Run") -> None:
+        write_text(self.runs / f"{run.run_id}.json", json.dumps(asdict(run)) + "\n")
+
+    def _close_dead_runs(self) -> None:
+        # Whoever holds the lock knows that a run which still says "running" was killed.
+        for file in self.runs.glob("*.json"):
+            text = file.read_text(encoding="utf-8")
+            if '"status": "running"' in text:
+                write_text(file, text.replace('"status": "running"', '"status": "killed"'))
+
+
+@dataclass
+class Run:
+    """One run of one stage."""
+
+    run_id: str
+    stage: str
+    started_at: str
+    study_hash: str
+    finished_at: str | None = None
+    status: str = "running"
+    error: str | None = None
+    n_in: int | None = None
+    n_out: int | None = None
+    versions: dict[str, str] = field(default_factory=lambda: dict(_versions()))
+
+    def end(self, status: str, error: str | None) -> None:
+        """Mark the run as ended now."""
+        self.status, self.error = status, error
+        self.finished_at = datetime.now(UTC).isoformat()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name to write to; it becomes `path` in one step when the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".tmp")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file in one step."""
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    """The packages that decide what comes out."""
+    versions = {"python": platform.python_version()}
+    for package in ("memtriggers", "duckdb", "dbt-duckdb", "lancedb", "open_clip_torch", "torch"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,169 @@
+"""The stages in the order of the flow: what each reads, when it is stale, and how it is run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+from .errors import MissingExtra
+from .lake import Lake, Run
+from .stamp import Stamp, file_fingerprint, read_parquet_stamp
+from .study import Study
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What went into a stage and what came out, in the stage's own rows."""
+
+    n_in: int
+    n_out: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage. Its module has `run(study, lake, stamp) -> Counts`."""
+
+    name: str
+    help: str
+    study_keys: tuple[str, ...]
+    inputs: tuple[str, ...]
+    recorded: Callable[[Lake, Study], tuple[Stamp, str] | None]
+    extra: str | None = None
+
+    def run(self, study: Study, lake: Lake) -> Run:
+        """Run the stage now, whether it is stale or not; the caller holds the lake's lock."""
+        stamp = expected_stamp(self, study, lake)
+        with lake.run(self.name, stamp.digest) as run:
+            try:
+                module = import_module(f".{self.name}", __package__)
+            except ModuleNotFoundError as error:
+                if self.extra is None or (error.name or "").startswith("memtriggers"):
+                    raise
+                raise MissingExtra(
+                    f"{self.name} needs the package {error.name}; install: "
+                    f"pip install 'memtriggers[{self.extra}]'"
+                ) from None
+            counts: Counts = module.run(study, lake, stamp)
+            run.n_in, run.n_out = counts.n_in, counts.n_out
+        return run
+
+    def why_stale(self, study: Study, lake: Lake) -> list[str]:
+        """Why the stage has to run, in words; empty when there is nothing to do."""
+        recorded = self.recorded(lake, study)
+        if recorded is None:
+            return ["never run"]
+        return expected_stamp(self, study, lake).changes_since(recorded[0])
+
+
+def expected_stamp(stage: Stage, study: Study, lake: Lake) -> Stamp:
+    """The stamp that the stage would write now."""
+    inputs = {name: _fingerprint(name, study, lake) for name in stage.inputs}
+    return Stamp(study.hashes(stage.study_keys), inputs)
+
+
+def _fingerprint(name: str, study: Study, lake: Lake) -> str:
+    if name == "parquet":
+        from .source import find_files
+
+        return file_fingerprint(find_files(study))
+    if name == "clip":
+        from .clip import find_clip
+
+        return find_clip(study).clip_id
+    recorded = STAGES[name].recorded(lake, study)
+    return "none" if recorded is None else recorded[1]
+
+
+def _from_parquet(*tables: str) -> Callable[[Lake, Study], tuple[Stamp, str] | None]:
+    """The stamp that parquet files carry; a deterministic output is known by its stamp alone."""
+
+    def recorded(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
+        stamp = read_parquet_stamp(*(getattr(lake, table) for table in tables))
+        return None if stamp is None else (stamp, stamp.digest)
+
+    return recorded
+
+
+def _images(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
+    from .fetch import recorded
+
+    return recorded(lake)
+
+
+def _vectors(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
+    from .embed import recorded
+
+    return recorded(lake, study)
+
+
+def _build(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
+    from .build import recorded
+
+    return recorded(lake)
+
+
+def _report(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
+    from .report import recorded
+
+    return recorded(lake)
+
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            "filter",
+            "Find the captions that match the keyword sets, and the rows that are dirty.",
+            ("data", "keyword_set"),
+            ("parquet",),
+            _from_parquet(
+                "samples", "source_files", "keyword_sets", "keyword_matches", "rejected_rows"
+            ),
+        ),
+        Stage(
+            "words",
+            "Count every word of the whole corpus.",
+            ("data", "keyword_set", "words"),
+            ("parquet",),
+            _from_parquet("words"),
+        ),
+        Stage(
+            "fetch",
+            "Bring in the images of the samples.",
+            ("data", "fetch"),
+            ("filter",),
+            _images,
+            extra="embed",
+        ),
+        Stage(
+            "embed",
+            "Turn images and captions into CLIP vectors.",
+            ("clip",),
+            ("filter", "fetch", "clip"),
+            _vectors,
+            extra="embed",
+        ),
+        Stage(
+            "cluster",
+            "Group nearly identical images, and find the words that come with them.",
+            ("cluster", "data", "words"),
+            ("parquet", "filter", "embed"),
+            _from_parquet("near_duplicates", "clusters", "cluster_members", "word_sets"),
+            extra="embed",
+        ),
+        Stage(
+            "build",
+            "Build, test and publish the tables.",
+            ("cluster",),
+            ("filter", "words", "fetch", "embed", "cluster"),
+            _build,
+        ),
+        Stage(
+            "report",
+            "Write the report, one HTML file.",
+            ("report", "cluster"),
+            ("build",),
+            _report,
+            extra="embed",
+        ),
+    )
+}

@@ -1,0 +1,65 @@
+"""What a stage was made from: the hashes of its study keys and the fingerprints of its inputs."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+METADATA_KEY = "memtriggers_stamp"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Written into everything that a stage writes; a stage is stale when its stamp differs."""
+
+    study: dict[str, str]
+    inputs: dict[str, str]
+
+    @property
+    def text(self) -> str:
+        """The stamp as one line of JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that stand for the whole stamp."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+    def changes_since(self, recorded: "Stamp") -> list[str]:
+        """What differs, in words: `study key cluster`, `input images`."""
+        return [
+            f"{kind} {name}"
+            for kind, now, then in (
+                ("study key", self.study, recorded.study),
+                ("input", self.inputs, recorded.inputs),
+            )
+            for name in sorted(now.keys() | then.keys())
+            if now.get(name) != then.get(name)
+        ]
+
+
+def parse_stamp(text: str | bytes | None) -> Stamp | None:
+    """The stamp in a file's metadata, or None where there is none."""
+    return None if text is None else Stamp(**json.loads(text))
+
+
+def read_parquet_stamp(*files: Path) -> Stamp | None:
+    """The stamp that all of these files carry, or None if one is missing or they disagree."""
+    import pyarrow.parquet as pq
+
+    if not all(file.exists() for file in files):
+        return None
+    stamps = {(pq.read_schema(file).metadata or {}).get(METADATA_KEY.encode()) for file in files}
+    return parse_stamp(stamps.pop()) if len(stamps) == 1 else None
+
+
+def file_fingerprint(files: list[str]) -> str:
+    """One fingerprint for a list of files: path, size and modification time of each local one."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.encode())
+        if "://" not in file:
+            stat = Path(file).stat()
+            digest.update(f"\x1f{stat.st_size}\x1f{stat.st_mtime_ns}".encode())
+        digest.update(b"\x1e")
+    return digest.hexdigest()[:16]

@@ -1,0 +1,236 @@
+"""The study file: one TOML document, read into a frozen dataclass tree and checked key by key."""
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from .errors import StudyError
+
+T = TypeVar("T")
+
+BUNDLED_CLIP = "bundled"
+EVERYTHING = "*"
+
+
+def key(doc: str, default: Any = dataclasses.MISSING, **limits: Any) -> Any:
+    """A study key: what it means, its default, and `min`, `max` or `choices`."""
+    return field(default=default, metadata={"doc": doc, **limits})
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the rows and the images are."""
+
+    parquet: tuple[str, ...] = key("parquet files or globs, relative to this file")
+    caption_column: str | None = key("only when it cannot be told from the names", None)
+    url_column: str | None = key("only when it cannot be told from the names", None)
+    image_column: str | None = key("a column that holds the encoded image itself", None)
+    image_root: str | None = key("a folder: the url column holds paths below it", None)
+
+
+@dataclass(frozen=True)
+class KeywordSet:
+    """Words that a caption must say, may not say, or one of which it must say."""
+
+    name: str = key("the name of the set in every table")
+    include: tuple[str, ...] = key('words or phrases that must all be there; ["*"]: all', ())
+    any: tuple[str, ...] = key("at least one of these", ())
+    exclude: tuple[str, ...] = key("none of these", ())
+    parent: str | None = key("the set whose clusters this one is compared with", None)
+
+
+@dataclass(frozen=True)
+class Words:
+    """How words are ranked; all of them are counted."""
+
+    languages: tuple[str, ...] = key("languages whose stop words are left out of rankings", ("en",))
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """How images are brought in and kept."""
+
+    short_side: int = key("pixels; larger images are stored at this size", 256, min=16)
+    quality: int = key("WebP quality of images that were made smaller", 90, min=1, max=100)
+    max_bytes: int = key("a larger file is refused", 50_000_000, min=1)
+    max_pixels: int = key("a larger image is refused before it is decoded", 100_000_000, min=1)
+    timeout: float = key("seconds for one download", 20.0, min=0.1)
+    connections: int = key("downloads at the same time", 64, min=1)
+    allow_private_hosts: bool = key("also fetch from private and loopback addresses", False)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The model that turns images and captions into vectors."""
+
+    model: str = key('"bundled", an open_clip name such as "ViT-L-14", or a folder', BUNDLED_CLIP)
+    pretrained: str | None = key('an open_clip tag such as "openai", or a weights file', None)
+    batch_size: int = key("images in one forward pass", 64, min=1)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Which images count as nearly identical."""
+
+    thresholds: tuple[float, ...] = key(
+        "cosines; a cluster is computed at each", (0.85, 0.9, 0.95), min=-1.0, max=1.0
+    )
+    min_cluster_size: int = key("smaller components are unclustered", 2, min=2)
+    word_set_clusters: int = key("clusters of each keyword set to mine for word sets", 30, min=1)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the report shows."""
+
+    threshold: float | None = key("one of the thresholds above; the middle one if left out", None)
+    clusters: int = key("clusters shown for each keyword set", 7, min=1)
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study; `folder` is where its relative paths start."""
+
+    folder: Path
+    data: Data
+    keyword_set: tuple[KeywordSet, ...]
+    words: Words = Words()
+    fetch: Fetch = Fetch()
+    clip: Clip = Clip()
+    cluster: Cluster = Cluster()
+    report: Report = Report()
+
+    def path(self, text: str) -> str:
+        """A path or glob of the study, absolute; an address such as s3://… as it is."""
+        return text if "://" in text else str((self.folder / text).absolute())
+
+    def hashes(self, keys: tuple[str, ...]) -> dict[str, str]:
+        """The hash of each section that a stage reads: it is stale when one of them differs."""
+        return {name: _hash(getattr(self, name)) for name in keys}
+
+    @property
+    def report_threshold(self) -> float:
+        """The threshold that the report shows."""
+        if self.report.threshold is not None:
+            return self.report.threshold
+        return sorted(self.cluster.thresholds)[len(self.cluster.thresholds) // 2]
+
+
+def load_study(path: Path) -> Study:
+    """Read and check a study file.
+
+    Raises:
+        StudyError: the file is missing or no TOML, or a key is unknown, missing, of the wrong type
+            or out of range; the message names the key, its value and the fix.
+
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StudyError(
+            f"{path}: no such study file; write one with: memtriggers init DATA.parquet"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise StudyError(f"{path}: not a readable TOML file: {error}") from None
+    study = _read_table(Study, {"folder": path.parent, **document}, str(path))
+    _check_keyword_sets(study, path)
+    _check_thresholds(study, path)
+    return study
+
+
+def _read_table(kind: type[T], table: dict[str, Any], where: str) -> T:
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for name in table:
+        if name not in fields:
+            close = get_close_matches(name, fields, n=1)
+            fix = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(fields)}"
+            raise StudyError(f"{where}: {name}: unknown key; {fix}")
+    hints = get_type_hints(kind)
+    values = {}
+    for name, f in fields.items():
+        if name in table:
+            values[name] = _read_value(hints[name], table[name], f"{where}: {name}", f.metadata)
+        elif f.default is dataclasses.MISSING:
+            doc = f.metadata.get("doc", "see memtriggers init")
+            raise StudyError(f"{where}: {name}: missing; it says {doc}")
+    return kind(**values)
+
+
+def _read_value(hint: Any, value: Any, where: str, limits: Any) -> Any:
+    if get_origin(hint) is types.UnionType:  # X | None
+        return _read_value(get_args(hint)[0], value, where, limits)
+    if get_origin(hint) is tuple:
+        item = get_args(hint)[0]
+        values = value if isinstance(value, list) else [value]
+        return tuple(
+            _read_value(item, v, f"{where}[{i}]" if dataclasses.is_dataclass(item) else where, limits)
+            for i, v in enumerate(values, 1)
+        )
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise StudyError(f"{where}: {value!r} is not a table; write [{where.split()[-1]}]")
+        return _read_table(typing.cast(type[Any], hint), value, where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise StudyError(f"{where}: {value!r} is not {_TYPE_NAMES[hint]}")
+    low, high = limits.get("min"), limits.get("max")
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        bound = f"between {low} and {high}" if high is not None else f"at least {low}"
+        raise StudyError(f"{where}: {value!r} is out of range; it must be {bound}")
+    return value
+
+
+_TYPE_NAMES = {
+    str: "a text in quotes",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    Path: "a path",
+}
+
+
+def _check_keyword_sets(study: Study, path: Path) -> None:
+    names = [k.name for k in study.keyword_set]
+    if not names:
+        raise StudyError(f"{path}: keyword_set: none; add one as [[keyword_set]]")
+    for number, keywords in enumerate(study.keyword_set, 1):
+        where = f"{path}: keyword_set[{number}]"
+        if names.count(keywords.name) > 1:
+            raise StudyError(f"{where}: name: {keywords.name!r} is used twice; rename one")
+        if not keywords.include and not keywords.any:
+            raise StudyError(f'{where}: say include = [...], any = [...], or include = ["*"]')
+        for phrase in (*keywords.include, *keywords.any, *keywords.exclude):
+            if phrase != EVERYTHING and not any(c.isalnum() for c in phrase):
+                raise StudyError(f"{where}: {phrase!r} has no letter or digit to look for")
+        if EVERYTHING in (*keywords.any, *keywords.exclude):
+            raise StudyError(f'{where}: "*" belongs into include')
+        if keywords.parent is not None and keywords.parent not in names:
+            raise StudyError(
+                f"{where}: parent: {keywords.parent!r} is no keyword set; there are: "
+                + ", ".join(names)
+            )
+
+
+def _check_thresholds(study: Study, path: Path) -> None:
+    thresholds = study.cluster.thresholds
+    if not thresholds or len(set(thresholds)) < len(thresholds):
+        raise StudyError(f"{path}: cluster: thresholds: {list(thresholds)}: say each of them once")
+    if study.report_threshold not in thresholds:
+        raise StudyError(
+            f"{path}: report: threshold: {study.report.threshold} is not one of cluster.thresholds "
+            f"{list(thresholds)}"
+        )
+
+
+def _hash(value: Any) -> str:
+    plain = [dataclasses.asdict(v) for v in value] if isinstance(value, tuple) else None
+    text = json.dumps(plain or dataclasses.asdict(value), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
