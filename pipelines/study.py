@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import tomllib
 import types
 import typing
@@ -109,7 +110,7 @@ class Study:
 
     def path(self, text: str) -> str:
         """A path or glob of the study, absolute; an address such as s3://… as it is."""
-        return text if "://" in text else str((self.folder / text).absolute())
+        return text if "://" in text else os.path.normpath((self.folder / text).absolute())
 
     def hashes(self, keys: tuple[str, ...]) -> dict[str, str]:
         """The hash of each section that a stage reads: it is stale when one of them differs."""

@@ -1,0 +1,74 @@
+"""How many CLIP tokens a caption has, begin and end included, as open_clip counts them."""
+
+import gzip
+import html
+from functools import lru_cache
+from pathlib import Path
+
+import ftfy
+import pyarrow as pa
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+MAX_CLIP_TOKENS = 77
+_MERGES = Path(__file__).parent / "data" / "clip_merges.txt.gz"
+_N_MERGES = 49152 - 256 - 2  # the vocabulary less its bytes and its two special tokens
+_SPECIAL = ["<start_of_text>", "<end_of_text>"]
+_PIECES = r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
+_BATCH = 4096
+
+
+def count_clip_tokens(captions: pa.Array) -> pa.Array:
+    """The number of CLIP tokens of each caption; null where the caption is null.
+
+    Args:
+        captions: string array (n,), raw captions.
+
+    Returns:
+        int32 array (n,); 77 is the longest that CLIP reads without cutting.
+
+    """
+    tokenizer = clip_tokenizer()
+    counts: list[int | None] = []
+    for start in range(0, len(captions), _BATCH):
+        batch = captions.slice(start, _BATCH).to_pylist()
+        cleaned = [_clean(caption or "") for caption in batch]
+        encoded = tokenizer.encode_batch(cleaned, add_special_tokens=False)
+        counts += [
+            None if caption is None else len(tokens.ids) + 2
+            for caption, tokens in zip(batch, encoded, strict=True)
+        ]
+    return pa.array(counts, pa.int32())
+
+
+@lru_cache(maxsize=1)
+def clip_tokenizer() -> Tokenizer:
+    """CLIP's byte-pair encoding on the Rust engine, from the merges that the package carries."""
+    lines = gzip.decompress(_MERGES.read_bytes()).decode("utf-8").split("\n")
+    merges = [tuple(line.split()) for line in lines[1 : _N_MERGES + 1]]
+    letters = _byte_letters()
+    pieces = [*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges), *_SPECIAL]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    model = models.BPE(vocabulary, merges, end_of_word_suffix="</w>")
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_PIECES), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.add_special_tokens(_SPECIAL)
+    return tokenizer
+
+
+def _byte_letters() -> list[str]:
+    """One printable letter a byte, in the order in which CLIP numbers them (as GPT-2 does)."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    rest = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) for byte in printable] + [chr(256 + place) for place in range(len(rest))]
+
+
+def _clean(caption: str) -> str:
+    """open_clip's cleaning: mojibake mended, entities decoded twice, blanks folded, lower case."""
+    if not caption.isascii() or "&" in caption or not caption.isprintable():
+        caption = html.unescape(html.unescape(ftfy.fix_text(caption)))
+    return " ".join(caption.split()).lower()

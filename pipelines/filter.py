@@ -1,0 +1,88 @@
+"""filter: the captions that match the keyword sets, and every dirty row with its reason."""
+
+import logging
+from collections.abc import Sequence
+
+import duckdb
+import pyarrow as pa
+
+from .clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
+from .database import connect, query, write_parquet
+from .lake import Lake
+from .source import SourceFile, open_source
+from .stages import Counts
+from .stamp import Stamp
+from .study import KeywordSet, Study
+
+log = logging.getLogger(__name__)
+
+
+def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
+    """Write samples, source_files, keyword_sets, keyword_matches and rejected_rows.
+
+    Returns:
+        Rows of the source, and samples that match a keyword set.
+
+    """
+    with connect(lake) as connection:
+        files = open_source(connection, study)
+        connection.create_function(
+            "clip_tokens", count_clip_tokens, ["VARCHAR"], "INTEGER", type="arrow"
+        )
+        _keep_rows(connection, study)
+        for name in ("keyword_matches", "keyword_set_counts", "rejected_rows"):
+            connection.execute(query(name))
+        connection.execute(query("samples"), {"max_clip_tokens": MAX_CLIP_TOKENS})
+        connection.register("source_files", _source_files(files))
+        write_parquet(connection, "rejected_rows", lake.rejected_rows, stamp)
+        write_parquet(connection, "keyword_matches", lake.keyword_matches, stamp)
+        write_parquet(connection, "keyword_set_counts", lake.keyword_sets, stamp)
+        write_parquet(connection, "source_files", lake.source_files, stamp)
+        n_samples = write_parquet(connection, "samples", lake.samples, stamp)
+        _warn_of_empty_sets(connection)
+    return Counts(sum(file.n_rows for file in files), n_samples)
+
+
+def _keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
+    """One pass over the source: candidates and dirty rows, then the exact rule on candidates."""
+    connection.execute(query("rules"))
+    sets = [_as_struct(keywords) for keywords in study.keyword_set]
+    connection.execute(query("keyword_sets"), {"keyword_sets": sets})
+    (needles,) = connection.execute(query("needles")).fetchone() or (None,)
+    connection.execute(query("kept_rows"), {"needles": needles, "addresses": _addresses(study)})
+    connection.execute(query("row_matches"))
+
+
+def _as_struct(keywords: KeywordSet) -> dict[str, str | None | Sequence[str]]:
+    return {
+        "keyword_set": keywords.name,
+        "include": list(keywords.include),
+        "any_of": list(keywords.any),
+        "exclude": list(keywords.exclude),
+        "parent_keyword_set": keywords.parent,
+    }
+
+
+def _addresses(study: Study) -> bool | None:
+    """What the url column must hold: an address, a path (False), or nothing (None)."""
+    if study.data.image_column is not None:
+        return None
+    return study.data.image_root is None
+
+
+def _source_files(files: list[SourceFile]) -> pa.Table:
+    return pa.table(
+        {
+            "source_file": pa.array([file.path for file in files], pa.string()),
+            "n_rows": pa.array([file.n_rows for file in files], pa.int64()),
+            "shape": pa.array([file.shape for file in files], pa.string()),
+        }
+    )
+
+
+def _warn_of_empty_sets(connection: duckdb.DuckDBPyConnection) -> None:
+    empty = connection.execute(
+        "select keyword_set from keyword_set_counts where n_samples = 0 order by keyword_set"
+    ).fetchall()
+    for (keyword_set,) in empty:
+        log.warning("keyword set %r matches no caption", keyword_set)

@@ -1,0 +1,23 @@
+"""words: how many captions of the whole corpus say each word, and how often."""
+
+from .database import connect, query, write_parquet
+from .lake import Lake
+from .source import open_source
+from .stages import Counts
+from .stamp import Stamp
+from .stop_words import stop_words
+from .study import Study
+
+
+def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
+    """Write words.
+
+    Returns:
+        Rows of the source, and distinct words.
+
+    """
+    with connect(lake) as connection:
+        files = open_source(connection, study)
+        connection.execute(query("words"), {"stop_words": stop_words(study)})
+        n_words = write_parquet(connection, "words", lake.words, stamp)
+    return Counts(sum(file.n_rows for file in files), n_words)

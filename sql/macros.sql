@@ -1,0 +1,31 @@
+-- The rules of text and identity, once for every query. Needs the function unescape_html.
+
+-- A caption with HTML entities and tags decoded; most captions have neither and stay as they are.
+create or replace temp macro decoded(caption) as
+    case
+        when contains(caption, '&') or contains(caption, '<')
+            then regexp_replace(unescape_html(caption), '</?[a-zA-Z][^<>]*>', ' ', 'g')
+        else caption
+    end;
+
+-- NFC, ’ as ', lower-cased character by character.
+create or replace temp macro folded(decoded_caption) as
+    lower(nfc_normalize(replace(decoded_caption, '’', '''')));
+
+-- The tokens of a caption, one space before, between and after them, so that consecutive tokens
+-- are found with contains(). \p{M} keeps Hindi, Hebrew and Thai words whole.
+create or replace temp macro token_text(decoded_caption) as
+    ' ' || trim(regexp_replace(folded(decoded_caption), '[^\p{L}\p{M}\p{N}]+', ' ', 'g')) || ' ';
+
+-- The words of a caption in order: tokens joined by an inner hyphen or apostrophe, a final 's removed.
+create or replace temp macro words_of(decoded_caption) as
+    list_transform(
+        regexp_extract_all(
+            folded(decoded_caption), '[\p{L}\p{M}\p{N}]+(?:[-''][\p{L}\p{M}\p{N}]+)*'
+        ),
+        lambda word: regexp_replace(word, '''s$', '')
+    );
+
+-- What identifies a row everywhere: its url (or what stands in for it) and its raw caption.
+create or replace temp macro sample_id_of(url, caption, source_id) as
+    md5(coalesce(nullif(url, ''), source_id, '') || chr(31) || coalesce(caption, ''));

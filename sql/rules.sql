@@ -1,0 +1,49 @@
+-- Why a source row is dirty: a list of (rule, observed_value), empty for a clean row.
+-- `addresses` is true when the url column must hold http(s) addresses, false when the study reads
+-- local images. Bounds: similarity is a cosine; the largest honest LAION images stay below 20,000
+-- pixels a side (39,580 × 18,849 was seen where columns had shifted).
+create or replace temp macro broken_rules(
+    url, caption, decoded_caption, width, height, similarity, addresses
+) as
+    list_filter(
+        [
+            {
+                'rule': 'caption_is_empty',
+                'observed_value': caption,
+                'broken': coalesce(not regexp_matches(caption, '[^\s\p{Z}]'), true)
+            },
+            {
+                'rule': 'caption_without_letter',
+                'observed_value': caption,
+                'broken': regexp_matches(caption, '[^\s\p{Z}]')
+                    and not regexp_matches(decoded_caption, '\p{L}')
+            },
+            {
+                'rule': 'url_is_empty',
+                'observed_value': url,
+                'broken': addresses is not null and coalesce(trim(url), '') = ''
+            },
+            {
+                'rule': 'url_is_not_http',
+                'observed_value': url,
+                'broken': addresses and trim(url) != ''
+                    and not regexp_matches(url, '^[hH][tT][tT][pP][sS]?://[^/\s]')
+            },
+            {
+                'rule': 'similarity_out_of_range',
+                'observed_value': similarity::varchar,
+                'broken': similarity is not null and not similarity between -1 and 1
+            },
+            {
+                'rule': 'width_out_of_range',
+                'observed_value': width::varchar,
+                'broken': width is not null and not width between 1 and 20000
+            },
+            {
+                'rule': 'height_out_of_range',
+                'observed_value': height::varchar,
+                'broken': height is not null and not height between 1 and 20000
+            }
+        ],
+        lambda r: r.broken
+    );
