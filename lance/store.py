@@ -1,0 +1,157 @@
+"""The vector store: the Lance tables of a lake, opened, appended to, read and stamped.
+
+One process writes at a time (the lake's lock), every append is one transaction, and a table that
+does not exist yet is answered without importing Lance, so that a base install can ask.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ..pipelines.errors import LakeError, MissingExtra
+from ..pipelines.stamp import METADATA_KEY, Stamp, parse_stamp
+from .tables import Table
+
+
+@dataclass(frozen=True)
+class VectorStore:
+    """The folder `lake/lance/`; each table is the folder `<name>.lance` in it."""
+
+    root: Path
+
+    def path(self, name: str) -> Path:
+        """The folder of a table."""
+        return self.root / f"{name}.lance"
+
+    def exists(self, name: str) -> bool:
+        """Whether the table has a committed version; imports nothing."""
+        versions = self.path(name) / "_versions"
+        return versions.is_dir() and any(versions.iterdir())
+
+    def dataset(self, name: str, version: int | None = None) -> Any:
+        """The `lance.LanceDataset` of a table, at its newest or at a pinned version.
+
+        Raises:
+            LakeError: there is no such table, or it cannot be read.
+            MissingExtra: pylance is not installed.
+
+        """
+        if not self.exists(name):
+            raise LakeError(f"{self.path(name)}: no such table; run: memtriggers refresh")
+        dataset = import_lance().dataset
+        try:
+            return dataset(str(self.path(name)), version=version)
+        except (OSError, ValueError) as error:
+            raise LakeError(f"{self.path(name)}: cannot be read: {_first_line(error)}") from None
+
+    def version(self, name: str) -> int:
+        """The newest version of a table; every commit raises it by one."""
+        return int(self.dataset(name).version)
+
+    def count(self, name: str) -> int:
+        """The number of rows, 0 where there is no table."""
+        return int(self.dataset(name).count_rows()) if self.exists(name) else 0
+
+    def reader(
+        self, name: str, columns: list[str], where: str | None = None, version: int | None = None
+    ) -> pa.RecordBatchReader:
+        """Stream columns in the order of the table; `_rowoffset` is one, for `dataset.take`.
+
+        `where` is an SQL condition on the table's columns, such as "status = 'ok'".
+        """
+        dataset = self.dataset(name, version)
+        return dataset.scanner(columns=columns, filter=where, scan_in_order=True).to_reader()
+
+    def sample_ids(self, name: str) -> pa.RecordBatchReader:
+        """Stream the ids that a table holds, none where there is no table: for anti-joins."""
+        if self.exists(name):
+            return self.reader(name, ["sample_id"])
+        return pa.schema([("sample_id", pa.string())]).empty_table().to_reader()
+
+    def append(self, table: Table, rows: pa.Table) -> None:
+        """Commit rows as one transaction; makes the table when there is none.
+
+        The caller has left out the samples that are there already (an anti-join): nothing is
+        merged here, because merges slow down as the table grows and two at once leave duplicates.
+        """
+        rows = rows.cast(table.schema)
+        if self.exists(table.name):
+            import_lance().write_dataset(rows, self.dataset(table.name), mode="append")
+        else:
+            self.root.mkdir(parents=True, exist_ok=True)
+            import_lance().write_dataset(rows, str(self.path(table.name)), mode="create")
+
+    def delete(self, name: str, where: str) -> None:
+        """Remove the rows that meet an SQL condition, as one transaction."""
+        if self.exists(name):
+            self.dataset(name).delete(where)
+
+    def read_metadata(self, name: str, key: str) -> str | None:
+        """One text of the table's own metadata; None where there is none, or no table."""
+        if not self.exists(name):
+            return None
+        text = self.dataset(name).metadata.get(key)
+        return None if text is None else str(text)
+
+    def write_metadata(self, name: str, key: str, text: str) -> None:
+        """Set one text of the table's own metadata; commits nothing when it is that already."""
+        if self.read_metadata(name, key) != text:
+            self.dataset(name).update_metadata({key: text})
+
+    def read_stamp(self, name: str) -> Stamp | None:
+        """What the table was last completed from; None before a stage has come to its end."""
+        return parse_stamp(self.read_metadata(name, METADATA_KEY))
+
+    def write_stamp(self, name: str, stamp: Stamp) -> None:
+        """Say that the table is complete for this stamp: a stage's last commit."""
+        self.write_metadata(name, METADATA_KEY, stamp.text)
+
+    def recorded(self, *names: str) -> tuple[Stamp, str] | None:
+        """The stamp that all of these tables carry, and a fingerprint of what they hold.
+
+        The fingerprint is the stamp's digest and the tables' versions. None when a table is
+        missing, has not been completed, or was completed from something else than the others.
+        """
+        stamps = [self.read_stamp(name) for name in names]
+        if stamps[0] is None or any(stamp != stamps[0] for stamp in stamps):
+            return None
+        versions = ".".join(str(self.version(name)) for name in names)
+        return stamps[0], f"{stamps[0].digest}-{versions}"
+
+    def compact(self, table: Table) -> None:
+        """Join the small files that appends leave, and remove what no version needs any more.
+
+        Removes what killed runs left behind too, so the caller must hold the lake's lock.
+        """
+        if not self.exists(table.name):
+            return
+        dataset = self.dataset(table.name)
+        dataset.optimize.compact_files(target_rows_per_fragment=table.rows_per_file)
+        dataset.cleanup_old_versions(
+            older_than=timedelta(microseconds=1),  # lance takes a timedelta of 0 for "not said"
+            delete_unverified=True,
+        )
+
+
+def import_lance() -> Any:
+    """The package pylance.
+
+    Raises:
+        MissingExtra: it is not installed, even where a folder called `lance` can be imported.
+
+    """
+    try:
+        import lance
+        from lance import write_dataset  # noqa: F401
+    except ImportError:
+        raise MissingExtra(
+            "the Lance tables need the package pylance; install: pip install 'memtriggers[embed]'"
+        ) from None
+    return lance
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

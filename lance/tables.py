@@ -1,0 +1,68 @@
+"""The Lance tables, declared once: their names, their columns and how large their files get."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+OK = "ok"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One Lance table, the folder `<name>.lance`."""
+
+    name: str
+    schema: pa.Schema
+    rows_per_file: int
+
+
+IMAGES = Table(
+    "images",
+    pa.schema(
+        [
+            ("sample_id", pa.string()),
+            ("status", pa.string()),  # 'ok', or why there is no image: 'not_found', 'timeout', …
+            ("status_reason", pa.string()),  # the detail; null when ok
+            ("image", pa.large_binary()),  # encoded JPEG, PNG or WebP; null unless ok
+            ("width", pa.int32()),  # pixels of the stored image
+            ("height", pa.int32()),
+            ("original_width", pa.int32()),  # pixels of what was fetched, upright
+            ("original_height", pa.int32()),
+            ("n_bytes", pa.int64()),  # of what was fetched; null when nothing came
+            ("sha256", pa.string()),  # of what was fetched, in hex
+            ("fetched_at", pa.timestamp("us", tz="UTC")),
+        ]
+    ),
+    rows_per_file=50_000,  # about 1 GB at a short side of 256 pixels
+)
+
+
+def image_vectors(clip_id: str, dimensions: int) -> Table:
+    """The image embeddings of one model, unit norm; the vector is null when status is not ok."""
+    return _vectors(image_vectors_name(clip_id), dimensions)
+
+
+def caption_vectors(clip_id: str, dimensions: int) -> Table:
+    """The caption embeddings of one model, unit norm; the vector is null when status is not ok."""
+    return _vectors(caption_vectors_name(clip_id), dimensions)
+
+
+def image_vectors_name(clip_id: str) -> str:
+    """The name of a model's table of image embeddings."""
+    return f"image_vectors-{clip_id}"
+
+
+def caption_vectors_name(clip_id: str) -> str:
+    """The name of a model's table of caption embeddings."""
+    return f"caption_vectors-{clip_id}"
+
+
+def _vectors(name: str, dimensions: int) -> Table:
+    schema = pa.schema(
+        [
+            ("sample_id", pa.string()),
+            ("vector", pa.list_(pa.float16(), dimensions)),
+            ("status", pa.string()),  # 'ok' or 'not_finite'
+        ]
+    )
+    return Table(name, schema, rows_per_file=1_000_000)

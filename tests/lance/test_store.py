@@ -1,0 +1,171 @@
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import lancedb
+import numpy as np
+import pyarrow as pa
+import pytest
+from memtriggers.lance.store import VectorStore
+from memtriggers.lance.tables import IMAGES, Table, image_vectors
+from memtriggers.pipelines.errors import LakeError
+from memtriggers.pipelines.stamp import Stamp
+
+VECTORS = image_vectors("tiny-00000000", 4)
+STAMP = Stamp({"clip": "1"}, {"fetch": "2"})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> VectorStore:
+    return VectorStore(tmp_path / "lance")
+
+
+def rows(sample_ids: Sequence[str]) -> pa.Table:
+    vectors = np.tile(np.float16([1, 0, 0, 0]), len(sample_ids))
+    return pa.table(
+        {
+            "sample_id": list(sample_ids),
+            "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors), 4),
+            "status": ["ok"] * len(sample_ids),
+        }
+    )
+
+
+def test_import_lance_from_the_root_finds_pylance() -> None:
+    root = Path(__file__).resolve().parents[2]
+    code = "import lance; lance.dataset"
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+
+
+def test_a_missing_table_is_answered_without_importing_lance(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from memtriggers.lance.store import VectorStore;"
+        f"store = VectorStore(Path({str(tmp_path)!r}));"
+        "assert store.recorded('images') is None and store.count('images') == 0;"
+        "assert store.sample_ids('images').read_all().num_rows == 0;"
+        "assert 'lance' not in sys.modules and 'lancedb' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_reading_a_missing_table_says_what_to_do(store: VectorStore) -> None:
+    with pytest.raises(LakeError, match="images.lance: no such table; run: memtriggers refresh"):
+        store.reader("images", ["sample_id"])
+
+
+def test_a_damaged_table_is_one_line(store: VectorStore) -> None:
+    store.append(VECTORS, rows(["a"]))
+    for manifest in (store.path(VECTORS.name) / "_versions").iterdir():
+        manifest.write_bytes(b"not a manifest")
+    with pytest.raises(LakeError, match="cannot be read") as error:
+        store.version(VECTORS.name)
+    assert "\n" not in str(error.value)
+
+
+def test_each_append_is_one_version(store: VectorStore) -> None:
+    versions = []
+    for sample_id in "abc":
+        store.append(VECTORS, rows([sample_id]))
+        versions.append(store.version(VECTORS.name))
+    assert versions == [1, 2, 3]
+    assert store.sample_ids(VECTORS.name).read_all()["sample_id"].to_pylist() == ["a", "b", "c"]
+
+
+def test_columns_are_checked(store: VectorStore) -> None:
+    with pytest.raises(ValueError):
+        store.append(VECTORS, rows(["a"]).drop_columns(["status"]))
+
+
+def test_lancedb_opens_the_same_tables(store: VectorStore) -> None:
+    store.append(VECTORS, rows(["a", "b"]))
+    table = lancedb.connect(store.root).open_table(VECTORS.name)
+    assert table.count_rows() == 2
+
+
+def test_the_stamp_is_the_last_thing_that_a_table_gets(store: VectorStore) -> None:
+    store.append(VECTORS, rows(["a"]))
+    assert store.recorded(VECTORS.name) is None
+    store.write_stamp(VECTORS.name, STAMP)
+    recorded = store.recorded(VECTORS.name)
+    assert recorded is not None and recorded[0] == STAMP
+
+    store.write_stamp(VECTORS.name, STAMP)
+    assert store.recorded(VECTORS.name) == recorded, "stamping again changes nothing"
+
+    store.append(VECTORS, rows(["b"]))
+    changed = store.recorded(VECTORS.name)
+    assert changed is not None and changed[1] != recorded[1], "new rows change the fingerprint"
+
+
+def test_two_tables_are_recorded_only_when_they_agree(store: VectorStore) -> None:
+    other = Table("other", VECTORS.schema, 10)
+    store.append(VECTORS, rows(["a"]))
+    store.append(other, rows(["a"]))
+    store.write_stamp(VECTORS.name, STAMP)
+    assert store.recorded(VECTORS.name, "other") is None
+    store.write_stamp("other", Stamp({}, {}))
+    assert store.recorded(VECTORS.name, "other") is None
+    store.write_stamp("other", STAMP)
+    assert store.recorded(VECTORS.name, "other") is not None
+
+
+def test_compaction_keeps_rows_order_and_stamp(store: VectorStore) -> None:
+    ids = [f"{i:02}" for i in range(20)]
+    for sample_id in ids:
+        store.append(VECTORS, rows([sample_id]))
+    store.write_stamp(VECTORS.name, STAMP)
+    store.compact(VECTORS)
+    data = store.path(VECTORS.name) / "data"
+    assert len(list(data.iterdir())) == 1
+    assert store.sample_ids(VECTORS.name).read_all()["sample_id"].to_pylist() == ids
+    assert store.read_stamp(VECTORS.name) == STAMP
+
+
+def test_compaction_removes_what_a_killed_append_left(store: VectorStore) -> None:
+    store.append(VECTORS, rows(["a"]))
+    data = store.path(VECTORS.name) / "data"
+    (data / "0123456789abcdef.lance").write_bytes(b"half a file")
+    store.compact(VECTORS)
+    assert len(list(data.iterdir())) == 1
+
+
+def test_a_kill_before_the_first_commit_leaves_no_table(store: VectorStore) -> None:
+    (store.path(VECTORS.name) / "data").mkdir(parents=True)
+    (store.path(VECTORS.name) / "data" / "0123456789abcdef.lance").write_bytes(b"half a file")
+    assert not store.exists(VECTORS.name)
+    store.append(VECTORS, rows(["a"]))
+    assert store.count(VECTORS.name) == 1
+
+
+def test_row_offsets_survive_deletions_and_pinning(store: VectorStore) -> None:
+    for pair in ("ab", "cd", "ef"):
+        store.append(VECTORS, rows(pair))
+    store.delete(VECTORS.name, "sample_id in ('b', 'c')")
+    version = store.version(VECTORS.name)
+    table = store.reader(VECTORS.name, ["sample_id", "_rowoffset"], version=version).read_all()
+    store.compact(VECTORS)
+    store.append(VECTORS, rows("g"))
+    taken = store.dataset(VECTORS.name).take(table["_rowoffset"].to_pylist(), ["sample_id"])
+    assert taken["sample_id"].to_pylist() == ["a", "d", "e", "f"]
+
+
+def test_conditions_are_applied_while_streaming(store: VectorStore) -> None:
+    store.append(VECTORS, rows("abc"))
+    reader = store.reader(VECTORS.name, ["sample_id"], "sample_id > 'a'")
+    assert reader.read_all()["sample_id"].to_pylist() == ["b", "c"]
+
+
+def test_duckdb_anti_joins_against_the_stream(store: VectorStore) -> None:
+    store.append(VECTORS, rows("ab"))
+    with duckdb.connect() as connection:
+        connection.register("stored", store.sample_ids(VECTORS.name))
+        new = connection.execute(
+            "from (values ('b'), ('c')) as samples (sample_id) anti join stored using (sample_id)"
+        ).fetchall()
+    assert new == [("c",)]
+
+
+def test_images_hold_times_in_utc() -> None:
+    assert IMAGES.schema.field("fetched_at").type == pa.timestamp("us", tz="UTC")
