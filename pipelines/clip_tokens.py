@@ -44,7 +44,7 @@ def count_clip_tokens(captions: pa.Array) -> pa.Array:
 def clip_tokenizer() -> Tokenizer:
     """CLIP's byte-pair encoding on the Rust engine, from the merges that the package carries."""
     lines = gzip.decompress(_MERGES.read_bytes()).decode("utf-8").split("\n")
-    merges = [tuple(line.split()) for line in lines[1 : _N_MERGES + 1]]
+    merges = [_pair(line) for line in lines[1 : _N_MERGES + 1]]
     letters = _byte_letters()
     pieces = [*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges), *_SPECIAL]
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
@@ -58,6 +58,11 @@ def clip_tokenizer() -> Tokenizer:
     )
     tokenizer.add_special_tokens(_SPECIAL)
     return tokenizer
+
+
+def _pair(line: str) -> tuple[str, str]:
+    left, right = line.split()
+    return left, right
 
 
 def _byte_letters() -> list[str]:

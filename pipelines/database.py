@@ -1,9 +1,13 @@
 """DuckDB connections, and the queries of `sql/` by name."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import duckdb
+import pyarrow as pa
+from duckdb.func import PythonUDFType
 
 from .errors import LakeError, QueryError
 from .lake import Lake, replacing
@@ -19,13 +23,23 @@ def query(name: str) -> str:
 
 
 def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
-    """A working database that spills into the lake, with the macros of `sql/macros.sql`."""
+    """A working database in memory that spills into the lake."""
     lake.scratch.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(
         config={"temp_directory": str(lake.scratch), "preserve_insertion_order": False}
     )
     connection.execute("set enable_progress_bar = false")
     return connection
+
+
+def add_text_function(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    function: Callable[[pa.Array], pa.Array],
+    returns: Literal["integer", "varchar"],
+) -> None:
+    """Give SQL a Python function of one text; it is called with an Arrow array of many."""
+    connection.create_function(name, function, ["varchar"], returns, type=PythonUDFType.ARROW)
 
 
 def connect_published(lake: Lake) -> duckdb.DuckDBPyConnection:

@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 
 from .clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
-from .database import connect, query, write_parquet
+from .database import add_text_function, connect, query, write_parquet
 from .lake import Lake
 from .source import SourceFile, open_source
 from .stages import Counts
@@ -26,9 +26,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """
     with connect(lake) as connection:
         files = open_source(connection, study)
-        connection.create_function(
-            "clip_tokens", count_clip_tokens, ["VARCHAR"], "INTEGER", type="arrow"
-        )
+        add_text_function(connection, "clip_tokens", count_clip_tokens, "integer")
         _keep_rows(connection, study)
         for name in ("keyword_matches", "keyword_set_counts", "rejected_rows"):
             connection.execute(query(name))
@@ -53,7 +51,7 @@ def _keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     connection.execute(query("row_matches"))
 
 
-def _as_struct(keywords: KeywordSet) -> dict[str, str | None | Sequence[str]]:
+def _as_struct(keywords: KeywordSet) -> dict[str, str | Sequence[str] | None]:
     return {
         "keyword_set": keywords.name,
         "include": list(keywords.include),

@@ -5,10 +5,9 @@ import json
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -126,7 +125,8 @@ class Lake:
         """The published database; raises LakeError when there is none yet."""
         if not self.current.exists():
             raise LakeError(
-                f"{self.root}: nothing is published yet; run: memtriggers refresh --lake {self.root}"
+                f"{self.root}: nothing is published yet; "
+                f"run: memtriggers refresh --lake {self.root}"
             )
         return self.current
 
@@ -181,6 +181,15 @@ class Lake:
                 write_text(file, text.replace('"status": "running"', '"status": "killed"'))
 
 
+def installed_versions() -> dict[str, str]:
+    """The versions of the packages that decide what comes out."""
+    versions = {"python": platform.python_version()}
+    for package in ("memtriggers", "duckdb", "dbt-duckdb", "lancedb", "open_clip_torch", "torch"):
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
+
+
 @dataclass
 class Run:
     """One run of one stage."""
@@ -194,7 +203,12 @@ class Run:
     error: str | None = None
     n_in: int | None = None
     n_out: int | None = None
-    versions: dict[str, str] = field(default_factory=lambda: dict(_versions()))
+    versions: dict[str, str] = field(default_factory=installed_versions)
+
+    @property
+    def summary(self) -> str:
+        """One line for a person: `embed: 1,094 in, 1,094 out`."""
+        return f"{self.stage}: {self.n_in or 0:,} in, {self.n_out or 0:,} out"
 
     def end(self, status: str, error: str | None) -> None:
         """Mark the run as ended now."""
@@ -209,7 +223,7 @@ def replacing(path: Path) -> Iterator[Path]:
     unfinished = path.with_name(path.name + ".tmp")
     try:
         yield unfinished
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -218,15 +232,3 @@ def write_text(path: Path, text: str) -> None:
     """Write a small text file in one step."""
     with replacing(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-
-
-@lru_cache(maxsize=1)
-def _versions() -> dict[str, str]:
-    """The packages that decide what comes out."""
-    versions = {"python": platform.python_version()}
-    for package in ("memtriggers", "duckdb", "dbt-duckdb", "lancedb", "open_clip_torch", "torch"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions

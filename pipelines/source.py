@@ -3,12 +3,11 @@
 import html
 from dataclasses import dataclass
 from glob import glob
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from .database import first_line, identifier, literal, query
+from .database import add_text_function, first_line, identifier, literal, query
 from .errors import SourceError
 from .study import Data, Study
 
@@ -69,18 +68,16 @@ def open_source(connection: duckdb.DuckDBPyConnection, study: Study) -> list[Sou
         SourceError: no file, an unreadable one, or a column that cannot be told; names the file.
 
     """
-    connection.create_function(
-        "unescape_html", _unescape_html, ["VARCHAR"], "VARCHAR", type="arrow"
-    )
+    add_text_function(connection, "unescape_html", _unescape_html, "varchar")
     connection.execute(query("macros"))
     files = read_source_files(study, connection)
     groups: dict[str, list[SourceFile]] = {}
     for file in files:
         groups.setdefault(file.select, []).append(file)
     selects = [
-        f"select filename as source_file, file_row_number as source_row, {select} from read_parquet("
-        f"[{', '.join(literal(file.path) for file in group)}], filename = true, "
-        "file_row_number = true, union_by_name = true, binary_as_string = true)"
+        f"select filename as source_file, file_row_number as source_row, {select} "
+        f"from read_parquet([{', '.join(literal(file.path) for file in group)}], "
+        "filename = true, file_row_number = true, union_by_name = true, binary_as_string = true)"
         for select, group in groups.items()
     ]
     connection.execute(f"create or replace temp view source as {' union all '.join(selects)}")
@@ -111,9 +108,7 @@ def _glob_remote(pattern: str) -> list[str]:
         raise SourceError(f"{pattern}: cannot be listed: {first_line(error)}") from None
 
 
-def _read_source_file(
-    path: str, data: Data, connection: duckdb.DuckDBPyConnection
-) -> SourceFile:
+def _read_source_file(path: str, data: Data, connection: duckdb.DuckDBPyConnection) -> SourceFile:
     try:
         rows = connection.execute("describe from read_parquet($path)", {"path": path}).fetchall()
         (n_rows,) = connection.execute(
@@ -156,7 +151,9 @@ def _choose(column: str, path: str, names: list[str], named: str | None) -> str:
         return named
     possible = [name for name in names if name.lower() in _NAMES[column]]
     if len(possible) != 1:
-        found = f"several may hold the {column}" if possible else f"none is known to hold the {column}"
+        found = (
+            f"several may hold the {column}" if possible else f"none is known to hold the {column}"
+        )
         raise SourceError(f"{path}: of its columns {', '.join(names)} {found}; say {option}")
     return possible[0]
 

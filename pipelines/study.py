@@ -21,7 +21,7 @@ EVERYTHING = "*"
 
 
 def key(doc: str, default: Any = dataclasses.MISSING, **limits: Any) -> Any:
-    """A study key: what it means, its default, and `min`, `max` or `choices`."""
+    """A study key: what it means, its default, its limits `min` and `max`, or an `example`."""
     return field(default=default, metadata={"doc": doc, **limits})
 
 
@@ -30,10 +30,14 @@ class Data:
     """Where the rows and the images are."""
 
     parquet: tuple[str, ...] = key("parquet files or globs, relative to this file")
-    caption_column: str | None = key("only when it cannot be told from the names", None)
-    url_column: str | None = key("only when it cannot be told from the names", None)
-    image_column: str | None = key("a column that holds the encoded image itself", None)
-    image_root: str | None = key("a folder: the url column holds paths below it", None)
+    caption_column: str | None = key("when it cannot be told from the names", None, example="TEXT")
+    url_column: str | None = key("when it cannot be told from the names", None, example="URL")
+    image_column: str | None = key(
+        "a column that holds the encoded images themselves", None, example="jpg"
+    )
+    image_root: str | None = key(
+        "a folder: the url column holds paths below it", None, example="images"
+    )
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,9 @@ class KeywordSet:
     include: tuple[str, ...] = key('words or phrases that must all be there; ["*"]: all', ())
     any: tuple[str, ...] = key("at least one of these", ())
     exclude: tuple[str, ...] = key("none of these", ())
-    parent: str | None = key("the set whose clusters this one is compared with", None)
+    parent: str | None = key(
+        "the set whose clusters this one is compared with", None, example="van gogh"
+    )
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ class Clip:
     """The model that turns images and captions into vectors."""
 
     model: str = key('"bundled", an open_clip name such as "ViT-L-14", or a folder', BUNDLED_CLIP)
-    pretrained: str | None = key('an open_clip tag such as "openai", or a weights file', None)
+    pretrained: str | None = key("an open_clip tag, or a weights file", None, example="openai")
     batch_size: int = key("images in one forward pass", 64, min=1)
 
 
@@ -91,7 +97,9 @@ class Cluster:
 class Report:
     """What the report shows."""
 
-    threshold: float | None = key("one of the thresholds above; the middle one if left out", None)
+    threshold: float | None = key(
+        "one of cluster.thresholds; the middle one if left out", None, example=0.9
+    )
     clusters: int = key("clusters shown for each keyword set", 7, min=1)
 
 
@@ -140,21 +148,21 @@ def load_study(path: Path) -> Study:
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise StudyError(f"{path}: not a readable TOML file: {error}") from None
-    study = _read_table(Study, {"folder": path.parent, **document}, str(path))
+    study = _read_table(Study, document, str(path), folder=path.parent)
     _check_keyword_sets(study, path)
     _check_thresholds(study, path)
     return study
 
 
-def _read_table(kind: type[T], table: dict[str, Any], where: str) -> T:
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+def _read_table(kind: type[T], table: dict[str, Any], where: str, **given: Any) -> T:
+    fields = {f.name: f for f in dataclasses.fields(kind) if f.name not in given}  # type: ignore[arg-type]
     for name in table:
         if name not in fields:
             close = get_close_matches(name, fields, n=1)
             fix = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(fields)}"
             raise StudyError(f"{where}: {name}: unknown key; {fix}")
     hints = get_type_hints(kind)
-    values = {}
+    values = given
     for name, f in fields.items():
         if name in table:
             values[name] = _read_value(hints[name], table[name], f"{where}: {name}", f.metadata)
@@ -171,7 +179,9 @@ def _read_value(hint: Any, value: Any, where: str, limits: Any) -> Any:
         item = get_args(hint)[0]
         values = value if isinstance(value, list) else [value]
         return tuple(
-            _read_value(item, v, f"{where}[{i}]" if dataclasses.is_dataclass(item) else where, limits)
+            _read_value(
+                item, v, f"{where}[{i}]" if dataclasses.is_dataclass(item) else where, limits
+            )
             for i, v in enumerate(values, 1)
         )
     if dataclasses.is_dataclass(hint):

@@ -1,0 +1,36 @@
+# The few things that people and CI run. Each works from a clean clone with nothing installed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+LAKE := memtriggers-demo
+
+.PHONY: demo test lint types check bench clean
+
+demo: .venv/installed  ## scan the bundled sample and say where the report is
+	$(BIN)/memtriggers demo --lake $(LAKE)
+
+test: .venv/installed  ## run the tests
+	$(BIN)/pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed
+	mkdir -p .types && ln -sfn .. .types/memtriggers
+	MYPYPATH=.types $(BIN)/mypy -p memtriggers
+
+check: lint types test  ## what CI runs
+
+bench: .venv/installed  ## time us and the peers in turn
+	$(BIN)/python benchmarks/cluster.py
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("memtriggers needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[all,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv .types build dist *.egg-info $(LAKE)

@@ -1,0 +1,93 @@
+"""init: a commented study file from the parquet that it is shown."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from .errors import StudyError
+from .lake import write_text
+from .source import read_source_files
+from .study import Clip, Cluster, Data, Fetch, KeywordSet, Report, Study, Words, load_study
+
+_OPTIONAL = (Words, Fetch, Clip, Cluster, Report)
+
+
+def write_study(
+    parquet: tuple[str, ...],
+    output: Path,
+    force: bool,
+    keywords: tuple[str, ...] = (),
+    **data: str | None,
+) -> list[str]:
+    """Look at the parquet and write a study for it; returns what to tell the user.
+
+    Args:
+        parquet: files or globs, relative to the working directory.
+        output: the study file; paths in it are relative to its folder.
+        force: write over one that exists.
+        keywords: one keyword set each; none: one set with every caption.
+        data: further keys of `[data]`, None for those that were not given.
+
+    Raises:
+        StudyError: the study file exists.
+        SourceError: a file is unreadable, or its caption or url column cannot be told.
+
+    """
+    if output.exists() and not force:
+        raise StudyError(f"{output}: exists; write over it with --force, or choose --output NAME")
+    paths = tuple(_relative(path, output) for path in parquet)
+    root = data.pop("image_root", None)
+    image_root = None if root is None else _relative(root, output)
+    section = Data(parquet=paths, image_root=image_root, **data)
+    sets = tuple(KeywordSet(name=word, include=(word,)) for word in keywords)
+    study = Study(output.parent, section, sets or (KeywordSet("everything", include=("*",)),))
+    with duckdb.connect() as connection:
+        files = read_source_files(study, connection)
+    write_text(output, _study_text(study))
+    load_study(output)
+    n_rows = sum(file.n_rows for file in files)
+    shapes = ", ".join(sorted({file.shape for file in files}))
+    return [
+        f"{n_rows:,} rows in {len(files):,} files ({shapes})",
+        f"wrote {output}; next: memtriggers refresh --study {output}",
+    ]
+
+
+def _relative(path: str, output: Path) -> str:
+    if "://" in path:
+        return path
+    return os.path.relpath(Path(path).absolute(), output.parent.absolute())
+
+
+def _study_text(study: Study) -> str:
+    """The study as TOML: what was chosen, and every other key as a comment with its default."""
+    parts = [
+        "# A memtriggers study. Run it with: memtriggers refresh\n"
+        "# Paths are relative to this file. A key behind # shows its default, or an example.",
+        _section("[data]", study.data),
+        "# A caption belongs to a keyword set when it says all of `include` (words, or phrases of\n"
+        "# consecutive words), one of `any` and none of `exclude`. Add as many sets as you like.",
+        *(_section("[[keyword_set]]", keywords) for keywords in study.keyword_set),
+        *(_section(f"[{kind.__name__.lower()}]", kind()) for kind in _OPTIONAL),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(header: str, values: Any) -> str:
+    lines = [header]
+    for field in dataclasses.fields(values):
+        value = getattr(values, field.name)
+        line = f"{field.name} = {_toml(field.metadata['example'] if value is None else value)}"
+        if value == field.default:
+            line = f"# {line}"
+        lines.append(f"{line}  # {field.metadata['doc']}")
+    return "\n".join(lines)
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML; JSON's quoting of texts, numbers and lists is TOML's too."""
+    return json.dumps(value, ensure_ascii=False)
