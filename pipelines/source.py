@@ -23,19 +23,19 @@ _NAMES = {
     "similarity": ("similarity", "clip_b32_similarity_score", "clip_similarity_vitb32"),
     "source_id": ("uid", "sample_id", "key", "id", "hash"),
 }
-_TYPES = {"width": "double", "height": "double", "similarity": "double"}
+_NUMBERS = {"width", "height", "similarity"}
 
 # The known shapes, by columns that only they have; the first whose columns are all there.
-_SHAPES = {
-    "img2dataset output": {"key", "status", "error_message"},
-    "DataComp": {"uid", "clip_l14_similarity_score"},
-    "COYO": {"image_phash", "clip_similarity_vitb32"},
-    "LAION aesthetic": {"aesthetic", "similarity"},
-    "LAION aesthetics": {"aesthetic_score", "similarity"},
-    "LAION-5B joined": {"hash", "punsafe", "pwatermark"},
-    "LAION-400M": {"sample_id", "nsfw", "license", "similarity"},
-    "CC12M": {"image_url", "caption"},
-}
+_SHAPES = (
+    ("img2dataset output", {"key", "status", "error_message"}),
+    ("DataComp", {"uid", "clip_l14_similarity_score"}),
+    ("COYO", {"image_phash", "clip_similarity_vitb32"}),
+    ("LAION aesthetic", {"aesthetic", "similarity"}),
+    ("LAION aesthetic", {"aesthetic_score", "similarity"}),
+    ("LAION-5B joined", {"hash", "punsafe", "pwatermark"}),
+    ("LAION-400M", {"sample_id", "nsfw", "license", "similarity"}),
+    ("CC12M", {"image_url", "caption"}),
+)
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,16 @@ class SourceFile:
     def select(self) -> str:
         """The columns of `source`, read from this file's own."""
         return ", ".join(
-            f"try_cast({'null' if name is None else identifier(name)} as "
-            f"{_TYPES.get(column, 'varchar')}) as {column}"
+            f"{_read_as(column, 'null' if name is None else identifier(name))} as {column}"
             for column, name in self.columns.items()
         )
+
+
+def _read_as(column: str, name: str) -> str:
+    if column not in _NUMBERS:
+        return f"try_cast({name} as varchar)"
+    number = f"try_cast({name} as double)"
+    return f"if(isnan({number}), null, {number})"  # pandas writes a missing number as NaN
 
 
 def open_source(connection: duckdb.DuckDBPyConnection, study: Study) -> list[SourceFile]:
@@ -165,7 +171,7 @@ def _first(names: list[str], wanted: tuple[str, ...]) -> str | None:
 
 def _shape(types: dict[str, str]) -> str:
     names = {name.lower() for name in types}
-    return next((shape for shape, marks in _SHAPES.items() if marks <= names), "other")
+    return next((shape for shape, marks in _SHAPES if marks <= names), "other")
 
 
 def _unescape_html(captions: pa.Array) -> pa.Array:

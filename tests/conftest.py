@@ -1,0 +1,96 @@
+"""Studies over small parquet files, made for one test each."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.stages import STAGES
+from memtriggers.pipelines.study import Study, load_study
+
+LAION_SCHEMA = pa.schema(
+    {
+        "SAMPLE_ID": pa.int64(),
+        "URL": pa.string(),
+        "TEXT": pa.string(),
+        "HEIGHT": pa.int32(),
+        "WIDTH": pa.int32(),
+        "LICENSE": pa.string(),
+        "NSFW": pa.string(),
+        "similarity": pa.float64(),
+    }
+)
+
+
+def laion_row(number: int, **changes: Any) -> dict[str, Any]:
+    row = {
+        "SAMPLE_ID": number,
+        "URL": f"https://host{number}.example/{number}.jpg",
+        "TEXT": f"a picture of thing {number}",
+        "HEIGHT": 300,
+        "WIDTH": 400,
+        "LICENSE": "?",
+        "NSFW": "UNLIKELY",
+        "similarity": 0.33,
+    }
+    return row | changes
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake")
+
+
+@pytest.fixture
+def write_laion(tmp_path: Path) -> Callable[..., Path]:
+    """Write LAION-400M-shaped parquet; each row is given by what differs from a clean one."""
+
+    def write(*rows: dict[str, Any], name: str = "laion.parquet") -> Path:
+        full = [laion_row(number, **row) for number, row in enumerate(rows)]
+        path = tmp_path / name
+        pq.write_table(pa.Table.from_pylist(full, schema=LAION_SCHEMA), path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_captions(write_laion: Callable[..., Path]) -> Callable[..., Path]:
+    return lambda *captions: write_laion(*({"TEXT": caption} for caption in captions))
+
+
+@pytest.fixture
+def make_study(tmp_path: Path) -> Callable[..., Study]:
+    """Write a study file and read it. Keyword sets are given as name=dict(include=[...])."""
+
+    def make(
+        parquet: str = "*.parquet", data: str = "", sections: str = "", **sets: dict[str, Any]
+    ) -> Study:
+        lines = [f'[data]\nparquet = "{parquet}"\n{data}']
+        for name, keys in (sets or {"everything": {"include": ["*"]}}).items():
+            lines.append(f'[[keyword_set]]\nname = "{name}"')
+            lines += [
+                f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()
+            ]
+        path = tmp_path / "study.toml"
+        path.write_text("\n".join([*lines, sections]), encoding="utf-8")
+        return load_study(path)
+
+    return make
+
+
+@pytest.fixture
+def run_stages(lake: Lake) -> Callable[..., None]:
+    """Run stages in the lake, the way a command does."""
+
+    def run(study: Study, *names: str) -> None:
+        with lake.lock():
+            for name in names:
+                STAGES[name].run(study, lake)
+
+    return run
