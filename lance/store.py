@@ -71,6 +71,11 @@ class VectorStore:
             return self.reader(name, ["sample_id"])
         return pa.schema([("sample_id", pa.string())]).empty_table().to_reader()
 
+    def create(self, table: Table) -> None:
+        """Make the table, without a row, when there is none."""
+        if not self.exists(table.name):
+            self.append(table, table.schema.empty_table())
+
     def append(self, table: Table, rows: pa.Table) -> None:
         """Commit rows as one transaction; makes the table when there is none.
 
@@ -86,8 +91,7 @@ class VectorStore:
 
     def delete(self, name: str, where: str) -> None:
         """Remove the rows that meet an SQL condition, as one transaction."""
-        if self.exists(name):
-            self.dataset(name).delete(where)
+        self.dataset(name).delete(where)
 
     def read_metadata(self, name: str, key: str) -> str | None:
         """One text of the table's own metadata; None where there is none, or no table."""

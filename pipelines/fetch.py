@@ -1,0 +1,166 @@
+"""fetch: the image of every sample, or the reason why there is none.
+
+What is imported at the top is light: `recorded` answers `status` in a base install too.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+
+from ..lance.store import VectorStore
+from ..lance.tables import IMAGES, OK
+from .database import connect, query
+from .errors import LakeError
+from .lake import Lake
+from .progress import progress
+from .stages import Counts
+from .stamp import Stamp
+from .study import Fetch, Study
+
+if TYPE_CHECKING:
+    from .image_sources import ImageSource, Row
+
+_SHARD = 500  # images in one transaction: what a kill can lose
+_SETTINGS = "memtriggers_fetch_settings"
+
+
+def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
+    """Commit a row to `images` for every sample that has none.
+
+    Returns:
+        Samples without a row before, and rows committed.
+
+    Raises:
+        StudyError: image_root is no folder.
+        SourceError: image_column is no column of bytes.
+
+    """
+    store = VectorStore(lake.vectors)
+    store.create(IMAGES)
+    _forget_failures(store, study)
+    with connect(lake) as connection:
+        connection.register("stored_images", store.sample_ids(IMAGES.name))
+        connection.execute(query("samples_to_fetch"), {"samples": str(lake.samples)})
+        n_in = len(connection.table("samples_to_fetch"))
+        n_before = store.count(IMAGES.name)
+        if n_in:
+            _fetch(study, store, connection, n_in)
+    n_out = store.count(IMAGES.name) - n_before
+    if n_in != n_out:
+        raise LakeError(f"{store.path(IMAGES.name)}: {n_in} samples went in, {n_out} rows came out")
+    store.compact(IMAGES)
+    store.write_stamp(IMAGES.name, stamp)
+    return Counts(n_in, n_out)
+
+
+def recorded(lake: Lake) -> tuple[Stamp, str] | None:
+    """The stamp and the fingerprint of the table `images`; None before the first full run."""
+    return VectorStore(lake.vectors).recorded(IMAGES.name)
+
+
+def _forget_failures(store: VectorStore, study: Study) -> None:
+    """Remove the rows without an image when the study's way to the images has changed.
+
+    A mended image_root or a larger max_bytes may bring them; with the same settings they would
+    fail again.
+    """
+    limits = ("max_bytes", "max_pixels", "timeout", "allow_private_hosts")
+    settings = {key: value for key, value in asdict(study.fetch).items() if key in limits}
+    settings |= {"image_column": study.data.image_column, "image_root": study.data.image_root}
+    text = json.dumps(settings, sort_keys=True)
+    if store.read_metadata(IMAGES.name, _SETTINGS) != text:
+        store.delete(IMAGES.name, f"status != '{OK}'")
+        store.write_metadata(IMAGES.name, _SETTINGS, text)
+
+
+def _fetch(
+    study: Study, store: VectorStore, connection: duckdb.DuckDBPyConnection, n_samples: int
+) -> None:
+    from .images import image_limits
+
+    with (
+        image_limits(study.fetch.max_pixels),
+        progress("fetch", n_samples) as advance,
+        ThreadPoolExecutor(os.cpu_count()) as decoders,
+    ):
+        committer = _Committer(store, advance)
+        asyncio.run(_fetch_rows(study, _read_rows(connection), decoders, committer))
+        committer.commit()
+
+
+def _read_rows(connection: duckdb.DuckDBPyConnection) -> Iterator["Row"]:
+    from .image_sources import Row
+
+    # Nothing else may be asked of this connection until the last row is read.
+    samples = connection.execute("from samples_to_fetch order by source_file, source_row")
+    while batch := samples.fetchmany(_SHARD):
+        yield from map(Row._make, batch)
+
+
+async def _fetch_rows(
+    study: Study, rows: Iterator["Row"], decoders: Executor, committer: "_Committer"
+) -> None:
+    from .image_sources import open_image_source
+
+    async def fetch_next_until_done(source: "ImageSource") -> None:
+        for row in rows:  # one iterator for all of them
+            committer.add(await _fetch_row(row, source, decoders, study.fetch))
+
+    async with open_image_source(study) as source:
+        await asyncio.gather(*(fetch_next_until_done(source) for _ in range(source.at_once)))
+
+
+async def _fetch_row(
+    row: "Row", source: "ImageSource", decoders: Executor, settings: Fetch
+) -> dict[str, Any]:
+    """One row of the table `images`, whatever happens."""
+    from .images import Refused
+
+    try:
+        data = await source.read(row)
+    except Refused as refused:
+        fetched: dict[str, Any] = {"status": refused.status, "status_reason": refused.reason}
+    else:
+        loop = asyncio.get_running_loop()
+        fetched = await loop.run_in_executor(decoders, _decode, data, settings)
+    return {"sample_id": row.sample_id, "fetched_at": datetime.now(UTC), **fetched}
+
+
+def _decode(data: bytes, settings: Fetch) -> dict[str, Any]:
+    from .images import Refused, store_image
+
+    original = {"n_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    try:
+        return {"status": OK, **original, **vars(store_image(data, settings))}
+    except Refused as refused:
+        return {"status": refused.status, "status_reason": refused.reason, **original}
+
+
+class _Committer:
+    """Collects rows and commits them a shard at a time."""
+
+    def __init__(self, store: VectorStore, advance: Callable[[int], None]) -> None:
+        self._store, self._advance = store, advance
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Take one row; commits when a shard is full."""
+        self._rows.append(row)
+        if len(self._rows) == _SHARD:
+            self.commit()
+
+    def commit(self) -> None:
+        """Commit what has been collected as one transaction."""
+        if self._rows:
+            self._store.append(IMAGES, pa.Table.from_pylist(self._rows, IMAGES.schema))
+            self._advance(len(self._rows))
+            self._rows = []
