@@ -1,0 +1,87 @@
+with keyword_sets as (
+
+    select * from {{ ref('keyword_sets') }}
+
+),
+
+keyword_matches as (
+
+    select * from {{ ref('keyword_matches') }}
+
+),
+
+cluster_members as (
+
+    select * from {{ ref('cluster_members') }}
+
+),
+
+-- The unclustered samples of a set are one group, with a null cluster_id.
+counted as (
+
+    select
+        keyword_matches.keyword_set,
+        cluster_members.threshold,
+        cluster_members.cluster_id,
+        count(*) as n_samples
+    from keyword_matches
+    inner join cluster_members on keyword_matches.sample_id = cluster_members.sample_id
+    group by keyword_matches.keyword_set, cluster_members.threshold, cluster_members.cluster_id
+
+),
+
+totalled as (
+
+    select
+        *,
+        sum(n_samples) over (partition by keyword_set, threshold) as n_embedded
+    from counted
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over by_size as cluster_rank,
+        sum(n_samples) over by_size as n_samples_so_far
+    from totalled
+    where cluster_id is not null
+    window by_size as (
+        partition by keyword_set, threshold
+        order by n_samples desc, cluster_id
+        rows between unbounded preceding and current row
+    )
+
+),
+
+with_parent as (
+
+    select
+        ranked.*,
+        coalesce(parents.n_samples >= {{ var('min_cluster_size') }}, false) as is_parent_cluster
+    from ranked
+    inner join keyword_sets on ranked.keyword_set = keyword_sets.keyword_set
+    left join counted as parents
+        on keyword_sets.parent_keyword_set = parents.keyword_set
+        and ranked.threshold = parents.threshold
+        and ranked.cluster_id = parents.cluster_id
+
+),
+
+final as (
+
+    select
+        keyword_set,
+        threshold,
+        cluster_id,
+        cluster_rank,
+        n_samples,
+        n_samples / n_embedded as share,
+        n_samples_so_far / n_embedded as cumulative_share,
+        is_parent_cluster
+    from with_parent
+
+)
+
+select * from final

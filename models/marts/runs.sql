@@ -1,0 +1,25 @@
+with runs as (
+
+    select * from {{ ref('stg_runs') }}
+
+),
+
+final as (
+
+    select
+        run_id,
+        stage,
+        started_at,
+        finished_at,
+        epoch(finished_at - started_at) as seconds,
+        status,
+        error,
+        n_in,
+        n_out,
+        versions,
+        study_hash
+    from runs
+
+)
+
+select * from final

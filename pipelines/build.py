@@ -1,0 +1,123 @@
+"""Builds the tables that users query: dbt on a new DuckDB file, published only when it is whole."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import duckdb
+
+from .dbt_run import MODELS, DbtRun
+from .lake import Lake, replacing
+from .stages import Counts
+from .stamp import Stamp, parse_stamp
+from .study import Study
+from .tables import declare_tables
+
+BUILDS_KEPT = 3
+_BUILD_NAME = re.compile(r"\d{8}T\d{6}Z-([0-9a-f]{16})\.duckdb")
+
+
+def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
+    """Export, build, test and publish; a failure leaves the last build in place.
+
+    Raises:
+        BuildError: a table of the lake, a model or a test is at fault.
+        MissingExtra: there are Lance tables but no package to read them.
+
+    """
+    from .exports import export_tables
+
+    lake = Lake(lake.root.absolute())  # dbt runs in another folder
+    export_tables(study, lake)
+    now = datetime.now(UTC)
+    build = f"{now:%Y%m%dT%H%M%SZ}-{stamp.digest}"
+    with _workspace(lake, build) as folder:
+        database = folder / "warehouse.duckdb"
+        n_samples = _declare(database, lake, build, now, stamp)
+        _run_dbt(study, database, folder)
+        n_published = _finish(database)
+        _publish(lake, database, build)
+    return Counts(n_samples, n_published)
+
+
+def recorded(lake: Lake) -> tuple[Stamp, str] | None:
+    """The stamp in the published file, and the digest in its name; None when there is none.
+
+    A file that cannot be read counts as none: the next build replaces it.
+    """
+    name = _BUILD_NAME.fullmatch(lake.current.resolve().name)
+    if name is None or not lake.current.exists():
+        return None
+    try:
+        with duckdb.connect(str(lake.current), read_only=True) as connection:
+            row = connection.execute("select stamp from build_info").fetchone()
+    except duckdb.Error:
+        return None
+    stamp = parse_stamp(row[0] if row else None)
+    return None if stamp is None else (stamp, name[1])
+
+
+@contextmanager
+def _workspace(lake: Lake, build: str) -> Iterator[Path]:
+    """A folder for everything that is unfinished; what a killed build left there goes first."""
+    for leftover in lake.scratch.glob("build-*"):
+        shutil.rmtree(leftover)
+    folder = lake.scratch / f"build-{build}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _run_dbt(study: Study, database: Path, folder: Path) -> None:
+    variables = {"min_cluster_size": study.cluster.min_cluster_size}
+    DbtRun(MODELS, database, folder, variables).build()
+
+
+def _declare(database: Path, lake: Lake, build: str, now: datetime, stamp: Stamp) -> int:
+    """Make the schema `lake`, which dbt reads; returns the number of samples in it."""
+    with duckdb.connect(str(database)) as connection:
+        declare_tables(connection, lake)
+        _declare_build(connection, build, now, stamp)
+        return _count(connection, "lake.samples")
+
+
+def _declare_build(
+    connection: duckdb.DuckDBPyConnection, build: str, now: datetime, stamp: Stamp
+) -> None:
+    versions = [metadata.version(name) for name in ("memtriggers", "duckdb", "dbt-duckdb")]
+    connection.execute(
+        "insert into lake.build_info values (?, ?, ?, ?, ?, ?)",
+        [build, now.replace(tzinfo=None), stamp.text, *versions],
+    )
+
+
+def _finish(database: Path) -> int:
+    """Drop what reads the lake, so that the file stands alone; returns the number of samples."""
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("drop schema staging cascade")
+        connection.execute("drop schema lake cascade")
+        connection.execute("checkpoint")
+        return _count(connection, "samples")
+
+
+def _publish(lake: Lake, database: Path, build: str) -> None:
+    """Move the file to the builds, then the pointer to the file: each in one step."""
+    lake.builds.mkdir(exist_ok=True)
+    published = database.replace(lake.builds / f"{build}.duckdb")
+    with replacing(lake.current) as pointer:
+        pointer.unlink(missing_ok=True)
+        pointer.symlink_to(published.relative_to(lake.root))
+    for old in sorted(lake.builds.glob("*.duckdb"))[:-BUILDS_KEPT]:
+        old.unlink()
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    row = connection.execute(f"select count(*) from {table}").fetchone()
+    assert row is not None
+    return int(row[0])
