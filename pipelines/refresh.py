@@ -1,10 +1,13 @@
 """refresh: run what is stale, in the order of the flow."""
 
+import logging
 from collections.abc import Callable
 
 from .lake import Lake, Run
 from .stages import STAGES
 from .study import Study
+
+log = logging.getLogger(__name__)
 
 
 def refresh_lake(study: Study, lake: Lake, done: Callable[[Run], None]) -> list[Run]:
@@ -14,7 +17,8 @@ def refresh_lake(study: Study, lake: Lake, done: Callable[[Run], None]) -> list[
     """
     runs = []
     for stage in STAGES.values():
-        if stage.why_stale(study, lake):
+        if reasons := stage.why_stale(study, lake):
+            log.info("%s: %s", stage.name, ", ".join(reasons))
             runs.append(stage.run(study, lake))
             done(runs[-1])
     return runs
