@@ -35,6 +35,7 @@ class Stage:
         with lake.run(self.name, stamp.digest) as run:
             try:
                 module = import_module(f".{self.name}", __package__)
+                counts: Counts = module.run(study, lake, stamp)
             except ModuleNotFoundError as error:
                 if self.extra is None or (error.name or "").startswith("memtriggers"):
                     raise
@@ -42,7 +43,6 @@ class Stage:
                     f"{self.name} needs the package {error.name}; install: "
                     f"pip install 'memtriggers[{self.extra}]'"
                 ) from None
-            counts: Counts = module.run(study, lake, stamp)
             run.n_in, run.n_out = counts.n_in, counts.n_out
         return run
 

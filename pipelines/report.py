@@ -1,0 +1,55 @@
+"""report: one self-contained HTML file made of the published tables and thumbnails."""
+
+import html
+import re
+from typing import TYPE_CHECKING
+
+from .lake import Lake, write_text
+from .stages import Counts
+from .stamp import Stamp, parse_stamp
+from .study import Study
+
+if TYPE_CHECKING:
+    from .thumbnails import Thumbnail
+
+_STAMP = re.compile(r'<meta name="memtriggers-stamp" content="([^"]*)">')
+_HEAD_BYTES = 16_384  # the stamp stands in the first lines, before the style
+
+
+def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
+    """Write the report; its figures come from the published database alone.
+
+    Returns:
+        Images that the report asks for, and those that it shows.
+
+    Raises:
+        LakeError: nothing is published yet.
+
+    """
+    from .database import connect_published
+    from .report_page import read_page, render
+
+    with connect_published(lake) as connection:
+        page = read_page(connection, study)
+    thumbnails = _read_thumbnails(lake, page.sample_ids)
+    write_text(lake.report, render(page, thumbnails, stamp))
+    return Counts(len(page.sample_ids), len(thumbnails))
+
+
+def _read_thumbnails(lake: Lake, sample_ids: list[str]) -> "dict[str, Thumbnail]":
+    if not sample_ids:  # the base install, which has no Pillow, can report what has no images
+        return {}
+    from .thumbnails import read_thumbnails
+
+    return read_thumbnails(lake, sample_ids)
+
+
+def recorded(lake: Lake) -> tuple[Stamp, str] | None:
+    """The stamp in the head of the report, and its digest; None when there is no report."""
+    if not lake.report.exists():
+        return None
+    with lake.report.open("rb") as file:
+        head = file.read(_HEAD_BYTES).decode("utf-8", errors="replace")
+    found = _STAMP.search(head)
+    stamp = parse_stamp(html.unescape(found[1])) if found else None
+    return None if stamp is None else (stamp, stamp.digest)

@@ -1,0 +1,94 @@
+-- One row: the figures of the findings, null where there is nothing to find. A cluster belongs to a
+-- keyword set with at least the minimum number of samples of the set.
+with scanned as (
+    select cast(coalesce(sum(n_rows), 0) as bigint) as n_rows from source_files
+),
+matched as (
+    select count(*) as n_samples, count(*) filter (where status = 'embedded') as n_embedded
+    from samples
+),
+belonging as (
+    select *
+    from keyword_clusters
+    where threshold = $threshold and n_samples >= $min_cluster_size
+),
+counted as (
+    select
+        funnel.keyword_set,
+        any_value(funnel.n_samples) as n_embedded,
+        count(cluster_id) as n_clusters,
+        coalesce(sum(belonging.n_samples), 0) / any_value(funnel.n_samples) as share
+    from funnel
+    left join belonging using (keyword_set)
+    where funnel.step = 'embedded' and funnel.n_samples > 0
+    group by funnel.keyword_set
+),
+most as (
+    select * from counted where n_clusters > 0 order by share desc, keyword_set limit 1
+),
+least as (
+    select * from counted order by share, keyword_set desc limit 1
+),
+largest as (
+    select
+        belonging.keyword_set,
+        belonging.cluster_rank,
+        belonging.n_samples,
+        clusters.n_captions_distinct,
+        clusters.cosine_to_medoid_min
+    from belonging
+    join clusters using (threshold, cluster_id)
+    where not clusters.is_placeholder
+    order by belonging.n_samples desc, belonging.keyword_set, belonging.cluster_rank
+    limit 1
+),
+telling as (
+    select
+        word_sets.keyword_set,
+        array_to_string(words, ' + ') as words,
+        word_sets.n_samples,
+        n_in_cluster,
+        share_in_cluster,
+        ci_low,
+        ci_high
+    from word_sets
+    where threshold = $threshold and n_in_cluster >= $min_cluster_size
+    order by ci_low * log2(1 + n_in_cluster) desc, len(words), word_sets.words, keyword_set
+    limit 1
+),
+removal as (
+    select count(*) as n_samples, count(*) filter (where action = 'drop') as n_drop
+    from removal_list
+    where threshold = $threshold and keep_rule = 'best'
+)
+select
+    scanned.n_rows,
+    matched.n_samples,
+    matched.n_embedded,
+    most.keyword_set as most_keyword_set,
+    most.n_clusters as most_n_clusters,
+    most.n_embedded as most_n_embedded,
+    most.share as most_share,
+    least.keyword_set as least_keyword_set,
+    least.share as least_share,
+    largest.keyword_set as largest_keyword_set,
+    largest.cluster_rank as largest_cluster_rank,
+    largest.n_samples as largest_n_samples,
+    largest.n_captions_distinct as largest_n_captions_distinct,
+    largest.cosine_to_medoid_min as largest_cosine_to_medoid_min,
+    telling.keyword_set as telling_keyword_set,
+    telling.words as telling_words,
+    telling.n_samples as telling_n_samples,
+    telling.n_in_cluster as telling_n_in_cluster,
+    telling.share_in_cluster as telling_share_in_cluster,
+    telling.ci_low as telling_ci_low,
+    telling.ci_high as telling_ci_high,
+    removal.n_drop as removal_n_drop,
+    removal.n_drop / nullif(removal.n_samples, 0) as removal_share_drop
+from scanned
+cross join matched
+left join most on true
+left join least on true
+left join largest on true
+left join telling on true
+cross join removal;

@@ -1,0 +1,38 @@
+-- One row per word set, the most telling of each keyword set first and at most two a cluster: of
+-- everything in the corpus that says the words, how much lies in the cluster.
+with ranked as (
+    select
+        *,
+        row_number() over (
+            partition by keyword_set, cluster_id
+            order by ci_low * log2(1 + n_in_cluster) desc, len(words), words
+        ) as rank_in_cluster
+    from word_sets
+    where threshold = $threshold and n_in_cluster >= $min_cluster_size
+),
+placed as (
+    select
+        *,
+        row_number() over (
+            partition by keyword_set
+            order by ci_low * log2(1 + n_in_cluster) desc, len(words), words
+        ) as place
+    from ranked
+    where rank_in_cluster <= 2
+)
+select
+    placed.keyword_set,
+    keyword_clusters.cluster_rank,
+    array_to_string(placed.words, ' + ') as words,
+    placed.n_samples,
+    placed.n_in_cluster,
+    placed.share_in_cluster,
+    placed.ci_low,
+    placed.ci_high,
+    placed.concentration,
+    placed.lift
+from placed
+join keyword_clusters using (keyword_set, threshold, cluster_id)
+join keyword_sets using (keyword_set)
+where placed.place <= $n_word_sets
+order by keyword_sets.n_samples desc, placed.keyword_set, placed.place;

@@ -1,0 +1,327 @@
+import json
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from memtriggers.pipelines.answers import percent, shown
+from memtriggers.pipelines.charts import bar_chart, nice_step
+from memtriggers.pipelines.cli import cli
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.report import recorded
+from memtriggers.pipelines.stages import STAGES, expected_stamp
+from memtriggers.pipelines.study import Study, load_study
+
+SAMPLE = Path(__file__).resolve().parents[2] / "sample"
+HOSTILE = (
+    "<script>alert(1)</script> star",
+    "star </title><img src=x onerror=alert(2)> \"'& &lt;b&gt;",
+    "star ‮ مرحبا بالعالم שלום ⁦",
+    "star 👩‍👩‍👧‍👦 e" + "\u0301" * 60,
+    "star " + "unbreakable" * 20,
+)
+FORMATS = {"shown": shown, "percent": percent}
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+
+class Report(HTMLParser):
+    """What a report shows: each query's text, and the figures that it stands for."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sql: dict[str, str] = {}
+        self.rows: dict[str, list[dict[str, tuple[str, str]]]] = {}
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[dict[str, Any]] = [{}]
+        self.feed(text)
+        assert len(self._open) == 1, self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.elements.append((tag, given))
+        if tag in VOID:
+            return
+        scope = self._open[-1] | {"tag": tag}
+        scope["query"] = given.get("data-query", scope.get("query"))
+        if "data-row" in given:
+            scope["row"] = {}
+            self.rows.setdefault(scope["query"], []).append(scope["row"])
+        if "data-column" in given:
+            scope["cell"] = (given["data-column"], given.get("data-format", "shown"))
+            scope["row"][scope["cell"][0]] = ("", scope["cell"][1])
+        if "data-sql" in given:
+            scope["sql"] = given["data-sql"]
+        self._open.append(scope)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop()["tag"] == tag
+
+    def handle_data(self, data: str) -> None:
+        scope = self._open[-1]
+        if scope.get("tag") != "style":
+            self.text += data
+        if "sql" in scope:
+            self.sql[scope["sql"]] = self.sql.get(scope["sql"], "") + data
+        if "cell" in scope:
+            column, form = scope["cell"]
+            scope["row"][column] = (scope["row"][column][0] + data, form)
+
+
+def write_study(folder: Path) -> Study:
+    """Clusters of real images under hostile captions, and keyword sets that have no cluster."""
+    rows, images = [], sorted((SAMPLE / "images").iterdir())
+
+    def add(caption: str, image: Path | None) -> None:
+        name = f"{len(rows)}.webp"
+        if image is not None:
+            (folder / name).write_bytes(image.read_bytes())
+        rows.append({"URL": name, "TEXT": caption})
+
+    for image, caption in zip(images[::500], HOSTILE, strict=False):
+        add(caption, image)
+        add(caption, image)
+    for number in range(12):
+        add(f"star number {number} in the night", images[-1])
+    add("star " + "x" * 61_192, images[0])
+    add("star that is gone", None)
+    add("", images[0])
+    add("lost moon", None)
+    add("single sun", images[2])
+    pq.write_table(pa.Table.from_pylist(rows), folder / "rows.parquet")
+    sets = {
+        "star": "star",
+        'Vincent\'s "set" <b>': "night",
+        "moon": "moon",
+        "sun": "sun",
+        "0": "zz",
+    }
+    lines = ['[data]\nparquet = "rows.parquet"\nimage_root = "."\n[report]\nclusters = 6']
+    for name, word in sets.items():
+        lines.append(f"[[keyword_set]]\nname = {json.dumps(name)}\ninclude = [{json.dumps(word)}]")
+    (folder / "study.toml").write_text("\n".join(lines), encoding="utf-8")
+    return load_study(folder / "study.toml")
+
+
+def run(study: Study, lake: Lake, *names: str) -> str:
+    with lake.lock():
+        for name in names:
+            STAGES[name].run(study, lake)
+    return lake.report.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return write_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def lake(study: Study) -> Lake:
+    return Lake(study.folder / "lake")
+
+
+@pytest.fixture(scope="module")
+def html(study: Study, lake: Lake) -> str:
+    return run(study, lake, "filter", "words", "fetch", "embed", "cluster", "build", "report")
+
+
+@pytest.fixture(scope="module")
+def report(html: str) -> Report:
+    return Report(html)
+
+
+def ask_command_line(lake: Lake, sql: str) -> list[dict[str, Any]]:
+    result = CliRunner().invoke(
+        cli, ["sql", sql, "--lake", str(lake.root), "--format", "json"], catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    rows: list[dict[str, Any]] = json.loads(result.stdout)
+    return rows
+
+
+def check_figures(report: Report, lake: Lake) -> int:
+    """Hold every figure against its query on the command line; returns how many there were."""
+    n_figures = 0
+    for name, rows in report.rows.items():
+        answer = ask_command_line(lake, report.sql[name])
+        assert len(rows) == len(answer), name
+        for row, expected in zip(rows, answer, strict=True):
+            for column, (text, form) in row.items():
+                assert " ".join(text.split()) == " ".join(FORMATS[form](expected[column]).split())
+                n_figures += 1
+    return n_figures
+
+
+def test_every_figure_is_what_its_query_says_on_the_command_line(
+    report: Report, lake: Lake
+) -> None:
+    assert check_figures(report, lake) > 200
+
+
+def test_every_query_shows_all_of_its_rows(report: Report, lake: Lake) -> None:
+    n_images = 0
+    for name, sql in report.sql.items():
+        n_rows = len(ask_command_line(lake, sql))
+        if name.startswith("cluster_images"):
+            n_images += n_rows
+        else:
+            assert len(report.rows.get(name, [])) == n_rows, name
+    strips = [given for tag, given in report.elements if tag == "ul" and "data-images" in given]
+    assert n_images > len(strips) > 0
+
+
+def test_the_words_of_a_cluster_stand_with_their_captions(report: Report) -> None:
+    (row,) = report.rows["clusters-2"]  # of the set that says "night"
+    assert row["n_samples"][0] == "12"
+    assert row["words"][0] == "night 12, number 12, star 12, 0 1, 1 1"
+
+
+def test_captions_show_as_text_and_change_no_markup(report: Report) -> None:
+    for caption in HOSTILE:
+        assert shown(caption) in report.text
+    tags = {tag for tag, _ in report.elements}
+    assert not tags & {"script", "img", "iframe", "object", "form", "b"}
+    assert not [name for _, given in report.elements for name in given if name.startswith("on")]
+
+
+def test_it_needs_nothing_beside_it(report: Report, html: str) -> None:
+    for _, given in report.elements:
+        for name in ("src", "href", "action", "srcset"):
+            assert (given.get(name) or "#").startswith(("#", "data:")), given
+    assert "url(" not in html and "@import" not in html
+    policy = next(g["content"] for t, g in report.elements if g.get("http-equiv"))
+    assert policy is not None and policy.startswith("default-src 'none'; img-src data:;")
+
+
+def test_each_picture_is_there_once_and_every_place_finds_one(report: Report) -> None:
+    pictures = [given["href"] for tag, given in report.elements if tag == "image"]
+    assert len(pictures) == len(set(pictures)) > 0
+    ids = {f"#{given['id']}" for tag, given in report.elements if tag == "symbol"}
+    used = [given["href"] for tag, given in report.elements if tag == "use"]
+    assert len(used) > len(ids) and set(used) == ids
+
+
+def test_ids_are_unique_and_links_inside_lead_somewhere(report: Report) -> None:
+    ids = [given["id"] for _, given in report.elements if "id" in given]
+    assert len(ids) == len(set(ids))
+    links = {given["href"] for tag, given in report.elements if tag == "a"}
+    assert links <= {f"#{i}" for i in ids}
+
+
+def test_a_chart_has_a_name_and_a_table_of_its_numbers(report: Report) -> None:
+    charts = [given for tag, given in report.elements if given.get("class") == "chart"]
+    titles = {given.get("id") for tag, given in report.elements if tag == "title"}
+    assert charts and all(given["aria-labelledby"] in titles for given in charts)
+    assert len(report.rows["sizes"]) == sum(
+        tag == "rect" and given.get("class") == "mark" and "x" in given
+        for tag, given in report.elements
+    )
+
+
+@pytest.mark.parametrize(
+    ("keyword_set", "sentence"),
+    [
+        ("moon", "None of its images has an embedding yet"),
+        ("sun", "No 2 of its images are nearly identical"),
+        ("0", "No caption matches this keyword set."),
+    ],
+)
+def test_a_set_without_clusters_says_why(html: str, keyword_set: str, sentence: str) -> None:
+    section = html.split('<section id="clusters">')[1].split('<section id="sizes">')[0]
+    part = section.split(f'<h3><bdi dir="auto">{keyword_set}</bdi></h3>')[1].split("</section>")[0]
+    assert sentence in part
+
+
+def test_what_was_lost_is_named_in_the_funnel(report: Report) -> None:
+    lost = [row["reason"][0] for row in report.rows["funnel"] if "reason" in row]
+    assert "over_77_clip_tokens 1" in lost and "not_found 1" in lost
+
+
+def test_a_lake_without_images_is_reported_section_by_section(study: Study) -> None:
+    lake = Lake(study.folder / "unfetched")
+    text = run(study, lake, "filter", "build", "report")
+    report = Report(text)
+    assert check_figures(report, lake) > 20
+    for sentence in (
+        "No keyword set has a cluster",
+        "There is no cluster to draw.",
+        "No images have been compared yet.",
+        "No word set lies in a cluster at this threshold.",
+        "so nothing is on the list.",
+    ):
+        assert sentence in report.text
+    assert "not fetched yet" in report.text
+
+
+def test_the_stamp_is_read_back_and_says_when_it_is_stale(
+    study: Study, lake: Lake, html: str
+) -> None:
+    stamp = expected_stamp(STAGES["report"], study, lake)
+    assert recorded(lake) == (stamp, stamp.digest)
+    assert STAGES["report"].why_stale(study, lake) == []
+
+
+def test_there_is_no_stamp_without_a_report_or_in_another_file(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    assert recorded(lake) is None
+    lake.report.parent.mkdir()
+    lake.report.write_text("<!doctype html><p>something else", encoding="utf-8")
+    assert recorded(lake) is None
+
+
+def test_asking_for_the_stamp_imports_nothing_heavy() -> None:
+    heavy = {"jinja2", "PIL", "lance", "duckdb", "pyarrow", "numpy"}
+    code = (
+        f"import sys, memtriggers.pipelines.report\nprint(sorted({heavy!r} & sys.modules.keys()))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        ("", "–"),
+        (0, "0"),
+        (1_234_567, "1,234,567"),
+        (0.52, "0.520"),
+        (True, "yes"),
+        ("two\nlines\tand\x1b[31m red\x00", "two lines and[31m red"),
+    ],
+)
+def test_one_format_for_every_figure(value: object, text: str) -> None:
+    assert shown(value) == text
+
+
+def test_a_long_caption_is_cut() -> None:
+    assert shown("x" * 61_192) == "x" * 159 + "…"
+    assert shown("x" * 160) == "x" * 160
+
+
+def test_a_share_in_a_sentence_is_a_percentage() -> None:
+    assert percent(0.646) == "64.6\N{NO-BREAK SPACE}%"
+
+
+@pytest.mark.parametrize(
+    ("largest", "step"), [(1, 1), (4, 1), (5, 2), (17, 5), (41, 20), (3_061, 1_000)]
+)
+def test_axis_steps_are_round(largest: int, step: int) -> None:
+    assert nice_step(largest) == step
+
+
+def test_bars_are_as_high_as_their_values() -> None:
+    chart = bar_chart([30, 10, 5], 30)
+    heights = [bar.height for bar in chart.bars]
+    assert heights[0] == pytest.approx(3 * heights[1], rel=0.01)
+    assert heights[1] == pytest.approx(2 * heights[2], rel=0.01)
+    assert all(bar.y + bar.height == pytest.approx(chart.base, abs=0.02) for bar in chart.bars)
+    assert [tick.label for tick in chart.y_ticks] == [0, 10, 20, 30]
