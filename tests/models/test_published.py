@@ -1,0 +1,86 @@
+"""The published file stands alone: documented, and queryable wherever it is copied to."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+TABLES = {
+    *("build_info", "cluster_members", "cluster_words", "clusters", "funnel", "keyword_clusters"),
+    *("keyword_matches", "keyword_sets", "near_duplicates", "rejected_rows", "removal_list"),
+    *("runs", "samples", "source_files", "word_sets", "words"),
+}
+CALLS = {
+    "duplicates_of": "duplicates_of('sea', 0.9)",
+    "cluster_words_of": "cluster_words_of('e', 0.9)",
+    "removal_list_at": "removal_list_at(0.9, 'best')",
+}
+
+
+@pytest.fixture
+def client() -> duckdb.DuckDBPyConnection:
+    """A DuckDB that knows nothing of this package."""
+    return duckdb.connect()
+
+
+def test_the_marts_are_all_there_is(published: duckdb.DuckDBPyConnection) -> None:
+    query = "select schema_name, table_name from duckdb_tables()"
+    assert set(published.execute(query).fetchall()) == {("main", name) for name in TABLES}
+    assert published.execute("from duckdb_views() where not internal").fetchall() == []
+
+
+def test_every_table_column_and_function_has_a_comment(
+    published: duckdb.DuckDBPyConnection,
+) -> None:
+    query = """
+        select table_name, comment from duckdb_tables()
+        union all
+        select table_name || '.' || column_name, comment from duckdb_columns() where not internal
+        union all
+        select function_name, comment from duckdb_functions()
+        where function_type = 'table_macro' and not internal
+    """
+    comments = dict(published.execute(query).fetchall())
+    assert comments.keys() >= TABLES | CALLS.keys() | {"samples.sample_id", "funnel.n_lost"}
+    assert [name for name, comment in comments.items() if not comment] == []
+
+
+def test_a_copy_under_another_name_answers_when_attached(
+    published: duckdb.DuckDBPyConnection, client: duckdb.DuckDBPyConnection, copied: Path
+) -> None:
+    client.execute(f"attach '{copied}' as \"elsewhere\" (read_only)")
+    for table in TABLES:
+        here = published.execute(f"from {table} order by all").fetchall()
+        assert client.execute(f"from elsewhere.{table} order by all").fetchall() == here
+    client.execute("use elsewhere")
+    for call in CALLS.values():
+        here = published.execute(f"from {call}").fetchall()
+        assert sorted(client.execute(f"from {call}").fetchall()) == sorted(here) != []
+
+
+def test_a_copy_answers_when_opened(copied: Path) -> None:
+    with duckdb.connect(str(copied)) as client:
+        for call in CALLS.values():
+            assert client.execute(f"from {call}").fetchall()
+
+
+def test_duplicates_of_a_keyword_come_by_cluster(published: duckdb.DuckDBPyConnection) -> None:
+    query = f"select cluster_rank, cluster_id, sample_id from {CALLS['duplicates_of']}"
+    assert published.execute(query).fetchall() == [(1, "d", "d"), (1, "d", "e"), (2, "a", "c")]
+
+
+@pytest.mark.parametrize("threshold", ["0.9", "0.9::double", "0.90", "9e-1"])
+def test_a_threshold_may_be_written_in_any_way(
+    published: duckdb.DuckDBPyConnection, threshold: str
+) -> None:
+    query = (
+        f"select word_rank, word from cluster_words_of(cluster := 'e', threshold := {threshold})"
+    )
+    assert published.execute(query).fetchall() == [(1, "sea"), (2, "blue")]
+
+
+def test_the_removal_list_brings_url_and_caption(published: duckdb.DuckDBPyConnection) -> None:
+    query = f"select * from {CALLS['removal_list_at']} where sample_id = 'c'"
+    reason = "it is nearly identical to the one with the most pixels in its cluster"
+    url = "http://user@two.example:8080/y.jpg?z=1"
+    assert published.execute(query).fetchall() == [("c", "drop", "b", reason, url, "star sea", 1)]

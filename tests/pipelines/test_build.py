@@ -1,0 +1,180 @@
+"""build: what it publishes from an empty lake, and what stays when something goes wrong."""
+
+import logging
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from memtriggers.pipelines import build
+from memtriggers.pipelines.errors import BuildError, MissingExtra
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.stamp import Stamp
+from memtriggers.pipelines.study import Data, KeywordSet, Study
+
+STAMP = Stamp({"cluster": "1"}, {"filter": "2"})
+STUDY = Study(Path(), Data(("x.parquet",)), (KeywordSet("star", ("star",)),))
+PUBLISHED = f"20260101T000000Z-{STAMP.digest}.duckdb"
+
+
+@pytest.fixture
+def published(lake: Lake) -> Lake:
+    """A lake with a build in it, as small as one can be."""
+    _publish(lake, PUBLISHED)
+    return lake
+
+
+def _publish(lake: Lake, name: str) -> None:
+    lake.scratch.mkdir(parents=True, exist_ok=True)
+    database = lake.scratch / name
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("create table build_info as select ? as stamp", [STAMP.text])
+    build._publish(lake, database, Path(name).stem)
+
+
+def _assert_nothing_changed(lake: Lake) -> None:
+    assert [file.name for file in lake.builds.iterdir()] == [PUBLISHED]
+    assert build.recorded(lake) == (STAMP, STAMP.digest)
+    assert not any(lake.scratch.iterdir())
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the dbt project, to break."""
+    copy = tmp_path / "models"
+    shutil.copytree(build.MODELS, copy)
+    monkeypatch.setattr(build, "MODELS", copy)
+    return copy
+
+
+@pytest.fixture
+def one_model(models: Path) -> Path:
+    """The copy without all models but `words`: what fails, fails soon."""
+    for file in (
+        *models.glob("marts/**/*.*"),
+        *models.glob("staging/stg_*"),
+        *models.glob("tests/*.sql"),
+    ):
+        if file.stem not in ("words", "stg_words"):
+            file.unlink()
+    return models
+
+
+def test_an_empty_lake_builds_with_empty_typed_tables(
+    tmp_path: Path,
+    models: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DBT_TARGET", "of another project")
+    files = sorted(models.rglob("*"))
+    lake = Lake(Path("lake"))
+    counts = build.run(STUDY, lake, STAMP)
+
+    assert (counts.n_in, counts.n_out) == (0, 0)
+    assert build.recorded(lake) == (STAMP, STAMP.digest)
+    assert not any(lake.scratch.iterdir())
+    assert sorted(models.rglob("*")) == files  # dbt writes nothing beside the models
+    assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == []
+    with duckdb.connect(str(lake.current), read_only=True) as connection:
+        for name in ("samples", "clusters", "removal_list", "funnel", "runs"):
+            assert connection.execute(f"select count(*) from {name}").fetchone() == (0,)
+        columns = connection.execute("describe samples").fetchall()
+    types = {name: kind for name, kind, *_ in columns}
+    assert (types["words"], types["similarity"]) == ("VARCHAR[]", "DOUBLE")
+
+
+def test_a_failing_data_test_publishes_nothing_and_shows_rows(
+    published: Lake, one_model: Path
+) -> None:
+    (one_model / "tests" / "broken.sql").write_text("select 'x' as sample_id, 7 as n_rows")
+    with pytest.raises(BuildError, match=r"test broken found sample_id 'x', n_rows 7 \(1 in all\)"):
+        build.run(STUDY, published, STAMP)
+    _assert_nothing_changed(published)
+
+
+def test_a_model_that_fails_publishes_nothing(published: Lake, one_model: Path) -> None:
+    (one_model / "marts" / "words.sql").write_text("select nope from {{ ref('stg_words') }}")
+    with pytest.raises(BuildError, match=r'model words failed: .* column "nope" not found'):
+        build.run(STUDY, published, STAMP)
+    _assert_nothing_changed(published)
+
+
+def test_a_model_that_cannot_be_parsed_publishes_nothing(published: Lake, one_model: Path) -> None:
+    (one_model / "marts" / "words.sql").write_text("select * from {{ ref('no_such_model') }}")
+    with pytest.raises(BuildError, match=r"marts/words\.sql.* 'no_such_model'"):
+        build.run(STUDY, published, STAMP)
+    _assert_nothing_changed(published)
+
+
+def test_a_file_that_is_no_parquet_is_named(published: Lake) -> None:
+    published.words.parent.mkdir(parents=True)
+    published.words.write_text("not parquet")
+    leftover = published.scratch / "build-of-a-killed-process"
+    leftover.mkdir()
+    with pytest.raises(BuildError, match=r"words\.parquet: cannot be read as words"):
+        build.run(STUDY, published, STAMP)
+    _assert_nothing_changed(published)
+
+
+def test_a_column_that_is_missing_is_named(published: Lake) -> None:
+    published.words.parent.mkdir(parents=True)
+    duckdb.sql("select 'star' as word").write_parquet(str(published.words))
+    with pytest.raises(BuildError, match=r"words\.parquet.*n_captions"):
+        build.run(STUDY, published, STAMP)
+
+
+def test_lance_tables_without_pylance_say_what_to_install(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = lake.vectors / "images.lance" / "_versions"
+    versions.mkdir(parents=True)
+    (versions / "1.manifest").touch()
+    monkeypatch.setitem(sys.modules, "lance", None)
+    with pytest.raises(MissingExtra, match=r"memtriggers\[embed\]"):
+        build.run(STUDY, lake, STAMP)
+
+
+def test_an_interrupt_ends_dbt_and_removes_what_it_wrote(published: Lake) -> None:
+    code = f"""
+import signal
+from pathlib import Path
+from memtriggers.pipelines import build
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.stamp import Stamp
+from memtriggers.pipelines.study import Data, KeywordSet, Study
+signal.signal(signal.SIGINT, signal.default_int_handler)
+study = Study(Path(), Data(("x.parquet",)), (KeywordSet("star", ("star",)),))
+build.run(study, Lake(Path({str(published.root)!r})), Stamp({{}}, {{}}))
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+    while not list(published.scratch.glob("build-*/stderr")) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert stderr.strip().endswith("KeyboardInterrupt")
+    _assert_nothing_changed(published)
+
+
+def test_the_last_three_builds_are_kept(lake: Lake) -> None:
+    names = [f"2026010{day}T000000Z-{STAMP.digest}.duckdb" for day in range(1, 6)]
+    for name in names:
+        _publish(lake, name)
+    assert sorted(file.name for file in lake.builds.iterdir()) == names[2:]
+    assert lake.current.readlink() == Path("builds") / names[-1]
+
+
+def test_a_build_that_is_missing_or_damaged_counts_as_none(published: Lake) -> None:
+    (published.builds / PUBLISHED).write_bytes(b"not a database")
+    assert build.recorded(published) is None
+    (published.builds / PUBLISHED).unlink()
+    assert build.recorded(published) is None
+    assert build.recorded(Lake(published.root / "elsewhere")) is None
