@@ -28,7 +28,6 @@ class Page:
 
     threshold: float
     min_cluster_size: int
-    model: str
     scanned: Answer
     keyword_sets: Answer
     findings: Answer
@@ -60,7 +59,6 @@ def read_page(connection: duckdb.DuckDBPyConnection, study: Study) -> Page:
     return Page(
         threshold=study.report_threshold,
         min_cluster_size=study.cluster.min_cluster_size,
-        model=" ".join(filter(None, (study.clip.model, study.clip.pretrained))),
         scanned=ask(connection, "scanned"),
         keyword_sets=keyword_sets,
         findings=ask(connection, "findings", chosen),

@@ -23,7 +23,7 @@ HOSTILE = (
     "<script>alert(1)</script> star",
     "star </title><img src=x onerror=alert(2)> \"'& &lt;b&gt;",
     "star ‮ مرحبا بالعالم שלום ⁦",
-    "star 👩‍👩‍👧‍👦 e" + "\u0301" * 60,
+    "star 👩‍👩‍👧‍👦 e" + "\u0301" * 20,
     "star " + "unbreakable" * 20,
 )
 FORMATS = {"shown": shown, "percent": percent}
@@ -227,7 +227,7 @@ def test_a_chart_has_a_name_and_a_table_of_its_numbers(report: Report) -> None:
 @pytest.mark.parametrize(
     ("keyword_set", "sentence"),
     [
-        ("moon", "None of its images has an embedding yet"),
+        ("moon", "None of its samples has an embedding"),
         ("sun", "No 2 of its images are nearly identical"),
         ("0", "No caption matches this keyword set."),
     ],
