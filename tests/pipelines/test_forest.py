@@ -1,4 +1,4 @@
-"""Components from the forest are those of the whole graph, however the pairs are cut into blocks."""
+"""The forest has the components of the whole graph, however its pairs are cut into blocks."""
 
 import networkx as nx
 import numpy as np
@@ -61,7 +61,7 @@ def assert_exact(unit: Vectors, block_rows: int) -> None:
     dimensions=st.integers(2, 48),
     dtype=st.sampled_from([np.float16, np.float32]),
     spread=st.sampled_from([0.0, 0.2, 0.5, 1.0, 10.0]),
-    block_rows=st.integers(1, 250),
+    blocks=st.integers(1, 12),
     buffered_pairs=st.sampled_from([10, 200, 1_000_000]),
 )
 def test_the_components_are_those_of_the_whole_graph(
@@ -70,12 +70,12 @@ def test_the_components_are_those_of_the_whole_graph(
     dimensions: int,
     dtype: npt.DTypeLike,
     spread: float,
-    block_rows: int,
+    blocks: int,
     buffered_pairs: int,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forest_module, "BUFFERED_PAIRS", buffered_pairs)
-        assert_exact(make_vectors(seed, n, dimensions, dtype, spread), block_rows)
+        assert_exact(make_vectors(seed, n, dimensions, dtype, spread), -(-n // blocks))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
