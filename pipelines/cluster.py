@@ -1,0 +1,144 @@
+"""cluster: nearly identical images in groups, at every threshold, and the words they come with."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..lance.store import VectorStore
+from ..lance.tables import OK, image_vectors_name
+from .clip import find_clip
+from .database import connect, query
+from .errors import LakeError
+from .forest import Edges, Vectors, block_count, components, renormalised, spanning_forest
+from .lake import Lake, replacing
+from .medoids import Clusters, find_clusters
+from .progress import progress
+from .stages import Counts
+from .stamp import METADATA_KEY, Stamp
+from .study import Study
+from .word_sets import find_word_sets
+
+_OK_ROWS = f"status = '{OK}'"
+
+
+def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
+    """Write near_duplicates, clusters, cluster_members and word_sets.
+
+    Returns:
+        Samples that have a vector, and clusters of all thresholds together.
+
+    Raises:
+        LakeError: a vector without a direction, or a sample with two vectors; names the table.
+
+    """
+    sample_ids, unit = _read_vectors(study, lake)
+    thresholds = sorted(study.cluster.thresholds)
+    with progress("cluster", block_count(len(unit))) as advance:
+        forest = spanning_forest(unit, thresholds, advance=advance)
+    clusters = {
+        threshold: find_clusters(
+            unit, components(forest, len(unit), threshold), study.cluster.min_cluster_size
+        )
+        for threshold in thresholds
+    }
+    _write(_near_duplicates(sample_ids, forest), lake.near_duplicates, stamp)
+    _write(pa.concat_tables(_cluster_tables(sample_ids, clusters)), lake.clusters, stamp)
+    _write(pa.concat_tables(_member_tables(sample_ids, clusters)), lake.cluster_members, stamp)
+    _write(find_word_sets(study, lake), lake.word_sets, stamp)
+    return Counts(len(sample_ids), sum(len(found.size) for found in clusters.values()))
+
+
+def _read_vectors(study: Study, lake: Lake) -> tuple[pa.StringArray, Vectors]:
+    """The sample ids, sorted, and their vectors renormalised in float32, (n, d)."""
+    store, name = VectorStore(lake.vectors), image_vectors_name(find_clip(study).clip_id)
+    sample_ids = _read_sample_ids(store, name, lake)
+    sorted_ids = _as_bytes(sample_ids)
+    dimensions = store.dataset(name).schema.field("vector").type.list_size
+    unit = np.empty((len(sorted_ids), dimensions), np.float32)
+    n_read = 0
+    for batch in store.reader(name, ["sample_id", "vector"], _OK_ROWS):
+        stored = _as_bytes(batch["sample_id"])
+        row = np.searchsorted(sorted_ids, stored)
+        wanted = np.searchsorted(sorted_ids, stored, side="right") > row
+        vectors = batch["vector"].flatten().to_numpy().reshape(-1, dimensions)
+        unit[row[wanted]] = renormalised(vectors[wanted])
+        n_read += int(wanted.sum())
+    _check_vectors(store.path(name), sample_ids, unit, n_read)
+    return sample_ids, unit
+
+
+def _read_sample_ids(store: VectorStore, name: str, lake: Lake) -> pa.StringArray:
+    with connect(lake) as connection:
+        connection.register("embedded", store.reader(name, ["sample_id"], _OK_ROWS))
+        found = connection.execute(query("samples_to_cluster"), {"samples": str(lake.samples)})
+        return found.to_arrow_table()["sample_id"].combine_chunks()
+
+
+def _check_vectors(table: Path, sample_ids: pa.StringArray, unit: Vectors, n_read: int) -> None:
+    way_out = f"remove {table} and run: memtriggers refresh"
+    if n_read != len(sample_ids):
+        raise LakeError(f"{table}: {n_read} vectors for {len(sample_ids)} samples; {way_out}")
+    broken = np.flatnonzero(~np.isfinite(unit).all(axis=1))
+    if len(broken):
+        sample_id = sample_ids[int(broken[0])]
+        raise LakeError(f"{table}: sample {sample_id} has a vector of zeros or NaN; {way_out}")
+
+
+def _as_bytes(sample_ids: pa.StringArray) -> npt.NDArray[np.bytes_]:
+    """32 hex digits each: NumPy can search them."""
+    return np.asarray(sample_ids.to_numpy(zero_copy_only=False), "S32")
+
+
+def _near_duplicates(sample_ids: pa.StringArray, forest: Edges) -> pa.Table:
+    return pa.table(
+        {
+            "sample_id": sample_ids.take(pa.array(forest.first)),
+            "other_sample_id": sample_ids.take(pa.array(forest.second)),
+            "cosine": pa.array(forest.cosine),
+        }
+    )
+
+
+def _cluster_tables(
+    sample_ids: pa.StringArray, clusters: dict[float, Clusters]
+) -> Sequence[pa.Table]:
+    return [
+        pa.table(
+            {
+                "threshold": pa.repeat(threshold, len(found.size)),
+                "cluster_id": sample_ids.take(pa.array(found.smallest)),
+                "n_samples": pa.array(found.size),
+                "medoid_sample_id": sample_ids.take(pa.array(found.medoid)),
+                "cosine_to_medoid_mean": pa.array(found.cosine_mean),
+                "cosine_to_medoid_min": pa.array(found.cosine_min),
+            }
+        )
+        for threshold, found in clusters.items()
+    ]
+
+
+def _member_tables(
+    sample_ids: pa.StringArray, clusters: dict[float, Clusters]
+) -> Sequence[pa.Table]:
+    return [
+        pa.table(
+            {
+                "threshold": pa.repeat(threshold, len(sample_ids)),
+                "sample_id": sample_ids,
+                "cluster_id": sample_ids.take(pa.array(found.cluster, mask=found.cluster < 0)),
+                "representative_sample_id": sample_ids.take(pa.array(found.representative)),
+                "cosine_to_medoid": pa.array(found.cosine_to_medoid),
+            }
+        )
+        for threshold, found in clusters.items()
+    ]
+
+
+def _write(table: pa.Table, path: Path, stamp: Stamp) -> None:
+    stamped = table.replace_schema_metadata({METADATA_KEY: stamp.text})
+    with replacing(path) as unfinished:
+        pq.write_table(stamped, unfinished, compression="zstd")

@@ -1,0 +1,200 @@
+"""The cluster stage on hand-made lakes: what it reads, what it writes, and how it ends."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from memtriggers.lance.store import VectorStore
+from memtriggers.lance.tables import image_vectors
+from memtriggers.pipelines.clip import find_clip
+from memtriggers.pipelines.errors import LakeError
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.stages import STAGES
+from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.tables import TABLES
+
+Rows = list[dict[str, Any]]
+
+
+def read(path: Path) -> Rows:
+    rows: Rows = pq.read_table(path).to_pylist()
+    return rows
+
+
+def read_members(lake: Lake, threshold: float) -> dict[str, dict[str, Any]]:
+    members = read(lake.cluster_members)
+    return {row["sample_id"]: row for row in members if row["threshold"] == threshold}
+
+
+def test_the_tables_of_three_pairs_and_one_alone(
+    make_embedded_study: Callable[..., Study],
+    write_captions: Callable[..., Path],
+    store_image_vectors: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+    near: Callable[[int, float], Sequence[float]],
+    lake: Lake,
+) -> None:
+    write_captions(*(f"picture {i}" for i in range(7)))
+    study = make_embedded_study("[cluster]\nthresholds = [0.95, 0.8]")
+    cosines = [(0, 1.0), (0, 0.9), (1, 1.0), (1, 0.97), (2, 1.0), (2, 1.0), (3, 1.0)]
+    ids = store_image_vectors(study, [near(*cosine) for cosine in cosines])
+    run_stages(study, "cluster")
+
+    clusters = {(row["threshold"], row["n_samples"]): row for row in read(lake.clusters)}
+    assert [row["threshold"] for row in read(lake.clusters)] == [0.8, 0.8, 0.8, 0.95, 0.95]
+    assert clusters.keys() == {(0.8, 2), (0.95, 2)}
+    by_id = {row["cluster_id"]: row for row in read(lake.clusters) if row["threshold"] == 0.8}
+    pair = by_id[min(ids[:2])]
+    assert pair["medoid_sample_id"] == min(ids[:2])
+    assert pair["cosine_to_medoid_min"] == pytest.approx(0.9, abs=1e-3)
+    assert pair["cosine_to_medoid_mean"] == pytest.approx(0.95, abs=1e-3)
+
+    members = read_members(lake, 0.95)
+    assert members.keys() == set(ids)
+    assert [members[i]["cluster_id"] for i in (*ids[:2], ids[6])] == [None] * 3
+    assert members[ids[0]]["representative_sample_id"] == ids[0]
+    assert members[ids[0]]["cosine_to_medoid"] == 1.0
+    assert {members[i]["cluster_id"] for i in ids[4:6]} == {min(ids[4:6])}
+
+    edges = {(row["sample_id"], row["other_sample_id"]) for row in read(lake.near_duplicates)}
+    assert edges == {tuple(sorted(ids[i : i + 2])) for i in (0, 2, 4)}
+    stage = STAGES["cluster"]
+    assert stage.why_stale(study, lake) == []
+
+
+def test_only_embedded_samples_of_the_present_sets_are_compared(
+    make_embedded_study: Callable[..., Study],
+    write_captions: Callable[..., Path],
+    store_image_vectors: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+    near: Callable[[int, float], Sequence[float]],
+    lake: Lake,
+) -> None:
+    write_captions("red star", "blue star", "green star", "a flag", "star " * 90)
+    everything = make_embedded_study()
+    ids = store_image_vectors(
+        everything, [near(0, 1.0), near(0, 1.0), None, near(0, 1.0), near(0, 1.0)]
+    )
+    study = make_embedded_study(star={"include": ["star"]})
+    run_stages(study, "filter", "cluster")
+    members = read_members(lake, 0.9)
+    assert members.keys() == set(ids[:2])  # not: not finite, another set, over 77 CLIP tokens
+    assert [row["n_samples"] for row in read(lake.clusters)] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("vectors", "n_clusters", "n_edges"),
+    [
+        pytest.param(np.eye(1, 4), 0, 0, id="one sample"),
+        pytest.param(np.eye(4), 0, 0, id="none above the floor"),
+        pytest.param(np.ones((4, 4)) / 2, 3, 3, id="all identical"),
+        pytest.param([None, None, None, np.ones(4)], 0, 0, id="one vector"),
+    ],
+)
+def test_few_or_equal_vectors(
+    make_embedded_study: Callable[..., Study],
+    write_captions: Callable[..., Path],
+    store_image_vectors: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+    lake: Lake,
+    vectors: Sequence[Sequence[float]],
+    n_clusters: int,
+    n_edges: int,
+) -> None:
+    write_captions(*(f"picture {i}" for i in range(len(vectors))))
+    study = make_embedded_study()
+    store_image_vectors(study, vectors)
+    run_stages(study, "cluster")
+    assert len(read(lake.clusters)) == n_clusters
+    assert len(read(lake.near_duplicates)) == n_edges
+    assert len(read(lake.cluster_members)) == 3 * sum(v is not None for v in vectors)
+
+
+def test_no_vectors_at_all_make_empty_typed_tables(
+    make_embedded_study: Callable[..., Study],
+    write_captions: Callable[..., Path],
+    run_stages: Callable[..., None],
+    lake: Lake,
+) -> None:
+    write_captions("one", "two")
+    study = make_embedded_study()
+    run_stages(study, "filter")
+    table = image_vectors(find_clip(study).clip_id, 16)
+    VectorStore(lake.vectors).create(table)
+    run_stages(study, "cluster")
+    arrow = {"varchar": "string", "double": "double", "bigint": "int64"}
+    for table in TABLES:
+        if table.path(lake).parent.name in ("clusters", "word_sets"):
+            written = pq.read_table(table.path(lake))
+            assert written.num_rows == 0
+            assert {f.name: str(f.type) for f in written.schema if f.name != "words"} == {
+                name: arrow[kind] for name, kind in table.columns.items() if name != "words"
+            }
+
+
+def test_the_order_of_the_store_changes_nothing(
+    make_embedded_study: Callable[..., Study],
+    write_captions: Callable[..., Path],
+    store_image_vectors: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+    lake: Lake,
+) -> None:
+    write_captions(*(f"picture {i}" for i in range(60)))
+    study = make_embedded_study()
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((12, 32)).repeat(5, axis=0)
+    vectors += 0.4 * random.standard_normal(vectors.shape)
+    store_image_vectors(study, list(vectors))
+    run_stages(study, "cluster")
+    files = (lake.near_duplicates, lake.clusters, lake.cluster_members)
+    before = [read(path) for path in files]
+
+    store, name = VectorStore(lake.vectors), f"image_vectors-{find_clip(study).clip_id}"
+    stored = store.reader(name, ["sample_id", "vector", "status"]).read_all()
+    store.delete(name, "true")
+    for part in np.array_split(random.permutation(60), 3):
+        store.append(image_vectors(find_clip(study).clip_id, 32), stored.take(pa.array(part)))
+    run_stages(study, "cluster")
+    assert [read(path) for path in files] == before
+    assert len(before[1]) > 10
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        ([[0.0, 0.0], [1.0, 0.0]], r"sample [0-9a-f]{32} has a vector of zeros or NaN; remove"),
+        ([[1.0, 0.0], [1.0, float("nan")]], r"sample [0-9a-f]{32} has a vector of zeros or NaN"),
+    ],
+)
+def test_a_vector_without_direction_names_its_sample(
+    make_embedded_study: Callable[..., Study],
+    write_captions: Callable[..., Path],
+    store_image_vectors: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+    vectors: Sequence[Sequence[float]],
+    message: str,
+) -> None:
+    write_captions("one", "two")
+    study = make_embedded_study()
+    store_image_vectors(study, vectors)
+    with pytest.raises(LakeError, match=message):
+        run_stages(study, "cluster")
+
+
+def test_a_sample_that_is_stored_twice_is_an_error(
+    make_embedded_study: Callable[..., Study],
+    write_captions: Callable[..., Path],
+    store_image_vectors: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+) -> None:
+    write_captions("one", "two")
+    study = make_embedded_study()
+    store_image_vectors(study, np.eye(2))
+    store_image_vectors(study, np.eye(2))
+    with pytest.raises(LakeError, match="4 vectors for 2 samples; remove"):
+        run_stages(study, "cluster")
