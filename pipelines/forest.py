@@ -76,7 +76,7 @@ def spanning_forest(
     vectors = unit if len(kept) == len(unit) else unit[kept]
     growing = _GrowingForest(len(vectors))
     for pairs in _near_pairs(vectors, min(thresholds), block_rows):
-        growing.add(_decided(growing.unknown(pairs), vectors, thresholds))
+        growing.add(_decided(pairs, vectors, thresholds))
         advance(1)
     forest = growing.folded()
     cosine = exact_cosines(vectors, forest.first, forest.second)
@@ -161,18 +161,9 @@ class _GrowingForest:
         self.levels = np.empty(0)  # (k,) cosines, ascending
         self.component_at = np.empty((0, n), np.int32)  # of each row, at each level
 
-    def unknown(self, pairs: Edges) -> Edges:
-        """The pairs that the forest does not join already, by edges that are no weaker."""
-        if not len(self.levels):
-            return pairs
-        level = np.searchsorted(self.levels[:-1], pairs.cosine)  # at least the cosine, or the last
-        component = self.component_at[level, pairs.first]
-        joined = component == self.component_at[level, pairs.second]
-        return pairs.take(~joined | (pairs.cosine > self.levels[-1]))
-
     def add(self, pairs: Edges) -> None:
         """Let pairs wait, and fold when too many do."""
-        self.waiting.append(pairs)
+        self.waiting.append(self._unknown(pairs))
         if sum(map(len, self.waiting)) > BUFFERED_PAIRS:
             self.forest = self.folded()
             self.waiting = []
@@ -188,6 +179,15 @@ class _GrowingForest:
         graph = coo_array((weight, (edges.first, edges.second)), shape=(self.n, self.n))
         tree = minimum_spanning_tree(graph.tocsr(), overwrite=True).tocoo()
         return Edges(tree.row, tree.col, -tree.data)
+
+    def _unknown(self, pairs: Edges) -> Edges:
+        """The pairs that the forest does not join already, by edges that are no weaker."""
+        if not len(self.levels):
+            return pairs
+        level = np.searchsorted(self.levels[:-1], pairs.cosine)  # at least the cosine, or the last
+        component = self.component_at[level, pairs.first]
+        joined = component == self.component_at[level, pairs.second]
+        return pairs.take(~joined | (pairs.cosine > self.levels[-1]))
 
 
 def _labels(forest: Edges, n: int, threshold: float) -> Rows:

@@ -107,7 +107,10 @@ def test_the_forest_is_a_maximum_one() -> None:
 
 
 @pytest.mark.parametrize("block_rows", [1, 3, 7, 64])
-def test_a_pair_at_the_threshold_is_decided_in_float64(block_rows: int) -> None:
+def test_a_pair_at_the_threshold_is_decided_in_float64(
+    block_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forest_module, "BUFFERED_PAIRS", 30)
     unit = make_vectors(5, 40, 512, np.float16, 0.3)
     first, second = np.divmod(np.arange(40 * 40), 40)
     cosine = exact_cosines(unit, first, second)
