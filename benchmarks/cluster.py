@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -45,7 +46,8 @@ def make_vectors(n: int, dimensions: int, largest: int) -> Vectors:
     group = np.concatenate([np.repeat(np.arange(len(sizes)), sizes), len(sizes) + np.arange(n)])[:n]
     vectors = centres[group] + 0.25 * random.standard_normal((n, dimensions), np.float32) * scale
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors[random.permutation(n)]
+    shuffled: Vectors = vectors[random.permutation(n)]
+    return shuffled
 
 
 def run_memtriggers(vectors: Vectors) -> int:
@@ -65,15 +67,13 @@ def run_bare_products(vectors: Vectors) -> None:
 
 
 def run_scikit_learn(vectors: Vectors) -> int:
-    from sklearn.cluster import DBSCAN
-
-    found = DBSCAN(eps=1 - THRESHOLD, min_samples=1, metric="cosine").fit(vectors)
+    cluster = import_module("sklearn.cluster")
+    found = cluster.DBSCAN(eps=1 - THRESHOLD, min_samples=1, metric="cosine").fit(vectors)
     return len(set(found.labels_))
 
 
 def run_faiss(vectors: Vectors) -> int:
-    import faiss
-
+    faiss = import_module("faiss")
     n, dimensions = vectors.shape
     index = faiss.IndexFlatIP(dimensions)
     index.add(vectors)
