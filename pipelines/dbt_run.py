@@ -56,7 +56,7 @@ class DbtRun:
             *("--project-dir", str(self.project), "--profiles-dir", str(self.project)),
             *("--target-path", str(self.folder / "target"), "--log-path", str(self.folder)),
             *("--vars", json.dumps(self.variables)),
-            *("--log-format", "json", "--log-level-file", "none"),
+            *("--log-format", "json", "--log-level-file", "none", "--no-use-colors"),
             *("--no-partial-parse", "--no-send-anonymous-usage-stats", "--no-version-check"),
         ]
 
