@@ -1,4 +1,4 @@
--- One row per word set, the most telling of each keyword set first and at most two a cluster: of
+-- One row per cluster of a keyword set, the most telling first, with its most telling word set: of
 -- everything in the corpus that says the words, how much lies in the cluster.
 with ranked as (
     select
@@ -15,10 +15,10 @@ placed as (
         *,
         row_number() over (
             partition by keyword_set
-            order by ci_low * log2(1 + n_in_cluster) desc, len(words), words
+            order by ci_low * log2(1 + n_in_cluster) desc, len(words), words, cluster_id
         ) as place
     from ranked
-    where rank_in_cluster <= 2
+    where rank_in_cluster = 1
 )
 select
     placed.keyword_set,
