@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
+from .. import __version__
 from .errors import MissingExtra
 from .lake import Lake, Run
 from .stamp import Stamp, file_fingerprint, read_parquet_stamp
@@ -56,7 +57,9 @@ class Stage:
 
 def expected_stamp(stage: Stage, study: Study, lake: Lake) -> Stamp:
     """The stamp that the stage would write now."""
-    inputs = {name: _fingerprint(name, study, lake) for name in stage.inputs}
+    # Another version may filter, cluster or build otherwise: an upgrade makes every stage stale.
+    inputs = {"memtriggers": __version__}
+    inputs |= {name: _fingerprint(name, study, lake) for name in stage.inputs}
     return Stamp(study.hashes(stage.study_keys), inputs)
 
 
