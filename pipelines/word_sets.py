@@ -30,8 +30,7 @@ def find_word_sets(study: Study, lake: Lake) -> pa.Table:
     with connect(lake) as connection:
         open_source(connection, study)
         _list_word_sets(connection, study, lake)
-        words = connection.execute("select distinct unnest(words) from listed_word_sets").fetchall()
-        connection.execute(query("word_sets_corpus"), {"words": [word for (word,) in words]})
+        connection.execute(query("word_sets_corpus"))
         paths = _paths(lake, "samples", "keyword_sets", "clusters", "cluster_members")
         found = connection.execute(query("word_sets"), paths).to_arrow_table()
     return _with_interval(found, lake)
