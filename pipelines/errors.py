@@ -5,6 +5,7 @@ MemtriggersError
 ├── SourceError     a parquet file or a column of it
 ├── LakeError       the lake: locked, missing, damaged
 ├── ModelError      a CLIP model that cannot be loaded
+├── StageError      a file that DuckDB or the disk refused in the middle of a stage
 ├── BuildError      a dbt model or test
 ├── QueryError      SQL that a user wrote
 └── MissingExtra    a package that the base install leaves out
@@ -29,6 +30,10 @@ class LakeError(MemtriggersError):
 
 class ModelError(MemtriggersError):
     """A model that cannot be loaded; names the file or the key."""
+
+
+class StageError(MemtriggersError):
+    """A stage that the disk or the data stopped half way; what it had committed is kept."""
 
 
 class BuildError(MemtriggersError):

@@ -1,14 +1,18 @@
 """The stages in the order of the flow: what each reads, when it is stale, and how it is run."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 
 from .. import __version__
-from .errors import MissingExtra
+from .errors import MissingExtra, StageError
 from .lake import Lake, Run
 from .stamp import Stamp, file_fingerprint, read_parquet_stamp
 from .study import Study
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,19 +37,32 @@ class Stage:
     def run(self, study: Study, lake: Lake) -> Run:
         """Run the stage now, whether it is stale or not; the caller holds the lake's lock."""
         stamp = expected_stamp(self, study, lake)
-        with lake.run(self.name, stamp.digest) as run:
-            try:
-                module = import_module(f".{self.name}", __package__)
-                counts: Counts = module.run(study, lake, stamp)
-            except ModuleNotFoundError as error:
-                if self.extra is None or (error.name or "").startswith("memtriggers"):
-                    raise
-                raise MissingExtra(
-                    f"{self.name} needs the package {error.name}; install: "
-                    f"pip install 'memtriggers[{self.extra}]'"
-                ) from None
+        with lake.run(self.name, stamp.digest) as run, self._one_line_errors():
+            counts: Counts = import_module(f".{self.name}", __package__).run(study, lake, stamp)
             run.n_in, run.n_out = counts.n_in, counts.n_out
         return run
+
+    @contextmanager
+    def _one_line_errors(self) -> Iterator[None]:
+        """What is not our own error becomes one: a missing package, damaged data, a full disk."""
+        import duckdb
+
+        from .database import first_line
+
+        try:
+            yield
+        except ModuleNotFoundError as error:
+            if self.extra is None or (error.name or "").startswith("memtriggers"):
+                raise
+            raise MissingExtra(
+                f"{self.name} needs the package {error.name}; install: "
+                f"pip install 'memtriggers[{self.extra}]'"
+            ) from None
+        except (duckdb.Error, OSError) as error:
+            log.info("where %s stopped", self.name, exc_info=True)
+            raise StageError(
+                f"{self.name}: {first_line(error)}; what is finished is kept (-v shows more)"
+            ) from None
 
     def why_stale(self, study: Study, lake: Lake) -> list[str]:
         """Why the stage has to run, in words; empty when there is nothing to do."""

@@ -99,6 +99,21 @@ def test_an_unreadable_parquet_file_is_one_line(
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_a_parquet_file_that_is_damaged_inside_is_one_line(
+    tmp_path: Path, make_study: Callable[..., object], write_captions: Callable[..., Path]
+) -> None:
+    make_study()
+    path = write_captions(*(f"a star with the number {number}" for number in range(20_000)))
+    content = bytearray(path.read_bytes())
+    content[1000:9000] = bytes(8000)
+    path.write_bytes(content)
+    result = memtriggers("filter", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: filter: ")
+    assert "laion.parquet" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_status_before_anything_has_run(
     tmp_path: Path, make_study: Callable[..., object], write_captions: Callable[..., Path]
 ) -> None:

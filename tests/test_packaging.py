@@ -1,0 +1,101 @@
+"""The wheel works from any directory, and the base install works without torch."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NEEDED = (
+    "sql/macros.sql", "models/dbt_project.yml", "models/profiles.yml", "studies/demo.toml",
+    "sample/openclipart.parquet", "sample/clip/open_clip_model.safetensors", "lance/store.py",
+    "pipelines/data/stop_words.json", "pipelines/templates/report.html.jinja",
+)  # fmt: skip
+OUTSIDE = shutil.ignore_patterns(
+    ".git", ".venv", ".types", "build", "dist", "*cache*", "*.egg-info"
+)
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from a copy, so that the tree stays clean."""
+    folder = tmp_path_factory.mktemp("wheel")
+    shutil.copytree(ROOT, folder / "tree", ignore=OUTSIDE, symlinks=True)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "-w",
+        folder,
+        folder / "tree",
+        cwd=folder,
+    )
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="session")
+def base(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of an environment that has only the base install."""
+    folder = tmp_path_factory.mktemp("base")
+    run(sys.executable, "-m", "venv", folder, cwd=folder)
+    run(folder / "bin" / "pip", "install", "-q", wheel, cwd=folder)
+    return folder / "bin"
+
+
+def test_the_wheel_holds_what_it_needs_and_no_more(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    folders = {name.split("/")[1] for name in names if name.startswith("memtriggers/")}
+    assert folders == {
+        "__init__.py", "__main__.py", "lance", "models", "pipelines", "sample", "sql", "studies"
+    }  # fmt: skip
+    assert {f"memtriggers/{needed}" for needed in NEEDED} <= set(names)
+    assert "memtriggers/lance/__init__.py" not in names
+
+
+def test_lance_is_still_pylance_from_the_root() -> None:
+    printed = run(sys.executable, "-c", "import lance; print(lance.dataset.__module__)", cwd=ROOT)
+    assert printed == "lance\n"
+
+
+def test_the_base_install_filters_counts_builds_and_queries(
+    base: Path, tmp_path: Path, write_captions: Callable[..., Path]
+) -> None:
+    write_captions("a red star", "a blue star", "a flag", None)
+    memtriggers = base / "memtriggers"
+    run(memtriggers, "init", "laion.parquet", "--keyword", "star", cwd=tmp_path)
+    for stage in ("filter", "words", "build"):
+        run(memtriggers, stage, cwd=tmp_path)
+    query = "select keyword_set, step, n_samples from funnel order by step_order"
+    printed = run(memtriggers, "sql", query, "--format", "csv", cwd=tmp_path)
+    assert printed.splitlines()[:2] == ["keyword_set,step,n_samples", "star,matched,2"]
+    for package in ("torch", "lance", "dask"):
+        command = [base / "python", "-c", f"import {package}"]
+        assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode != 0
+
+
+def test_the_base_install_says_which_extra_is_missing(
+    base: Path, tmp_path: Path, write_captions: Callable[..., Path]
+) -> None:
+    write_captions("a red star")
+    run(base / "memtriggers", "init", "laion.parquet", cwd=tmp_path)
+    command = [base / "memtriggers", "refresh"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 1
+    assert "pip install 'memtriggers[embed]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "fetch" in run(base / "memtriggers", "status", cwd=tmp_path)
