@@ -84,6 +84,8 @@ class VectorStore:
         """
         rows = rows.cast(table.schema)
         if self.exists(table.name):
+            if rows.num_rows == 0:
+                return
             import_lance().write_dataset(rows, self.dataset(table.name), mode="append")
         else:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -125,15 +127,13 @@ class VectorStore:
         versions = ".".join(str(self.version(name)) for name in names)
         return stamps[0], f"{stamps[0].digest}-{versions}"
 
-    def compact(self, table: Table) -> None:
+    def compact(self, name: str, rows_per_file: int) -> None:
         """Join the small files that appends leave, and remove what no version needs any more.
 
         Removes what killed runs left behind too, so the caller must hold the lake's lock.
         """
-        if not self.exists(table.name):
-            return
-        dataset = self.dataset(table.name)
-        dataset.optimize.compact_files(target_rows_per_fragment=table.rows_per_file)
+        dataset = self.dataset(name)
+        dataset.optimize.compact_files(target_rows_per_fragment=rows_per_file)
         dataset.cleanup_old_versions(
             older_than=timedelta(microseconds=1),  # lance takes a timedelta of 0 for "not said"
             delete_unverified=True,

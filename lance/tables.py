@@ -5,6 +5,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 OK = "ok"
+NOT_FINITE = "not_finite"  # of a vector
+
+# Rows in one file after compaction, about 1 GB each. The last file is written again by the next
+# compaction, so larger ones would make every night write more.
+IMAGE_ROWS_PER_FILE = 50_000
+VECTOR_ROWS_PER_FILE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -13,7 +19,6 @@ class Table:
 
     name: str
     schema: pa.Schema
-    rows_per_file: int
 
 
 IMAGES = Table(
@@ -33,7 +38,6 @@ IMAGES = Table(
             ("fetched_at", pa.timestamp("us", tz="UTC")),
         ]
     ),
-    rows_per_file=50_000,  # about 1 GB at a short side of 256 pixels
 )
 
 
@@ -62,7 +66,7 @@ def _vectors(name: str, dimensions: int) -> Table:
         [
             ("sample_id", pa.string()),
             ("vector", pa.list_(pa.float16(), dimensions)),
-            ("status", pa.string()),  # 'ok' or 'not_finite'
+            ("status", pa.string()),  # OK or NOT_FINITE
         ]
     )
-    return Table(name, schema, rows_per_file=1_000_000)
+    return Table(name, schema)

@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from ..lance.store import VectorStore
-from ..lance.tables import IMAGES, OK
+from ..lance.tables import IMAGE_ROWS_PER_FILE, IMAGES, OK
 from .database import connect, query
 from .errors import LakeError
 from .lake import Lake
@@ -57,7 +57,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     n_out = store.count(IMAGES.name) - n_before
     if n_in != n_out:
         raise LakeError(f"{store.path(IMAGES.name)}: {n_in} samples went in, {n_out} rows came out")
-    store.compact(IMAGES)
+    store.compact(IMAGES.name, IMAGE_ROWS_PER_FILE)
     store.write_stamp(IMAGES.name, stamp)
     return Counts(n_in, n_out)
 

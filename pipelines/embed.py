@@ -1,0 +1,195 @@
+"""embed: the image and the caption of every fetched sample as CLIP vectors.
+
+The driver hands shards to Dask workers and commits what they return; torch is loaded in the workers
+alone. What is imported at the top is light: `recorded` answers `status` in a base install too.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ..lance.store import VectorStore
+from ..lance.tables import (
+    IMAGES,
+    OK,
+    VECTOR_ROWS_PER_FILE,
+    caption_vectors,
+    caption_vectors_name,
+    image_vectors,
+    image_vectors_name,
+)
+from .clip import ClipChoice, find_clip
+from .database import connect, query
+from .errors import LakeError, ModelError
+from .lake import Lake
+from .progress import progress
+from .stages import Counts
+from .stamp import Stamp
+from .study import Study
+from .workers import Workers, start_workers
+
+_SHARD = 512  # samples in one task and one transaction: what a kill can lose
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for every shard: the pinned table of images, and the model."""
+
+    images: str
+    version: int
+    choice: ClipChoice
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Samples that are embedded together; a vector that is there already is not committed again."""
+
+    sample_ids: list[str]
+    captions: list[str]
+    row_offsets: list[int]
+    lacks_image_vector: list[bool]
+    lacks_caption_vector: list[bool]
+
+
+def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
+    """Commit the vectors that fetched samples lack, for the model of the study.
+
+    Returns:
+        Samples that lacked a vector, and samples embedded.
+
+    Raises:
+        ModelError: the model cannot be found or loaded, or workers die of it.
+
+    """
+    store, choice = VectorStore(lake.vectors), find_clip(study)
+    names = _table_names(choice)
+    images, version = str(store.path(IMAGES.name)), store.version(IMAGES.name)
+    job = Job(images, version, choice, study.clip.batch_size)
+    with connect(lake) as connection:
+        n_in = _find_work(connection, store, lake, job)
+        n_out = 0
+        if n_in or not all(map(store.exists, names)):
+            n_out = _embed(connection, store, lake, job, n_in)
+    if n_in != n_out:
+        raise LakeError(f"{lake.vectors}: {n_in} samples went into embed, {n_out} came out")
+    for name in names:
+        store.compact(name, VECTOR_ROWS_PER_FILE)
+    for name in names:
+        store.write_stamp(name, stamp)
+    return Counts(n_in, n_out)
+
+
+def recorded(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
+    """The stamp and the fingerprint of the vectors of the study's model.
+
+    None unless the image vectors and the caption vectors were completed from the same.
+    """
+    return VectorStore(lake.vectors).recorded(*_table_names(find_clip(study)))
+
+
+def _table_names(choice: ClipChoice) -> tuple[str, str]:
+    return image_vectors_name(choice.clip_id), caption_vectors_name(choice.clip_id)
+
+
+def _find_work(
+    connection: duckdb.DuckDBPyConnection, store: VectorStore, lake: Lake, job: Job
+) -> int:
+    """Create the table samples_to_embed; returns its number of rows."""
+    images = store.reader(IMAGES.name, ["sample_id", "_rowoffset"], f"status = '{OK}'", job.version)
+    image_vectors_there, caption_vectors_there = map(store.sample_ids, _table_names(job.choice))
+    connection.register("stored_images", images)
+    connection.register("image_vectors", image_vectors_there)
+    connection.register("caption_vectors", caption_vectors_there)
+    connection.execute(query("samples_to_embed"), {"samples": str(lake.samples)})
+    return len(connection.table("samples_to_embed"))
+
+
+def _embed(
+    connection: duckdb.DuckDBPyConnection, store: VectorStore, lake: Lake, job: Job, n_samples: int
+) -> int:
+    """Embed and commit every shard; returns the number of samples.
+
+    Shards are committed in their order: after a kill the rest falls into the same shards, and so
+    into the same batches, as in an undisturbed run.
+    """
+    n_embedded = 0
+    with start_workers(lake, _count_gpus) as workers, progress("embed", n_samples) as advance:
+        for shard, tables in _encode_all(workers, _read_shards(connection), job):
+            _commit(store, job.choice.clip_id, shard, *tables)
+            n_embedded += len(shard.sample_ids)
+            advance(len(shard.sample_ids))
+    return n_embedded
+
+
+def _read_shards(connection: duckdb.DuckDBPyConnection) -> Iterator[Shard]:
+    """The samples in the order of their source; one empty shard when there are none."""
+    # Nothing else may be asked of this connection until the last row is read.
+    samples = connection.execute(
+        "select * exclude (source_file, source_row) from samples_to_embed "
+        "order by source_file, source_row"
+    )
+    rows = samples.fetchmany(_SHARD)
+    if not rows:
+        yield Shard([], [], [], [], [])
+    while rows:
+        yield Shard(*map(list, zip(*rows, strict=True)))
+        rows = samples.fetchmany(_SHARD)
+
+
+def _encode_all(
+    workers: Workers, shards: Iterator[Shard], job: Job
+) -> Iterator[tuple[Shard, tuple[pa.Table, pa.Table]]]:
+    """Encode shards on the workers, at most two a worker at a time, and yield them in order."""
+    in_flight: deque[tuple[Shard, Any]] = deque()
+    for shard in shards:
+        in_flight.append((shard, workers.client.submit(_encode, shard, job, pure=False)))
+        if len(in_flight) > 2 * workers.number:
+            yield _result(*in_flight.popleft())
+    while in_flight:
+        yield _result(*in_flight.popleft())
+
+
+def _count_gpus() -> int:
+    from .encoder import count_gpus  # in the worker: it imports torch
+
+    return count_gpus()
+
+
+def _encode(shard: Shard, job: Job) -> tuple[pa.Table, pa.Table]:
+    from .encoder import encode_shard  # in the worker: it imports torch
+
+    return encode_shard(shard, job)
+
+
+def _result(shard: Shard, future: Any) -> tuple[Shard, tuple[pa.Table, pa.Table]]:
+    from distributed import KilledWorker
+
+    try:
+        tables = future.result()
+    except KilledWorker:
+        raise ModelError(
+            "embed: the worker was killed again and again, most likely for want of memory; "
+            "lower clip.batch_size"
+        ) from None
+    if any(table.num_rows != len(shard.sample_ids) for table in tables):
+        raise LakeError(f"embed: {len(shard.sample_ids)} samples went in, not as many came out")
+    return shard, tables
+
+
+def _commit(
+    store: VectorStore, clip_id: str, shard: Shard, images: pa.Table, captions: pa.Table
+) -> None:
+    """Append to each table, in one transaction, the vectors that it lacks.
+
+    A kill between the two leaves samples that lack only the second; they come back marked so.
+    """
+    dimensions = images.schema.field("vector").type.list_size
+    lacking = pa.array(shard.lacks_image_vector, pa.bool_())
+    store.append(image_vectors(clip_id, dimensions), images.filter(lacking))
+    lacking = pa.array(shard.lacks_caption_vector, pa.bool_())
+    store.append(caption_vectors(clip_id, dimensions), captions.filter(lacking))
