@@ -8,6 +8,7 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import IMAGES, Table, image_vectors
 from memtriggers.pipelines.errors import LakeError
