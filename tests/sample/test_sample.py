@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,18 @@ def table() -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def clip() -> tuple[Any, Any]:
+def clip() -> Iterator[tuple[Any, Any]]:
+    """One thread: two that wait for each other on a busy machine are ten times slower."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{CLIP}")
-    return model.eval(), preprocess
+    yield model.eval().to(memory_format=torch.channels_last), preprocess
+    torch.set_num_threads(threads)
 
 
 def some_images(table: pa.Table) -> list[Image.Image]:
-    """48 images from the whole sample, stars and playing cards among them."""
-    urls = table["URL"].to_pylist()[:: table.num_rows // 48][:48]
+    """32 images from the whole sample, stars and playing cards among them."""
+    urls = table["URL"].to_pylist()[:: table.num_rows // 32][:32]
     return [Image.open(SAMPLE / "images" / url).convert("RGB") for url in urls]
 
 
@@ -79,7 +84,7 @@ def test_every_url_is_an_image_and_every_image_a_url(table: pa.Table) -> None:
 
 
 def test_sizes_are_those_of_the_images(table: pa.Table) -> None:
-    for row in table.slice(0, table.num_rows).to_pylist()[::60]:
+    for row in table.to_pylist()[::60]:
         with Image.open(SAMPLE / "images" / row["URL"]) as image:
             assert image.size == (row["WIDTH"], row["HEIGHT"])
 
@@ -122,7 +127,7 @@ def test_a_copy_is_closest_to_its_original(clip: tuple[Any, Any], table: pa.Tabl
 
 def test_captions_find_their_kind(clip: tuple[Any, Any], table: pa.Table) -> None:
     """A word that hundreds of captions share ranks its own images above the others."""
-    rows = table.to_pylist()[::40]
+    rows = table.to_pylist()[::80]
     images = [Image.open(SAMPLE / "images" / row["URL"]).convert("RGB") for row in rows]
     is_flag = np.array([", flag" in row["TEXT"] for row in rows])
     tokens = open_clip.get_tokenizer(f"local-dir:{CLIP}")(["flag"])
