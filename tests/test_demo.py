@@ -1,0 +1,187 @@
+"""The demo, run once as a person runs it, and what its tables must say."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import lance
+import networkx
+import numpy as np
+import psutil
+import pytest
+
+STUDY = Path(__file__).parents[1] / "studies" / "demo.toml"
+MARTS = (
+    "samples", "rejected_rows", "source_files", "keyword_sets", "keyword_matches", "funnel",
+    "words", "clusters", "cluster_members", "keyword_clusters", "near_duplicates",
+    "cluster_words", "word_sets", "removal_list", "runs",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One run of the demo."""
+
+    lake: Path
+    output: str
+    seconds: float
+    peak_bytes: int
+
+
+def memtriggers(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "memtriggers", *map(str, arguments)]
+
+
+def proportional_bytes(pid: int) -> int:
+    """Memory of a process and all below it, shared pages counted once."""
+    total = 0
+    process = psutil.Process(pid)
+    for one in (process, *process.children(recursive=True)):
+        try:
+            total += one.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return total
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    folder = tmp_path_factory.mktemp("demo")
+    started, peak = time.monotonic(), 0
+    process = subprocess.Popen(
+        memtriggers("demo", "--lake", folder / "lake"),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+    )
+    while process.poll() is None:
+        try:
+            peak = max(peak, proportional_bytes(process.pid))
+        except psutil.NoSuchProcess:
+            break
+        time.sleep(0.25)
+    output, _ = process.communicate()
+    assert process.returncode == 0
+    return Demo(folder / "lake", output, time.monotonic() - started, peak)
+
+
+def test_three_minutes_and_two_gigabytes(demo: Demo) -> None:
+    print(f"demo: {demo.seconds:.0f} s, {demo.peak_bytes / 1e9:.2f} GB at most")
+    assert demo.seconds < 180
+    assert demo.peak_bytes < 2e9
+    assert str(demo.lake / "report" / "index.html") in demo.output
+
+
+def test_a_second_refresh_finds_nothing_to_do(demo: Demo) -> None:
+    before = sorted((demo.lake / "runs").iterdir())
+    command = memtriggers("refresh", "--study", STUDY, "--lake", demo.lake)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "nothing to do: every stage is up to date\n"
+    assert sorted((demo.lake / "runs").iterdir()) == before
+    command = memtriggers("refresh", "--dry-run", "--study", STUDY, "--lake", demo.lake)
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
+
+
+@pytest.mark.parametrize("threshold", [0.85, 0.9, 0.95])
+def test_clusters_are_the_components_of_the_graph(demo: Demo, threshold: float) -> None:
+    (table,) = (demo.lake / "lance").glob("image_vectors-*.lance")
+    stored = lance.dataset(str(table)).to_table()
+    ids = stored["sample_id"].to_pylist()
+    vectors = np.array(stored["vector"].to_pylist(), dtype=np.float32).astype(np.float64)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    graph = networkx.Graph()
+    graph.add_nodes_from(range(len(ids)))
+    graph.add_edges_from(zip(*np.nonzero(vectors @ vectors.T >= threshold), strict=True))
+    components = [[ids[i] for i in c] for c in networkx.connected_components(graph) if len(c) > 1]
+    expected = sorted((min(members), sample) for members in components for sample in members)
+    with duckdb.connect(str(demo.lake / "current.duckdb"), read_only=True) as connection:
+        found = connection.execute(
+            "select cluster_id, sample_id from cluster_members "
+            "where threshold = $t and cluster_id is not null order by all",
+            {"t": threshold},
+        ).fetchall()
+    assert found == expected
+    assert len(expected) > 50
+
+
+def test_the_published_file_stands_alone(demo: Demo, tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere" / "renamed.db"
+    copy.parent.mkdir()
+    copy.write_bytes((demo.lake / "current.duckdb").read_bytes())
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{copy}' as other (read_only)")
+        for mart in MARTS:
+            (n,) = connection.execute(f"select count(*) from other.{mart}").fetchone() or (0,)
+            assert n > 0 or mart == "rejected_rows", mart
+        connection.execute("use other")
+        cluster = connection.execute(
+            "select cluster_id from clusters where threshold = 0.9"
+        ).fetchone()
+        assert cluster is not None
+        for call in (
+            "duplicates_of('star', 0.9)",
+            f"cluster_words_of('{cluster[0]}', 0.9)",
+            "removal_list_at(0.95, 'best')",
+        ):
+            assert connection.execute(f"from {call}").fetchall() != [], call
+
+
+def test_every_sample_is_accounted_for(demo: Demo) -> None:
+    with duckdb.connect(str(demo.lake / "current.duckdb"), read_only=True) as connection:
+        statuses = connection.execute("select status, count(*) from samples group by 1").fetchall()
+        n_matched = connection.execute("select count(distinct sample_id) from keyword_matches")
+        assert [("embedded", n) for n in n_matched.fetchone() or ()] == statuses
+        lost = connection.execute(
+            "select keyword_set from funnel group by 1 "
+            "having max(n_samples) - sum(n_lost) != min(n_samples)"
+        ).fetchall()
+    assert lost == []
+
+
+def kill_once(process: "subprocess.Popen[str]", when: Callable[[], bool]) -> None:
+    while process.poll() is None:
+        if when():
+            os.kill(process.pid, signal.SIGKILL)
+            return
+        time.sleep(0.01)
+
+
+def test_killed_in_the_middle_of_embed(demo: Demo, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    command = memtriggers("refresh", "--study", STUDY, "--lake", lake)
+
+    def half_embedded() -> bool:
+        return any((lake / "lance").glob("image_vectors-*.lance/_versions/*"))
+
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
+    )
+    killer = threading.Thread(target=kill_once, args=(process, half_embedded))
+    killer.start()
+    assert process.wait() == -signal.SIGKILL
+    killer.join()
+    assert not (lake / "current.duckdb").exists()
+    assert 0 < stored_vectors(lake) < stored_vectors(demo.lake)
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "refreshed embed, cluster, build, report\n"
+    for mart in MARTS:
+        if mart != "runs":
+            assert rows_of(lake, mart) == rows_of(demo.lake, mart), mart
+
+
+def stored_vectors(lake: Path) -> int:
+    (table,) = (lake / "lance").glob("image_vectors-*.lance")
+    return int(lance.dataset(str(table)).count_rows())
+
+
+def rows_of(lake: Path, mart: str) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(lake / "current.duckdb"), read_only=True) as connection:
+        return connection.execute(f"select * from {mart} order by all").fetchall()
