@@ -123,15 +123,16 @@ def _ends_early(data: bytes) -> bool:
 
 
 def _store(picture: Image.Image, data: bytes, settings: Fetch) -> StoredImage:
-    orientation = _orientation(picture)
     width, height = picture.size
     scale = min(1, settings.short_side / min(width, height), _WEBP_SIDE / max(width, height))
-    if scale == 1 and orientation == 1 and _is_plain(picture, data):
-        picture.load()
-        return StoredImage(data, width, height, width, height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the size leaves the filter enough to work on.
-    picture.draft("RGB", (2 * size[0], 2 * size[1]))
+    if scale < 1:
+        # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the size leaves the filter enough.
+        picture.draft("RGB", (2 * size[0], 2 * size[1]))
+    picture.load()  # first of all: what fails here must not fail unseen in looking for EXIF
+    orientation = _orientation(picture)
+    if scale == 1 and orientation == 1 and _is_plain(picture, data):
+        return StoredImage(data, width, height, width, height)
     small = _rgb_on_white(picture).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
     upright = small if orientation == 1 else small.transpose(_UPRIGHT[orientation])
     original = (width, height) if orientation < 5 else (height, width)  # from 5 on it lies

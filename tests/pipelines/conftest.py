@@ -1,6 +1,10 @@
-"""Lakes as `embed` leaves them, made without a model."""
+"""Lakes as `filter` and `embed` leave them, made by hand, and a model small enough for tests."""
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +18,36 @@ from memtriggers.pipelines.clip import find_clip
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.study import Study
 
+SAMPLES_SCHEMA = pa.schema(
+    {
+        "sample_id": pa.string(),
+        "url": pa.string(),
+        "caption": pa.string(),
+        "status": pa.string(),
+        "source_file": pa.string(),
+        "source_row": pa.int64(),
+    }
+)
+TINY_CLIP = {
+    "model_cfg": {
+        "embed_dim": 16,
+        "vision_cfg": {
+            "image_size": 32,
+            "layers": 1,
+            "width": 32,
+            "head_width": 16,
+            "patch_size": 8,
+        },
+        "text_cfg": {
+            "context_length": 77,
+            "vocab_size": 49408,
+            "width": 16,
+            "heads": 2,
+            "layers": 1,
+        },
+    },
+    "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "resize_mode": "squash"},
+}
 CLIP = '[clip]\nmodel = "ViT-B-32"\npretrained = "openai"\n'
 
 
@@ -71,3 +105,43 @@ def near() -> Callable[[int, float], npt.NDArray[np.float64]]:
         return result
 
     return vector
+
+
+@pytest.fixture
+def write_samples(lake: Lake) -> Callable[..., list[str]]:
+    """Write samples as `filter` leaves them, each given by its url and its caption, for example.
+
+    Returns the sample ids.
+    """
+
+    def write(*rows: dict[str, Any]) -> list[str]:
+        full = [_sample(number, row) for number, row in enumerate(rows)]
+        table = pa.Table.from_pylist(full, SAMPLES_SCHEMA)
+        lake.samples.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table.replace_schema_metadata(), lake.samples)
+        return [row["sample_id"] for row in full]
+
+    return write
+
+
+def _sample(number: int, row: dict[str, Any]) -> dict[str, Any]:
+    defaults = {"url": f"{number}.png", "caption": f"picture {number}", "status": "ok"}
+    sample = {"source_file": "source.parquet", "source_row": number, **defaults, **row}
+    key = f"{sample['url']}\x1f{sample['caption']}"
+    return {"sample_id": hashlib.md5(key.encode()).hexdigest(), **sample}
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random CLIP model of 16 dimensions for images of 32 × 32 pixels."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    folder.mkdir()
+    (folder / "open_clip_config.json").write_text(json.dumps(TINY_CLIP))
+    torch.manual_seed(0)
+    model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    return folder
