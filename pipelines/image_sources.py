@@ -75,18 +75,20 @@ class FileSource:
     def _read(self, url: str | None) -> bytes:
         path = self._path(url)
         try:
-            file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # or a named pipe would wait forever
+            with open(path, "rb", opener=_open_without_waiting) as file:
+                found = os.fstat(file.fileno())
+                if not stat.S_ISREG(found.st_mode):
+                    raise Refused("invalid_path", f"{path}: not a file")
+                if found.st_size > self._max_bytes:
+                    reason = f"{found.st_size:,} bytes; at most {self._max_bytes:,}"
+                    raise Refused("too_large", reason)
+                return file.read(self._max_bytes)
         except (FileNotFoundError, NotADirectoryError):
             raise Refused("not_found", f"{path}") from None
+        except IsADirectoryError:
+            raise Refused("invalid_path", f"{path}: a folder") from None
         except OSError as error:
             raise Refused("unreadable", f"{path}: {error.strerror}") from None
-        with os.fdopen(file, "rb") as stream:
-            size = os.fstat(file)
-            if not stat.S_ISREG(size.st_mode):
-                raise Refused("invalid_path", f"{path}: not a file")
-            if size.st_size > self._max_bytes:
-                raise Refused("too_large", f"{size.st_size:,} bytes; at most {self._max_bytes:,}")
-            return stream.read(self._max_bytes)
 
     def _path(self, url: str | None) -> Path:
         if not url:
@@ -98,3 +100,8 @@ class FileSource:
         if not path.is_relative_to(self._root):
             raise Refused("invalid_path", f"{url!r} leaves {self._root}")
         return path
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # Opening a named pipe would wait for someone to write to it.
+    return os.open(path, flags | os.O_NONBLOCK)

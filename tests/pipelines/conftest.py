@@ -1,6 +1,7 @@
 """Lakes as `filter` and `embed` leave them, made by hand, and a model small enough for tests."""
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import image_vectors
@@ -145,3 +147,29 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
     return folder
+
+
+@pytest.fixture
+def draw() -> Callable[..., bytes]:
+    """An encoded image of random pixels; another number gives other pixels."""
+
+    def encode(number: int, side: int = 8, kind: str = "PNG") -> bytes:
+        pixels = np.random.default_rng(number).integers(0, 256, (side, side, 3), np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, kind)
+        return buffer.getvalue()
+
+    return encode
+
+
+@pytest.fixture
+def read_images(lake: Lake) -> Callable[[], dict[str, dict[str, Any]]]:
+    """The rows of the Lance table `images` by sample id; each sample is there once."""
+
+    def read() -> dict[str, dict[str, Any]]:
+        rows = VectorStore(lake.vectors).dataset("images").to_table().to_pylist()
+        by_id = {row["sample_id"]: row for row in rows}
+        assert len(by_id) == len(rows)
+        return by_id
+
+    return read
