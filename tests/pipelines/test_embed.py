@@ -1,0 +1,313 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from memtriggers.lance.store import VectorStore
+from memtriggers.lance.tables import caption_vectors_name, image_vectors_name
+from memtriggers.pipelines.clip import find_clip, load_clip
+from memtriggers.pipelines.embed import recorded
+from memtriggers.pipelines.errors import ModelError
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.study import Study
+
+Vectors = dict[str, tuple[str, tuple[float, ...] | None]]
+
+
+@pytest.fixture
+def make_fetched(
+    tmp_path: Path,
+    lake: Lake,
+    tiny_clip: Path,
+    draw: Callable[..., bytes],
+    make_study: Callable[..., Study],
+    write_samples: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+) -> Callable[..., tuple[Study, list[str]]]:
+    """Fetch n samples, every tenth of which has no image; returns the study and their ids."""
+
+    def make(n_samples: int, model: Path = tiny_clip) -> tuple[Study, list[str]]:
+        (tmp_path / "images").mkdir(exist_ok=True)
+        for number in range(n_samples):
+            if number % 10 != 9:
+                (tmp_path / "images" / f"{number}.png").write_bytes(draw(number))
+        ids = write_samples(*({} for _ in range(n_samples)))
+        study = make_study(data='image_root = "images"', sections=f'[clip]\nmodel = "{model}"')
+        run_stages(study, "fetch")
+        return study, ids
+
+    return make
+
+
+def read_vectors(lake: Lake, study: Study) -> tuple[Vectors, Vectors]:
+    """Image vectors and caption vectors by sample id; each sample is there once."""
+    clip_id = find_clip(study).clip_id
+    return tuple(
+        _read_table(lake, name)
+        for name in (image_vectors_name(clip_id), caption_vectors_name(clip_id))
+    )  # type: ignore[return-value]
+
+
+def _read_table(lake: Lake, name: str) -> Vectors:
+    rows = VectorStore(lake.vectors).dataset(name).to_table().to_pylist()
+    vectors = {r["sample_id"]: (r["status"], r["vector"] and tuple(r["vector"])) for r in rows}
+    assert len(vectors) == len(rows)
+    return vectors
+
+
+def with_image(ids: list[str]) -> list[str]:
+    return [sample_id for number, sample_id in enumerate(ids) if number % 10 != 9]
+
+
+def test_vectors_are_those_of_the_model(
+    make_fetched: Any, run_stages: Callable[..., None], lake: Lake, draw: Callable[..., bytes]
+) -> None:
+    environment = dict(os.environ)
+    study, ids = make_fetched(25)
+    run_stages(study, "embed")
+    images, captions = read_vectors(lake, study)
+    assert set(images) == set(captions) == set(with_image(ids))
+
+    choice = find_clip(study)
+    schema = VectorStore(lake.vectors).dataset(image_vectors_name(choice.clip_id)).schema
+    assert schema.field("vector").type == pa.list_(pa.float16(), 16)
+    assert dict(os.environ) == environment
+
+    clip = load_clip(choice)
+    for number in (0, 17, 24):
+        with Image.open(BytesIO(draw(number))) as picture, torch.inference_mode():
+            image = clip.model.encode_image(clip.preprocess(picture)[None], normalize=True)
+            caption = clip.model.encode_text(clip.tokenizer([f"picture {number}"]), normalize=True)
+        for vectors, expected in ((images, image), (captions, caption)):
+            status, vector = vectors[ids[number]]
+            assert status == "ok" and vector is not None
+            assert np.isclose(np.linalg.norm(vector), 1, atol=1e-3)
+            assert np.allclose(vector, expected[0].numpy(), atol=1e-3)
+
+
+def test_a_second_run_embeds_only_what_is_new(
+    make_fetched: Any, run_stages: Callable[..., None], lake: Lake
+) -> None:
+    study, _ = make_fetched(5)
+    run_stages(study, "embed")
+    first, _ = read_vectors(lake, study)
+    stamped = recorded(lake, study)
+    study, ids = make_fetched(8)
+    run_stages(study, "embed")
+    second, captions = read_vectors(lake, study)
+    assert set(second) == set(captions) == set(with_image(ids))
+    assert {sample_id: second[sample_id] for sample_id in first} == first
+    assert stamped is not None and recorded(lake, study) != stamped
+
+
+def test_nothing_to_embed_starts_no_workers(
+    make_fetched: Any, run_stages: Callable[..., None], lake: Lake, tmp_path: Path
+) -> None:
+    study, _ = make_fetched(3)
+    run_stages(study, "embed")
+    before = recorded(lake, study)
+    code = RUN + "assert not {{'distributed', 'torch'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code.format(**values(lake, tmp_path))], check=True)
+    assert recorded(lake, study) == before
+
+
+def test_no_images_make_empty_tables(
+    make_fetched: Any, run_stages: Callable[..., None], lake: Lake
+) -> None:
+    study, _ = make_fetched(0)
+    assert recorded(lake, study) is None
+    run_stages(study, "embed")
+    assert read_vectors(lake, study) == ({}, {})
+    assert recorded(lake, study) is not None
+
+
+def test_two_models_live_beside_each_other(
+    make_fetched: Any, run_stages: Callable[..., None], lake: Lake, tiny_clip: Path, tmp_path: Path
+) -> None:
+    first, _ = make_fetched(3)
+    run_stages(first, "embed")
+    before = read_vectors(lake, first)
+    second, _ = make_fetched(3, changed_model(tiny_clip, tmp_path / "other", 2.0))
+    assert recorded(lake, second) is None
+    run_stages(second, "embed")
+    assert read_vectors(lake, first) == before
+    images, _ = read_vectors(lake, second)
+    assert images != before[0]
+    assert recorded(lake, first) is not None and recorded(lake, second) is not None
+
+
+def changed_model(model: Path, folder: Path, factor: float) -> Path:
+    """A copy of a model whose patch embedding is multiplied."""
+    folder.mkdir()
+    weights = load_file(model / "open_clip_model.safetensors")
+    weights["visual.conv1.weight"] *= factor
+    save_file(weights, folder / "open_clip_model.safetensors")
+    (folder / "open_clip_config.json").write_bytes((model / "open_clip_config.json").read_bytes())
+    return folder
+
+
+def test_vectors_that_are_not_finite_are_rows_without_a_vector(
+    make_fetched: Any, run_stages: Callable[..., None], lake: Lake, tiny_clip: Path, tmp_path: Path
+) -> None:
+    study, _ = make_fetched(3, changed_model(tiny_clip, tmp_path / "broken", float("nan")))
+    run_stages(study, "embed")
+    images, captions = read_vectors(lake, study)
+    assert set(images.values()) == {("not_finite", None)}
+    assert {status for status, _ in captions.values()} == {"ok"}
+
+
+def test_a_model_that_cannot_be_loaded_is_one_line(
+    make_fetched: Any, run_stages: Callable[..., None], lake: Lake, tiny_clip: Path, tmp_path: Path
+) -> None:
+    broken = changed_model(tiny_clip, tmp_path / "broken", 1.0)
+    config = json.loads((broken / "open_clip_config.json").read_text())
+    config["model_cfg"]["embed_dim"] = 8
+    (broken / "open_clip_config.json").write_text(json.dumps(config))
+    study, _ = make_fetched(3, broken)
+    with pytest.raises(ModelError, match=r"safetensors: cannot be loaded") as error:
+        run_stages(study, "embed")
+    assert "\n" not in str(error.value)
+    assert not [child for child in psutil.Process().children(recursive=True) if is_worker(child)]
+
+
+RUN = """
+import os, signal, sys
+from pathlib import Path
+from memtriggers.lance.store import VectorStore
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.stages import STAGES
+from memtriggers.pipelines.study import load_study
+
+append, n_appends = VectorStore.append, 0
+
+def append_and_end(store, table, rows):
+    global n_appends
+    append(store, table, rows)
+    n_appends += 1
+    if n_appends == {appends}:
+        {end}
+
+VectorStore.append = append_and_end
+if __name__ == "__main__":
+    STAGES["embed"].run(load_study(Path({study!r})), Lake(Path({lake!r})))
+"""
+
+
+KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+INTERRUPT = "os.killpg(0, signal.SIGINT)"  # all of them, as a terminal does
+
+
+def values(lake: Lake, tmp_path: Path, end: str = "", appends: int = 0) -> dict[str, Any]:
+    """What the script is filled with: it ends so after that many appends, never after 0."""
+    study = str(tmp_path / "study.toml")
+    return {"lake": str(lake.root), "study": study, "appends": appends, "end": end or "..."}
+
+
+def is_worker(process: psutil.Process) -> bool:
+    with process.oneshot():
+        return process.status() != psutil.STATUS_ZOMBIE and "spawn_main" in " ".join(
+            process.cmdline()
+        )
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a script in a session of its own; whatever is left of it is killed at the end."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(code: str) -> subprocess.Popen[str]:
+        script = tmp_path / "script.py"  # workers import it, so it must be a file
+        script.write_text(code)
+        process = subprocess.Popen(
+            [sys.executable, str(script)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if members_of(process.pid):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def members_of(session: int) -> list[psutil.Process]:
+    """The living processes of a session."""
+    found = []
+    for process in psutil.process_iter(["status"]):
+        try:
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return found
+
+
+def wait_until_gone(session: int) -> bool:
+    for _ in range(100):
+        if not members_of(session):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_kill_and_a_second_start_end_like_an_undisturbed_run(
+    make_fetched: Any,
+    run_stages: Callable[..., None],
+    lake: Lake,
+    tmp_path: Path,
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    study, ids = make_fetched(1400)  # three shards: six appends
+    for appends in (1, 4):  # between the two tables of a shard, and between two shards
+        process = start(RUN.format(**values(lake, tmp_path, KILL, appends)))
+        process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL
+        assert wait_until_gone(process.pid), "the workers end with the driver"
+        assert recorded(lake, study) is None
+    run_stages(study, "embed")
+    images, captions = read_vectors(lake, study)
+    assert set(images) == set(captions) == set(with_image(ids))
+    assert not any(lake.scratch.iterdir())
+
+    undisturbed = Lake(tmp_path / "undisturbed")
+    (undisturbed.root / "lance").mkdir(parents=True)
+    (lake.vectors / "images.lance").rename(undisturbed.vectors / "images.lance")
+    lake.samples.parent.rename(undisturbed.samples.parent)
+    start(RUN.format(**values(undisturbed, tmp_path))).communicate(timeout=120)
+    assert read_vectors(undisturbed, study) == (images, captions)
+
+
+def test_an_interrupt_ends_it_without_a_word_from_the_workers(
+    make_fetched: Any,
+    run_stages: Callable[..., None],
+    lake: Lake,
+    tmp_path: Path,
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    study, ids = make_fetched(1400)
+    process = start(RUN.format(**values(lake, tmp_path, INTERRUPT, 2)))
+    output, _ = process.communicate(timeout=60)
+    assert wait_until_gone(process.pid)
+    assert output.count("Traceback") == 1 and output.strip().endswith("KeyboardInterrupt")
+
+    run_stages(study, "embed")
+    images, captions = read_vectors(lake, study)
+    assert set(images) == set(captions) == set(with_image(ids))
