@@ -65,6 +65,8 @@ def _set_up_logging(ctx: click.Context, param: click.Parameter, verbose: bool) -
     if verbose or ctx.parent is None:
         level = logging.INFO if verbose else logging.WARNING
         logging.basicConfig(level=level, format="%(levelname)s: %(message)s", force=True)
+        # The root's level alone would let pass what a library logs at a level of its own.
+        logging.root.handlers[0].setLevel(level)
 
 
 verbose_option = click.option(

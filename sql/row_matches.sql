@@ -1,7 +1,8 @@
 -- The exact rule: which candidate row matches which keyword set. One row a match.
 create or replace temp table row_matches as
 with candidates as (
-    select source_file, source_row, token_text(caption_decoded) as tokens
+    -- A null caption has no token; left null it would make every condition below unknown.
+    select source_file, source_row, token_text(coalesce(caption_decoded, '')) as tokens
     from kept_rows
     where is_candidate
 )

@@ -76,12 +76,12 @@ def test_keyword_sets(make_study, write_captions, run_stages, rows, keys, expect
 def test_many_sets_in_one_pass_and_one_that_matches_nothing(
     make_study, write_captions, run_stages, rows
 ) -> None:
-    write_captions("red star", "red flag", "blue")
+    write_captions("red star", "red flag", "blue", None)
     sets = {"star": {"include": ["star"]}, "red": {"include": ["red"]}, "no": {"include": ["nil"]}}
     run_stages(make_study(**sets, all={"include": ["*"]}), "filter")
     counts = rows("select keyword_set, n_samples from keyword_sets order by 1")
-    assert counts == [("all", 3), ("no", 0), ("red", 2), ("star", 1)]
-    assert rows("select count(*) from samples") == [(3,)]
+    assert counts == [("all", 4), ("no", 0), ("red", 2), ("star", 1)]
+    assert rows("select count(*) from samples") == [(4,)]
 
 
 NAN = float("nan")
