@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 from .augment import copy_of
 from .data import HERE, Array, Sample, read_sample, same_picture
-from .train_clip import Model, embed_images, new_model
+from .model import Model, embed_images, new_model
 
 THRESHOLDS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 

