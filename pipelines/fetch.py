@@ -93,8 +93,10 @@ def _fetch(
         ThreadPoolExecutor(os.cpu_count()) as decoders,
     ):
         committer = _Committer(store, advance)
-        asyncio.run(_fetch_rows(study, _read_rows(connection), decoders, committer))
-        committer.commit()
+        try:
+            asyncio.run(_fetch_rows(study, _read_rows(connection), decoders, committer))
+        finally:
+            committer.commit()  # also what was fetched before an interrupt
 
 
 def _read_rows(connection: duckdb.DuckDBPyConnection) -> Iterator["Row"]:
