@@ -1,3 +1,3 @@
-"""Find what a text-to-image model will memorize, before it is trained: duplication statistics in SQL."""
+"""Find what a text-to-image model will memorize, before it is trained."""
 
 __version__ = "0.1.0"

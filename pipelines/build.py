@@ -11,8 +11,7 @@ from pathlib import Path
 import duckdb
 
 from .dbt_run import MODELS, DbtRun
-from .lake import Lake, replacing
-from .stages import Counts
+from .lake import Counts, Lake, replacing
 from .stamp import Stamp, parse_stamp
 from .study import Study
 from .tables import declare_tables

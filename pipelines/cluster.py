@@ -14,10 +14,9 @@ from .clip import find_clip
 from .database import connect, query
 from .errors import LakeError
 from .forest import Edges, Vectors, block_count, components, renormalised, spanning_forest
-from .lake import Lake, replacing
+from .lake import Counts, Lake, replacing
 from .medoids import Clusters, find_clusters
 from .progress import progress
-from .stages import Counts
 from .stamp import METADATA_KEY, Stamp
 from .study import Study
 from .word_sets import find_word_sets

@@ -6,7 +6,6 @@ alone. What is imported at the top is light: `recorded` answers `status` in a ba
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -25,35 +24,14 @@ from ..lance.tables import (
 from .clip import ClipChoice, find_clip
 from .database import connect, query
 from .errors import LakeError, ModelError
-from .lake import Lake
+from .lake import Counts, Lake
 from .progress import progress
-from .stages import Counts
+from .shards import Job, Shard
 from .stamp import Stamp
 from .study import Study
 from .workers import Workers, start_workers
 
 _SHARD = 512  # samples in one task and one transaction: what a kill can lose
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is the same for every shard: the pinned table of images, and the model."""
-
-    images: str
-    version: int
-    choice: ClipChoice
-    batch_size: int
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Samples that are embedded together; a vector that is there already is not committed again."""
-
-    sample_ids: list[str]
-    captions: list[str]
-    row_offsets: list[int]
-    lacks_image_vector: list[bool]
-    lacks_caption_vector: list[bool]
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:

@@ -19,8 +19,8 @@ from PIL import Image
 
 from ..lance.tables import NOT_FINITE, OK
 from .clip import ClipChoice, load_clip
-from .embed import Job, Shard
 from .images import image_limits
+from .shards import Job, Shard
 
 T = TypeVar("T")
 

@@ -20,14 +20,13 @@ from ..lance.store import VectorStore
 from ..lance.tables import IMAGE_ROWS_PER_FILE, IMAGES, OK
 from .database import connect, query
 from .errors import LakeError
-from .lake import Lake
+from .lake import Counts, Lake
 from .progress import progress
-from .stages import Counts
 from .stamp import Stamp
 from .study import Fetch, Study
 
 if TYPE_CHECKING:
-    from .image_sources import ImageSource, Row
+    from .image_rows import ImageSource, Row
 
 _SHARD = 500  # images in one transaction: what a kill can lose
 _SETTINGS = "memtriggers_fetch_settings"
@@ -100,7 +99,7 @@ def _fetch(
 
 
 def _read_rows(connection: duckdb.DuckDBPyConnection) -> Iterator["Row"]:
-    from .image_sources import Row
+    from .image_rows import Row
 
     # Nothing else may be asked of this connection until the last row is read.
     samples = connection.execute("from samples_to_fetch order by source_file, source_row")

@@ -8,9 +8,8 @@ import pyarrow as pa
 
 from .clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
 from .database import add_text_function, connect, query, write_parquet
-from .lake import Lake
+from .lake import Counts, Lake
 from .source import SourceFile, open_source
-from .stages import Counts
 from .stamp import Stamp
 from .study import KeywordSet, Study
 

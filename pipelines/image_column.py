@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from .errors import SourceError
-from .image_sources import READS_AT_ONCE, Row
+from .image_rows import READS_AT_ONCE, Row
 from .images import Refused
 
 _ROWS_AT_ONCE = 64  # rows of encoded images in memory

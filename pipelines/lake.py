@@ -190,6 +190,14 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
+@dataclass(frozen=True)
+class Counts:
+    """What went into a stage and what came out, in the stage's own rows."""
+
+    n_in: int
+    n_out: int
+
+
 @dataclass
 class Run:
     """One run of one stage."""

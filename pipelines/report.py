@@ -4,8 +4,7 @@ import html
 import re
 from typing import TYPE_CHECKING
 
-from .lake import Lake, write_text
-from .stages import Counts
+from .lake import Counts, Lake, write_text
 from .stamp import Stamp, parse_stamp
 from .study import Study
 

@@ -8,19 +8,11 @@ from importlib import import_module
 
 from .. import __version__
 from .errors import MissingExtra, StageError
-from .lake import Lake, Run
+from .lake import Counts, Lake, Run
 from .stamp import Stamp, file_fingerprint, read_parquet_stamp
 from .study import Study
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What went into a stage and what came out, in the stage's own rows."""
-
-    n_in: int
-    n_out: int
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from .. import __version__
-from .image_sources import Row
+from .image_rows import Row
 from .images import Refused
 from .study import Fetch
 

@@ -1,9 +1,8 @@
 """words: how many captions of the whole corpus say each word, and how often."""
 
 from .database import connect, query, write_parquet
-from .lake import Lake
+from .lake import Counts, Lake
 from .source import open_source
-from .stages import Counts
 from .stamp import Stamp
 from .stop_words import stop_words
 from .study import Study

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from memtriggers.pipelines.image_sources import Row
+from memtriggers.pipelines.image_rows import Row
 from memtriggers.pipelines.images import Refused
 from memtriggers.pipelines.study import Fetch, Study
 from memtriggers.pipelines.web import PublicResolver, WebSource, is_public, open_web
