@@ -23,7 +23,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from memtriggers.pipelines.forest import BLOCK_ROWS, components, spanning_forest
+from memtriggers.pipelines.clusters.forest import BLOCK_ROWS, components, spanning_forest
 
 Vectors = npt.NDArray[np.float32]
 THRESHOLDS = (0.85, 0.9, 0.95)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import duckdb
 
-from .dbt_run import MODELS, DbtRun
 from .lake import Counts, Lake, replacing
 from .stamp import Stamp, parse_stamp
 from .study import Study
-from .tables import declare_tables
+from .warehouse.dbt_run import MODELS, DbtRun
+from .warehouse.tables import declare_tables
 
 BUILDS_KEPT = 3
 _BUILD_NAME = re.compile(r"\d{8}T\d{6}Z-([0-9a-f]{16})\.duckdb")
@@ -28,7 +28,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         MissingExtra: there are Lance tables but no package to read them.
 
     """
-    from .exports import export_tables
+    from .warehouse.exports import export_tables
 
     lake = Lake(lake.root.absolute())  # dbt runs in another folder
     export_tables(study, lake)

@@ -10,16 +10,16 @@ import pyarrow.parquet as pq
 
 from ..lance.store import VectorStore
 from ..lance.tables import OK, image_vectors_name
-from .clip import find_clip
+from .clip.model import find_clip
+from .clusters.forest import Edges, Vectors, block_count, components, renormalised, spanning_forest
+from .clusters.medoids import Clusters, find_clusters
+from .clusters.word_sets import find_word_sets
 from .database import connect, query
 from .errors import LakeError
-from .forest import Edges, Vectors, block_count, components, renormalised, spanning_forest
 from .lake import Counts, Lake, replacing
-from .medoids import Clusters, find_clusters
 from .progress import progress
 from .stamp import METADATA_KEY, Stamp
 from .study import Study
-from .word_sets import find_word_sets
 
 _OK_ROWS = f"status = '{OK}'"
 

@@ -21,15 +21,15 @@ from ..lance.tables import (
     image_vectors,
     image_vectors_name,
 )
-from .clip import ClipChoice, find_clip
+from .clip.model import ClipChoice, find_clip
+from .clip.shards import Job, Shard
+from .clip.workers import Workers, start_workers
 from .database import connect, query
 from .errors import LakeError, ModelError
 from .lake import Counts, Lake
 from .progress import progress
-from .shards import Job, Shard
 from .stamp import Stamp
 from .study import Study
-from .workers import Workers, start_workers
 
 _SHARD = 512  # samples in one task and one transaction: what a kill can lose
 
@@ -133,13 +133,13 @@ def _encode_all(
 
 
 def _count_gpus() -> int:
-    from .encoder import count_gpus  # in the worker: it imports torch
+    from .clip.encoder import count_gpus  # in the worker: it imports torch
 
     return count_gpus()
 
 
 def _encode(shard: Shard, job: Job) -> tuple[pa.Table, pa.Table]:
-    from .encoder import encode_shard  # in the worker: it imports torch
+    from .clip.encoder import encode_shard  # in the worker: it imports torch
 
     return encode_shard(shard, job)
 

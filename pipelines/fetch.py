@@ -26,7 +26,7 @@ from .stamp import Stamp
 from .study import Fetch, Study
 
 if TYPE_CHECKING:
-    from .image_rows import ImageSource, Row
+    from .images.rows import ImageSource, Row
 
 _SHARD = 500  # images in one transaction: what a kill can lose
 _SETTINGS = "memtriggers_fetch_settings"
@@ -84,7 +84,7 @@ def _forget_failures(store: VectorStore, study: Study) -> None:
 def _fetch(
     study: Study, store: VectorStore, connection: duckdb.DuckDBPyConnection, n_samples: int
 ) -> None:
-    from .images import image_limits
+    from .images.decode import image_limits
 
     with (
         image_limits(study.fetch.max_pixels),
@@ -99,7 +99,7 @@ def _fetch(
 
 
 def _read_rows(connection: duckdb.DuckDBPyConnection) -> Iterator["Row"]:
-    from .image_rows import Row
+    from .images.rows import Row
 
     # Nothing else may be asked of this connection until the last row is read.
     samples = connection.execute("from samples_to_fetch order by source_file, source_row")
@@ -110,7 +110,7 @@ def _read_rows(connection: duckdb.DuckDBPyConnection) -> Iterator["Row"]:
 async def _fetch_rows(
     study: Study, rows: Iterator["Row"], decoders: Executor, committer: "_Committer"
 ) -> None:
-    from .image_sources import open_image_source
+    from .images.sources import open_image_source
 
     async def fetch_next_until_done(source: "ImageSource") -> None:
         for row in rows:  # one iterator for all of them
@@ -124,7 +124,7 @@ async def _fetch_row(
     row: "Row", source: "ImageSource", decoders: Executor, settings: Fetch
 ) -> dict[str, Any]:
     """One row of the table `images`, whatever happens."""
-    from .images import Refused
+    from .images.decode import Refused
 
     try:
         data = await source.read(row)
@@ -137,7 +137,7 @@ async def _fetch_row(
 
 
 def _decode(data: bytes, settings: Fetch) -> dict[str, Any]:
-    from .images import Refused, store_image
+    from .images.decode import Refused, store_image
 
     original = {"n_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     try:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from .clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
+from .captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
+from .captions.source import SourceFile, open_source
 from .database import add_text_function, connect, query, write_parquet
 from .lake import Counts, Lake
-from .source import SourceFile, open_source
 from .stamp import Stamp
 from .study import KeywordSet, Study
 

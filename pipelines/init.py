@@ -8,9 +8,9 @@ from typing import Any
 
 import duckdb
 
+from .captions.source import read_source_files
 from .errors import StudyError
 from .lake import write_text
-from .source import read_source_files
 from .study import Clip, Cluster, Data, Fetch, KeywordSet, Report, Study, Words, load_study
 
 _OPTIONAL = (Words, Fetch, Clip, Cluster, Report)

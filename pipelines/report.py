@@ -9,7 +9,7 @@ from .stamp import Stamp, parse_stamp
 from .study import Study
 
 if TYPE_CHECKING:
-    from .thumbnails import Thumbnail
+    from .images.thumbnails import Thumbnail
 
 _STAMP = re.compile(r'<meta name="memtriggers-stamp" content="([^"]*)">')
 _HEAD_BYTES = 16_384  # the stamp stands in the first lines, before the style
@@ -26,7 +26,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 
     """
     from .database import connect_published
-    from .report_page import read_page, render
+    from .page.page import read_page, render
 
     with connect_published(lake) as connection:
         page = read_page(connection, study)
@@ -38,7 +38,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 def _read_thumbnails(lake: Lake, sample_ids: list[str]) -> "dict[str, Thumbnail]":
     if not sample_ids:  # the base install, which has no Pillow, can report what has no images
         return {}
-    from .thumbnails import read_thumbnails
+    from .images.thumbnails import read_thumbnails
 
     return read_thumbnails(lake, sample_ids)
 

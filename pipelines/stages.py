@@ -74,11 +74,11 @@ def expected_stamp(stage: Stage, study: Study, lake: Lake) -> Stamp:
 
 def _fingerprint(name: str, study: Study, lake: Lake) -> str:
     if name == "parquet":
-        from .source import find_files
+        from .captions.source import find_files
 
         return file_fingerprint(find_files(study))
     if name == "clip":
-        from .clip import find_clip
+        from .clip.model import find_clip
 
         return find_clip(study).clip_id
     recorded = STAGES[name].recorded(lake, study)

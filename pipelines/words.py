@@ -1,10 +1,10 @@
 """words: how many captions of the whole corpus say each word, and how often."""
 
+from .captions.source import open_source
+from .captions.stop_words import stop_words
 from .database import connect, query, write_parquet
 from .lake import Counts, Lake
-from .source import open_source
 from .stamp import Stamp
-from .stop_words import stop_words
 from .study import Study
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 NEEDED = (
     "sql/macros.sql", "models/dbt_project.yml", "models/profiles.yml", "studies/demo.toml",
     "sample/openclipart.parquet", "sample/clip/open_clip_model.safetensors", "lance/store.py",
-    "pipelines/data/stop_words.json", "pipelines/templates/report.html.jinja",
+    "pipelines/captions/data/stop_words.json", "pipelines/page/templates/report.html.jinja",
 )  # fmt: skip
 OUTSIDE = shutil.ignore_patterns(
     ".git", ".venv", ".types", "build", "dist", "*cache*", "*.egg-info"

@@ -19,11 +19,11 @@ import pytest
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import IMAGES, image_vectors
 from memtriggers.pipelines import build
-from memtriggers.pipelines.clip import find_clip
+from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stamp import Stamp
 from memtriggers.pipelines.study import Study, load_study
-from memtriggers.pipelines.tables import TABLES
+from memtriggers.pipelines.warehouse.tables import TABLES
 
 ARROW_TYPES = {
     "varchar": pa.string(),

@@ -16,7 +16,7 @@ from PIL import Image
 
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import image_vectors
-from memtriggers.pipelines.clip import find_clip
+from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.study import Study
 

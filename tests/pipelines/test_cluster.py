@@ -11,12 +11,12 @@ import pytest
 
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import image_vectors
-from memtriggers.pipelines.clip import find_clip
+from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.errors import LakeError
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.study import Study
-from memtriggers.pipelines.tables import TABLES
+from memtriggers.pipelines.warehouse.tables import TABLES
 
 Rows = list[dict[str, Any]]
 

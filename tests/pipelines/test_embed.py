@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import caption_vectors_name, image_vectors_name
-from memtriggers.pipelines.clip import find_clip, load_clip
+from memtriggers.pipelines.clip.model import find_clip, load_clip
 from memtriggers.pipelines.embed import recorded
 from memtriggers.pipelines.errors import ModelError
 from memtriggers.pipelines.lake import Lake

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from memtriggers.pipelines.captions.source import open_source
 from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.source import open_source
 from memtriggers.pipelines.study import Study
 
 MATCH = [

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from memtriggers.pipelines.answers import percent, shown
-from memtriggers.pipelines.charts import bar_chart, nice_step
 from memtriggers.pipelines.cli import cli
 from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.page.answers import percent, shown
+from memtriggers.pipelines.page.charts import bar_chart, nice_step
 from memtriggers.pipelines.report import recorded
 from memtriggers.pipelines.stages import STAGES, expected_stamp
 from memtriggers.pipelines.study import Study, load_study

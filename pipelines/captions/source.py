@@ -1,0 +1,182 @@
+"""The LAION-shaped parquet as one view, `source`, whatever its columns are called."""
+
+import html
+from dataclasses import dataclass
+from glob import glob
+
+import duckdb
+import pyarrow as pa
+
+from ..database import add_text_function, first_line, identifier, literal, query
+from ..errors import SourceError
+from ..study import Data, Study
+
+# What each column may be called, in lower case, the best first. The original size comes before that
+# of a stored copy.
+_NAMES = {
+    "caption": ("text", "caption", "top_caption", "alt_text"),
+    "url": ("url", "image_url", "img_url"),
+    "width": ("original_width", "width", "image_width"),
+    "height": ("original_height", "height", "image_height"),
+    "license": ("license",),
+    "nsfw": ("nsfw",),
+    "similarity": ("similarity", "clip_b32_similarity_score", "clip_similarity_vitb32"),
+    "source_id": ("uid", "sample_id", "key", "id", "hash"),
+}
+_NUMBERS = {"width", "height", "similarity"}
+
+# The known shapes, by columns that only they have; the first whose columns are all there.
+_SHAPES = (
+    ("img2dataset output", {"key", "status", "error_message"}),
+    ("DataComp", {"uid", "clip_l14_similarity_score"}),
+    ("COYO", {"image_phash", "clip_similarity_vitb32"}),
+    ("LAION aesthetic", {"aesthetic", "similarity"}),
+    ("LAION aesthetic", {"aesthetic_score", "similarity"}),
+    ("LAION-5B joined", {"hash", "punsafe", "pwatermark"}),
+    ("LAION-400M", {"sample_id", "nsfw", "license", "similarity"}),
+    ("CC12M", {"image_url", "caption"}),
+)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One parquet file: which of its columns is what (None: it has none)."""
+
+    path: str
+    shape: str
+    n_rows: int
+    columns: dict[str, str | None]
+    types: dict[str, str]
+
+    @property
+    def select(self) -> str:
+        """The columns of `source`, read from this file's own."""
+        return ", ".join(
+            f"{_read_as(column, 'null' if name is None else identifier(name))} as {column}"
+            for column, name in self.columns.items()
+        )
+
+
+def _read_as(column: str, name: str) -> str:
+    if column not in _NUMBERS:
+        return f"try_cast({name} as varchar)"
+    number = f"try_cast({name} as double)"
+    return f"if(isnan({number}), null, {number})"  # pandas writes a missing number as NaN
+
+
+def open_source(connection: duckdb.DuckDBPyConnection, study: Study) -> list[SourceFile]:
+    """Create the view `source` and the macros of `sql/macros.sql`; returns the files it reads.
+
+    The view: source_file, source_row (0-based in its file), source_id, url, caption, width, height,
+    license, nsfw, similarity.
+
+    Raises:
+        SourceError: no file, an unreadable one, or a column that cannot be told; names the file.
+
+    """
+    add_text_function(connection, "unescape_html", _unescape_html, "varchar")
+    connection.execute(query("macros"))
+    files = read_source_files(study, connection)
+    groups: dict[str, list[SourceFile]] = {}
+    for file in files:
+        groups.setdefault(file.select, []).append(file)
+    selects = [
+        f"select filename as source_file, file_row_number as source_row, {select} "
+        f"from read_parquet([{', '.join(literal(file.path) for file in group)}], "
+        "filename = true, file_row_number = true, union_by_name = true, binary_as_string = true)"
+        for select, group in groups.items()
+    ]
+    connection.execute(f"create or replace temp view source as {' union all '.join(selects)}")
+    return files
+
+
+def read_source_files(study: Study, connection: duckdb.DuckDBPyConnection) -> list[SourceFile]:
+    """Look at the columns of every file of the study."""
+    return [_read_source_file(path, study.data, connection) for path in find_files(study)]
+
+
+def find_files(study: Study) -> list[str]:
+    """The files behind `[data] parquet`, absolute and sorted; raises SourceError for none."""
+    found: list[str] = []
+    for pattern in study.data.parquet:
+        path = study.path(pattern)
+        files = _glob_remote(path) if "://" in path else glob(path, recursive=True)
+        if not files:
+            raise SourceError(f"{path}: no such file; mend [data] parquet in the study")
+        found += files
+    return sorted(set(found))
+
+
+def _glob_remote(pattern: str) -> list[str]:
+    try:
+        return [row[0] for row in duckdb.execute("from glob($p)", {"p": pattern}).fetchall()]
+    except duckdb.Error as error:
+        raise SourceError(f"{pattern}: cannot be listed: {first_line(error)}") from None
+
+
+def _read_source_file(path: str, data: Data, connection: duckdb.DuckDBPyConnection) -> SourceFile:
+    try:
+        rows = connection.execute("describe from read_parquet($path)", {"path": path}).fetchall()
+        (n_rows,) = connection.execute(
+            "select sum(num_rows)::bigint from parquet_file_metadata($path)", {"path": path}
+        ).fetchone() or (0,)
+    except duckdb.Error as error:
+        raise SourceError(
+            f"{path}: not a readable parquet file ({first_line(error)}); fetch it again or take it "
+            "out of [data] parquet"
+        ) from None
+    types = {row[0]: row[1] for row in rows}
+    columns = _find_columns(path, list(types), data)
+    return SourceFile(path, _shape(types), n_rows, columns, types)
+
+
+def _find_columns(path: str, names: list[str], data: Data) -> dict[str, str | None]:
+    columns = {column: _first(names, wanted) for column, wanted in _NAMES.items()}
+    columns["caption"] = _choose("caption", path, names, data.caption_column)
+    has_images = data.image_column is not None
+    if data.url_column is not None or not has_images or columns["url"] is not None:
+        columns["url"] = _choose("url", path, names, data.url_column)
+    elif columns["source_id"] is None:
+        raise SourceError(
+            f"{path}: no column tells its rows apart; name one with url_column in [data]"
+        )
+    if has_images and data.image_column not in names:
+        raise SourceError(
+            f"{path}: no column {data.image_column!r} (image_column in [data]); it has: "
+            + ", ".join(names)
+        )
+    return columns
+
+
+def _choose(column: str, path: str, names: list[str], named: str | None) -> str:
+    """The caption or url column: the one that the study names, or the only one that can be it."""
+    option = f"--{column}-column NAME in init, or {column}_column = NAME in [data]"
+    if named is not None:
+        if named not in names:
+            raise SourceError(f"{path}: no column {named!r} ({option}); it has: {', '.join(names)}")
+        return named
+    possible = [name for name in names if name.lower() in _NAMES[column]]
+    if len(possible) != 1:
+        found = (
+            f"several may hold the {column}" if possible else f"none is known to hold the {column}"
+        )
+        raise SourceError(f"{path}: of its columns {', '.join(names)} {found}; say {option}")
+    return possible[0]
+
+
+def _first(names: list[str], wanted: tuple[str, ...]) -> str | None:
+    lower = {name.lower(): name for name in reversed(names)}
+    return next((lower[name] for name in wanted if name in lower), None)
+
+
+def _shape(types: dict[str, str]) -> str:
+    names = {name.lower() for name in types}
+    return next((shape for shape, marks in _SHAPES if marks <= names), "other")
+
+
+def _unescape_html(captions: pa.Array) -> pa.Array:
+    """Entities decoded twice (`&amp;quot;` is common in alt texts), as open_clip does."""
+    return pa.array(
+        [None if c is None else html.unescape(html.unescape(c)) for c in captions.to_pylist()],
+        pa.string(),
+    )

@@ -1,0 +1,1 @@
+"""The CLIP model: found, loaded, and run in workers."""

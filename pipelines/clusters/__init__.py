@@ -1,0 +1,1 @@
+"""Nearly identical images: their forest, their medoids and their word sets."""

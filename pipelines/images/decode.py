@@ -1,0 +1,184 @@
+"""One image: from the bytes that came to the bytes that are kept, or why there are none."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from PIL import Image, UnidentifiedImageError
+
+from ..study import Fetch
+
+Image.init()
+# Not every format that Pillow can read: its EPS reader starts Ghostscript, for example.
+_FORMATS = tuple(
+    name
+    for name in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
+    if name in Image.OPEN  # AVIF came with Pillow 11.3
+)
+_KEPT_FORMATS = ("JPEG", "PNG", "WEBP")
+_KEPT_MODES = ("RGB", "L", "P", "1")
+_KEPT_OVERHEAD = 65_536  # bytes beyond 3 a pixel: more is metadata, or a file that hides another
+_WEBP_SIDE = 16_383  # pixels; the format's own limit
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Refused(Exception):
+    """Why a sample has no image: a status of the table `images`, and the detail."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status, self.reason = status, reason
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image as it is kept: encoded bytes, its size, and the upright size of the original."""
+
+    image: bytes
+    width: int
+    height: int
+    original_width: int
+    original_height: int
+
+
+@contextmanager
+def image_limits(max_pixels: int | None) -> Iterator[None]:
+    """Let Pillow refuse larger images, and keep its warnings about single images to itself.
+
+    For the whole process, because that is what Pillow's limit and Python's warning filters are:
+    enter it once around a pool of threads, not in each of them.
+    """
+    before = Image.MAX_IMAGE_PIXELS
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        Image.MAX_IMAGE_PIXELS = max_pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def store_image(data: bytes, settings: Fetch) -> StoredImage:
+    """Decode an image and return what to keep; call it within `image_limits`.
+
+    Small JPEG, PNG and WebP files that need nothing done are kept byte for byte. Everything else
+    becomes an upright RGB WebP, transparent pixels on white, only the first frame, with the short
+    side at most `settings.short_side` pixels.
+
+    Raises:
+        Refused: empty, not_an_image, too_many_pixels, truncated or damaged.
+
+    """
+    if not data:
+        raise Refused("empty", "0 bytes")
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+            _check_pixels(picture, settings)
+            return _store(picture, data, settings)
+    except Refused:
+        raise
+    except UnidentifiedImageError:
+        raise _not_readable(data, f"begins with {data[:24]!r}") from None
+    except Image.DecompressionBombError:
+        raise _too_many_pixels(settings) from None
+    except Exception as error:  # Pillow's readers raise whatever bad bytes lead them into
+        raise _not_decodable(data, error) from None
+
+
+def _check_pixels(picture: Image.Image, settings: Fetch) -> None:
+    if picture.width * picture.height > settings.max_pixels:
+        raise _too_many_pixels(settings)
+
+
+def _too_many_pixels(settings: Fetch) -> Refused:
+    return Refused("too_many_pixels", f"more than {settings.max_pixels:,}")
+
+
+def _not_readable(data: bytes, reason: str) -> Refused:
+    return Refused("truncated" if _ends_early(data) else "not_an_image", reason)
+
+
+def _not_decodable(data: bytes, error: Exception) -> Refused:
+    reason = f"{type(error).__name__}: {error}"
+    early = "truncated" in reason.lower() or _ends_early(data)
+    return Refused("truncated" if early else "damaged", reason)
+
+
+def _ends_early(data: bytes) -> bool:
+    # WebP says how long it is; its decoder only says that it can't be created.
+    return data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 > len(data)
+
+
+def _store(picture: Image.Image, data: bytes, settings: Fetch) -> StoredImage:
+    width, height = picture.size
+    scale = min(1, settings.short_side / min(width, height), _WEBP_SIDE / max(width, height))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if scale < 1:
+        # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the size leaves the filter enough.
+        picture.draft("RGB", (2 * size[0], 2 * size[1]))
+    picture.load()  # first of all: what fails here must not fail unseen in looking for EXIF
+    orientation = _orientation(picture)
+    if scale == 1 and orientation == 1 and _is_plain(picture, data):
+        return StoredImage(data, width, height, width, height)
+    small = _rgb_on_white(picture).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    upright = small if orientation == 1 else small.transpose(_UPRIGHT[orientation])
+    original = (width, height) if orientation < 5 else (height, width)  # from 5 on it lies
+    return StoredImage(_encode(upright, settings.quality), *upright.size, *original)
+
+
+def _is_plain(picture: Image.Image, data: bytes) -> bool:
+    return (
+        picture.format in _KEPT_FORMATS
+        and picture.mode in _KEPT_MODES
+        and not picture.has_transparency_data
+        and not getattr(picture, "is_animated", False)
+        and len(data) <= 3 * picture.width * picture.height + _KEPT_OVERHEAD
+    )
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The EXIF orientation, 1 (upright) to 8; 1 where it says nothing that can be read."""
+    try:
+        orientation = picture.getexif().get(_ORIENTATION_TAG)
+    except Exception:  # a broken EXIF block is no reason to refuse the pixels
+        return 1
+    return orientation if orientation in _UPRIGHT else 1
+
+
+def _rgb_on_white(picture: Image.Image) -> Image.Image:
+    """RGB pixels of any mode; transparent ones lie on white."""
+    if picture.mode.startswith("I;16"):
+        return picture.point(lambda value: value / 257).convert("L").convert("RGB")
+    if picture.mode in ("I", "F"):
+        return _stretch(picture).convert("RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    rgba = picture.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, "white")
+    return Image.alpha_composite(white, rgba).convert("RGB")
+
+
+def _stretch(picture: Image.Image) -> Image.Image:
+    """8-bit grey of a mode without a range of its own: its darkest is 0, its brightest 255."""
+    low, high = cast(tuple[float, float], picture.getextrema())  # one band
+    scale = 255 / ((high - low) or 1)
+    return picture.point(lambda value: value * scale - low * scale).convert("L")
+
+
+def _encode(picture: Image.Image, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=quality)
+    return buffer.getvalue()

@@ -1,0 +1,56 @@
+"""Images in files below a folder: the url column holds their paths."""
+
+import asyncio
+import os
+import stat
+from pathlib import Path
+
+from .decode import Refused
+from .rows import READS_AT_ONCE, Row
+
+
+class FileSource:
+    """Files below a folder; the url column holds their paths."""
+
+    at_once = READS_AT_ONCE
+
+    def __init__(self, root: Path, max_bytes: int) -> None:
+        self._root, self._max_bytes = root.resolve(), max_bytes
+
+    async def read(self, row: Row) -> bytes:
+        """The file's bytes; raises Refused: invalid_path, not_found, unreadable or too_large."""
+        return await asyncio.to_thread(self._read, row.url)
+
+    def _read(self, url: str | None) -> bytes:
+        path = self._path(url)
+        try:
+            with open(path, "rb", opener=_open_without_waiting) as file:
+                found = os.fstat(file.fileno())
+                if not stat.S_ISREG(found.st_mode):
+                    raise Refused("invalid_path", f"{path}: not a file")
+                if found.st_size > self._max_bytes:
+                    reason = f"{found.st_size:,} bytes; at most {self._max_bytes:,}"
+                    raise Refused("too_large", reason)
+                return file.read(self._max_bytes)
+        except (FileNotFoundError, NotADirectoryError):
+            raise Refused("not_found", f"{path}") from None
+        except IsADirectoryError:
+            raise Refused("invalid_path", f"{path}: a folder") from None
+        except OSError as error:
+            raise Refused("unreadable", f"{path}: {error.strerror}") from None
+
+    def _path(self, url: str | None) -> Path:
+        if not url:
+            raise Refused("invalid_path", "null" if url is None else "empty")
+        try:
+            path = (self._root / url).resolve()
+        except (OSError, ValueError, RuntimeError) as error:  # a null byte, a loop of links
+            raise Refused("invalid_path", str(error)) from None
+        if not path.is_relative_to(self._root):
+            raise Refused("invalid_path", f"{url!r} leaves {self._root}")
+        return path
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # Opening a named pipe would wait for someone to write to it.
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -1,0 +1,177 @@
+"""Images from http(s): bounded in number, time and size, and never from an address inside."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from ... import __version__
+from ..study import Fetch
+from .decode import Refused
+from .rows import Row
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_MAX_REDIRECTS = 5
+_REDIRECTS = (301, 302, 303, 307, 308)
+_CHUNK = 65_536  # bytes
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_AZURE_METADATA = ipaddress.ip_address("168.63.129.16")  # the one that no reserved range covers
+_HEADERS = {
+    "User-Agent": f"memtriggers/{__version__}",
+    "Accept": "image/*, */*;q=0.5",
+    "Accept-Encoding": "identity",  # images are compressed already, and what is sent is counted
+}
+
+
+class WebSource:
+    """Downloads over one bounded pool of connections."""
+
+    def __init__(self, session: aiohttp.ClientSession, settings: Fetch) -> None:
+        self._session, self._settings = session, settings
+        self.at_once = settings.connections
+
+    async def read(self, row: Row) -> bytes:
+        """The bytes that the sample's address serves.
+
+        Raises:
+            Refused: invalid_url, private_address, dns, tls, connection, timeout, http_<code>,
+                too_many_redirects or too_large.
+
+        """
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                return await self._follow(_parse(row.url))
+        except TimeoutError:
+            raise Refused("timeout", f"after {self._settings.timeout:g} s") from None
+        except aiohttp.ClientConnectorDNSError as error:
+            raise Refused("dns", str(error.os_error)) from None
+        except aiohttp.ClientSSLError as error:
+            raise Refused("tls", str(error)) from None
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError) as error:
+            raise Refused("invalid_url", str(error)) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Refused("connection", str(error) or type(error).__name__) from None
+
+    async def _follow(self, url: URL) -> bytes:
+        for _ in range(1 + _MAX_REDIRECTS):
+            _check_address(url, self._settings)
+            # By hand, so that every step of a redirect is checked.
+            async with self._session.get(url, allow_redirects=False) as response:
+                if response.status not in _REDIRECTS:
+                    return await self._body(response)
+                url = _check_scheme(url.join(URL(response.headers.get("Location", ""))))
+        raise Refused("too_many_redirects", f"more than {_MAX_REDIRECTS}")
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        if not 200 <= response.status < 300:
+            raise Refused(f"http_{response.status}", response.reason or "")
+        limit = self._settings.max_bytes
+        if (response.content_length or 0) > limit:
+            raise Refused("too_large", f"{response.content_length:,} bytes; at most {limit:,}")
+        data = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            data += chunk
+            if len(data) > limit:
+                raise Refused("too_large", f"more than {limit:,} bytes")
+        return bytes(data)
+
+
+@asynccontextmanager
+async def open_web(settings: Fetch) -> AsyncIterator[WebSource]:
+    """A `WebSource`; its connections are closed at the end."""
+    # Host names are looked up in the loop's own threads: as many as there may be connections.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.connections))
+    resolver = aiohttp.DefaultResolver()
+    connector = aiohttp.TCPConnector(
+        limit=settings.connections,
+        resolver=resolver if settings.allow_private_hosts else PublicResolver(resolver),
+    )
+    async with aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=settings.timeout),
+        headers=_HEADERS,
+    ) as session:
+        yield WebSource(session, settings)
+
+
+class PublicResolver(AbstractResolver):
+    """Resolves names, and refuses those with an address that is not public.
+
+    It stands where the connection is made, so that a name cannot mean another address by then.
+    """
+
+    def __init__(self, resolver: AbstractResolver) -> None:
+        self._resolver = resolver
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """As the resolver beneath; raises Refused when one of the addresses is not public."""
+        results = await self._resolver.resolve(host, port, family)
+        for result in results:
+            _refuse_private(ipaddress.ip_address(result["host"]))
+        return results
+
+    async def close(self) -> None:
+        """Close the resolver beneath."""
+        await self._resolver.close()
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address belongs to the public internet, also when it is wrapped in IPv6."""
+    address = _unwrap(address)
+    return (
+        address.is_global
+        and not address.is_multicast
+        and not address.is_reserved
+        and address != _AZURE_METADATA
+    )
+
+
+def _unwrap(address: Address) -> Address:
+    """The IPv4 address that an IPv6 address stands for, or the address itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    teredo = address.teredo[1] if address.teredo else None
+    return address.ipv4_mapped or address.sixtofour or teredo or address
+
+
+def _parse(url: str | None) -> URL:
+    if not url or not url.strip():
+        raise Refused("invalid_url", "null" if url is None else "empty")
+    return _check_scheme(URL(url.strip()))
+
+
+def _check_scheme(url: URL) -> URL:
+    if url.scheme not in ("http", "https") or not url.host:
+        raise Refused("invalid_url", f"{url}: neither http nor https")
+    return url
+
+
+def _check_address(url: URL, settings: Fetch) -> None:
+    """Check a host that is an address already: it never comes to the resolver."""
+    host = url.host or ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        # "127.1" and "2130706433" are loopback to a socket, and no address to anyone else.
+        if host.replace(".", "").isdigit():
+            raise Refused("invalid_url", f"{host}: not an address") from None
+        return
+    if not settings.allow_private_hosts:
+        _refuse_private(address)
+
+
+def _refuse_private(address: Address) -> None:
+    if not is_public(address):
+        raise Refused("private_address", f"{address} is not a public address")

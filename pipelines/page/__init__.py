@@ -1,0 +1,1 @@
+"""The report's page: its answers, its charts and its template."""

@@ -1,0 +1,113 @@
+"""The report's page: its answers, read from the published database, and their HTML."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ..stamp import Stamp
+from ..study import Study
+from .answers import Answer, ask, percent, shown
+from .charts import BarChart, bar_chart
+
+if TYPE_CHECKING:
+    from ..images.thumbnails import Thumbnail
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+N_WORDS = 5  # of a cluster, as in the paper's Table 1
+N_IMAGES = 8  # of a cluster
+N_SIZES = 30  # clusters of a keyword set, as in the paper's figures 1 and 2
+N_WORD_SETS = 8  # of a keyword set
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that the report says."""
+
+    threshold: float
+    min_cluster_size: int
+    scanned: Answer
+    keyword_sets: Answer
+    findings: Answer
+    funnel: Answer
+    rejected_rows: Answer
+    clusters: dict[str, tuple[Answer, Answer]]
+    """By keyword set: its clusters, and the images of them."""
+    sizes: Answer
+    thresholds: Answer
+    word_sets: Answer
+    removal_list: Answer
+    runs: Answer
+
+    @property
+    def sample_ids(self) -> list[str]:
+        """Every sample whose image is shown, each once."""
+        answers = [images for _, images in self.clusters.values()]
+        return list(dict.fromkeys(row["sample_id"] for answer in answers for row in answer.rows))
+
+
+def read_page(connection: duckdb.DuckDBPyConnection, study: Study) -> Page:
+    """Ask the published database everything that the report says."""
+    keyword_sets = ask(connection, "keyword_sets")
+    names = [row["keyword_set"] for row in keyword_sets.rows]
+    chosen: dict[str, object] = {
+        "threshold": study.report_threshold,
+        "min_cluster_size": study.cluster.min_cluster_size,
+    }
+    return Page(
+        threshold=study.report_threshold,
+        min_cluster_size=study.cluster.min_cluster_size,
+        scanned=ask(connection, "scanned"),
+        keyword_sets=keyword_sets,
+        findings=ask(connection, "findings", chosen),
+        funnel=ask(connection, "funnel"),
+        rejected_rows=ask(connection, "rejected_rows"),
+        clusters=_read_clusters(connection, names, chosen | {"n_clusters": study.report.clusters}),
+        sizes=ask(connection, "sizes", chosen | {"n_clusters": N_SIZES}),
+        thresholds=ask(connection, "thresholds", chosen),
+        word_sets=ask(connection, "word_sets", chosen | {"n_word_sets": N_WORD_SETS}),
+        removal_list=ask(connection, "removal_list"),
+        runs=ask(connection, "runs"),
+    )
+
+
+def _read_clusters(
+    connection: duckdb.DuckDBPyConnection, names: list[str], chosen: dict[str, object]
+) -> dict[str, tuple[Answer, Answer]]:
+    answers = {}
+    for number, name in enumerate(names, 1):
+        values = chosen | {"keyword_set": name, "n_words": N_WORDS, "n_images": N_IMAGES}
+        answers[name] = (
+            ask(connection, "clusters", values, number),
+            ask(connection, "cluster_images", values, number),
+        )
+    return answers
+
+
+def render(page: Page, thumbnails: "dict[str, Thumbnail]", stamp: Stamp) -> str:
+    """The page as one HTML document that needs nothing beside it.
+
+    Args:
+        page: what to say.
+        thumbnails: the pictures by sample_id; a sample without one shows as an empty frame.
+        stamp: goes into the head, where `report.recorded` finds it.
+
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"shown": shown, "percent": percent, "bar_chart": _size_chart}
+    numbers = {thumbnail: n for n, thumbnail in enumerate(dict.fromkeys(thumbnails.values()), 1)}
+    pictures = {sample_id: numbers[thumbnail] for sample_id, thumbnail in thumbnails.items()}
+    template = environment.get_template("report.html.jinja")
+    return template.render(page=page, stamp=stamp, thumbnails=numbers, pictures=pictures)
+
+
+def _size_chart(sizes: list[int]) -> BarChart:
+    return bar_chart(sizes, N_SIZES)

@@ -1,0 +1,1 @@
+"""What dbt reads, and how it is run."""

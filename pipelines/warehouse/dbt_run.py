@@ -1,0 +1,155 @@
+"""Runs the dbt project on one database in a child process, and says in one line what failed."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ..errors import BuildError
+from ..progress import progress
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+ROWS_SHOWN = 3
+FAILED = ("error", "fail", "runtime error")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DbtRun:
+    """One run: the database that it fills, and a folder that all its other files go into."""
+
+    project: Path
+    database: Path
+    folder: Path
+    variables: Mapping[str, object]
+
+    def build(self) -> None:
+        """Run every model and test.
+
+        dbt keeps the database locked until its process ends, hence the child process.
+
+        Raises:
+            BuildError: names the model or test that failed, and its first rows or the message.
+
+        """
+        with self._child("build") as child:
+            errors = list(_read_events(child))
+        if child.returncode != 0:
+            raise BuildError(
+                f"{self._what_failed(errors)}; nothing was published, and the last build stays; "
+                "memtriggers status says whether a stage is stale"
+            )
+
+    def command(self, verb: str) -> list[str]:
+        """The child's command line; -P keeps the user's folder out of what it imports."""
+        return [
+            *(sys.executable, "-P", "-m", f"{__package__}.dbt_child", verb),
+            *("--project-dir", str(self.project), "--profiles-dir", str(self.project)),
+            *("--target-path", str(self.folder / "target"), "--log-path", str(self.folder)),
+            *("--vars", json.dumps(self.variables)),
+            *("--log-format", "json", "--log-level-file", "none", "--no-use-colors"),
+            *("--no-partial-parse", "--no-send-anonymous-usage-stats", "--no-version-check"),
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """The variables of profiles.yml; a user's own DBT_… must not change what is built."""
+        with duckdb.connect() as connection:
+            limits = connection.execute(
+                "select current_setting('memory_limit'), current_setting('threads')::varchar"
+            ).fetchone()
+        assert limits is not None
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("DBT_")}
+        return {
+            "MEMTRIGGERS_MEMORY_LIMIT": limits[0],
+            "MEMTRIGGERS_THREADS": limits[1],
+            **inherited,
+            "MEMTRIGGERS_DATABASE": str(self.database),
+            "MEMTRIGGERS_TEMP_DIRECTORY": str(self.folder / "spilled"),
+        }
+
+    @contextmanager
+    def _child(self, verb: str) -> Iterator["subprocess.Popen[str]"]:
+        # A session of its own: Ctrl-C reaches the parent alone, which ends the child.
+        with (self.folder / "stderr").open("w") as stderr:
+            child = subprocess.Popen(
+                self.command(verb),
+                env=self.environment(),
+                cwd=self.folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                encoding="utf-8",
+                start_new_session=True,
+            )
+            try:
+                yield child
+            except BaseException:
+                child.kill()
+                raise
+            finally:
+                child.communicate()
+
+    def _what_failed(self, errors: list[str]) -> str:
+        results = self.folder / "target" / "run_results.json"
+        if results.exists():
+            nodes = json.loads(results.read_text(encoding="utf-8"))["results"]
+            failed = [node for node in nodes if node["status"] in FAILED]
+            if failed:
+                others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+                return self._describe(failed[0]) + others
+        crash = (self.folder / "stderr").read_text(encoding="utf-8").strip().splitlines()[-1:]
+        return f"{self.project}: {_one_line(' '.join(errors or crash or ['dbt was killed']))}"
+
+    def _describe(self, node: dict[str, Any]) -> str:
+        kind, _, name = node["unique_id"].split(".", 2)
+        kind = kind.replace("_", " ")
+        if kind == "test":
+            name = name.rpartition(".")[0] or name  # a generic test's id ends in a hash
+        if node["status"] == "fail" and kind == "test":
+            rows = self._first_rows(node["compiled_code"])
+            return f"{kind} {name} found {rows} ({node['failures']} in all)"
+        return f"{kind} {name} failed: {_one_line(node['message'] or '')}"
+
+    def _first_rows(self, query: str) -> str:
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            found = connection.execute(f"select * from ({query}) limit {ROWS_SHOWN}")
+            names = [column[0] for column in found.description or ()]
+            rows = found.fetchall()
+        return "; ".join(
+            ", ".join(f"{name} {_short(value)}" for name, value in zip(names, row, strict=True))
+            for row in rows
+        )
+
+
+def _read_events(child: "subprocess.Popen[str]") -> list[str]:
+    """Follow dbt's log to its end; returns the messages of its errors."""
+    assert child.stdout is not None
+    errors = []
+    with progress("build") as advance:
+        for line in child.stdout:
+            event = json.loads(line)["info"]
+            log.log(logging.WARNING if event["level"] == "warn" else logging.INFO, event["msg"])
+            if event["level"] == "error":
+                errors.append(event["msg"])
+            if event["name"].endswith("Result"):
+                advance(1)
+    return errors
+
+
+def _one_line(text: str, limit: int = 500) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
+def _short(value: object) -> str:
+    return _one_line(repr(value), 80)

@@ -1,0 +1,60 @@
+"""The scalar columns of the Lance tables as parquet: DuckDB cannot read the float16 vectors."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ...lance.store import VectorStore
+from ...lance.tables import IMAGES, image_vectors_name
+from ..lake import Lake, replacing
+from ..study import Study
+
+IMAGE_COLUMNS = [name for name in IMAGES.schema.names if name != "image"]
+VECTOR_COLUMNS = ["sample_id", "status"]
+
+
+def export_tables(study: Study, lake: Lake) -> None:
+    """Stream `images` and the image vectors of the study's model to `lake/exports/`.
+
+    A table that does not exist takes its export with it: what dbt reads is what Lance holds.
+
+    Raises:
+        MissingExtra: there are Lance tables but no package to read them.
+        ModelError: there are vectors, but the study's CLIP model cannot be told.
+
+    """
+    store = VectorStore(lake.vectors)
+    exports = lake.exports
+    _export(store, "images", IMAGE_COLUMNS, exports / "images.parquet", {})
+    clip_id = _clip_id(study, lake)
+    _export(
+        store,
+        image_vectors_name(clip_id),
+        VECTOR_COLUMNS,
+        exports / "image_vectors.parquet",
+        {"clip_id": clip_id},
+    )
+
+
+def _clip_id(study: Study, lake: Lake) -> str:
+    # A lake without vectors is built where no model can be loaded.
+    if not any(lake.vectors.glob(f"{image_vectors_name('*')}.lance")):
+        return ""
+    from ..clip.model import find_clip
+
+    return find_clip(study).clip_id
+
+
+def _export(
+    store: VectorStore, name: str, columns: list[str], path: Path, constants: dict[str, str]
+) -> None:
+    if not store.exists(name):
+        path.unlink(missing_ok=True)
+        return
+    batches = store.reader(name, columns)
+    schema = pa.schema([*batches.schema, *((key, pa.string()) for key in constants)])
+    with replacing(path) as unfinished, pq.ParquetWriter(unfinished, schema) as writer:
+        for batch in batches:
+            filled = [pa.repeat(value, batch.num_rows) for value in constants.values()]
+            writer.write_batch(pa.record_batch([*batch.columns, *filled], schema=schema))

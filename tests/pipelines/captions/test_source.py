@@ -1,0 +1,116 @@
+"""The columns of every known shape are found; what cannot be told is asked for."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from memtriggers.pipelines.captions.source import find_files, open_source
+from memtriggers.pipelines.errors import SourceError
+from memtriggers.pipelines.study import Study
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "LAION-400M": {
+        "SAMPLE_ID": 1, "URL": "http://a", "TEXT": "c", "HEIGHT": 2, "WIDTH": 3,
+        "LICENSE": "?", "NSFW": "UNLIKELY", "similarity": 0.3,
+    },
+    "LAION-5B joined": {
+        "URL": "http://a", "TEXT": "c", "WIDTH": 3.0, "HEIGHT": 2.0, "similarity": 0.3,
+        "hash": -5, "punsafe": 0.1, "pwatermark": 0.2,
+    },
+    "LAION aesthetic": {
+        "URL": "http://a", "TEXT": "c", "WIDTH": 3, "HEIGHT": 2, "similarity": 0.3,
+        "AESTHETIC_SCORE": 6.5, "hash": 4,
+    },
+    "DataComp": {
+        "uid": "0f", "url": "http://a", "text": "c", "original_width": 3, "original_height": 2,
+        "clip_b32_similarity_score": 0.3, "clip_l14_similarity_score": 0.2, "sha256": "ab",
+    },
+    "COYO": {
+        "id": 7, "url": "http://a", "text": "c", "width": 3, "height": 2, "image_phash": "f",
+        "clip_similarity_vitb32": 0.3, "clip_similarity_vitl14": 0.2,
+    },
+    "CC12M": {"image_url": "http://a", "caption": "c"},
+    "img2dataset output": {
+        "url": "http://a", "caption": "c", "key": "000000001", "status": "success",
+        "error_message": None, "width": 9, "height": 9, "original_width": 3, "original_height": 2,
+        "exif": "{}", "sha256": "ab",
+    },
+}  # fmt: skip
+
+
+def write(path: Path, *rows: dict[str, Any]) -> None:
+    pq.write_table(pa.Table.from_pylist(list(rows)), path)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_known_shapes(tmp_path: Path, make_study: Callable[..., Study], shape: str) -> None:
+    write(tmp_path / "a.parquet", SHAPES[shape])
+    with duckdb.connect() as connection:
+        files = open_source(connection, make_study())
+        row = connection.execute("select url, caption, width, height from source").fetchone()
+    assert [file.shape for file in files] == [shape]
+    assert row == (("http://a", "c", None, None) if shape == "CC12M" else ("http://a", "c", 3, 2))
+
+
+def test_files_of_different_shapes_in_one_glob(
+    tmp_path: Path, make_study: Callable[..., Study]
+) -> None:
+    for number, row in enumerate(SHAPES.values()):
+        write(tmp_path / f"{number}.parquet", row)
+    with duckdb.connect() as connection:
+        open_source(connection, make_study())
+        rows = connection.execute(
+            "select parse_filename(source_file), source_row, url, caption from source order by all"
+        ).fetchall()
+    assert rows == [(f"{n}.parquet", 0, "http://a", "c") for n in range(len(SHAPES))]
+
+
+@pytest.mark.parametrize(
+    ("row", "data", "message"),
+    [
+        ({"url": "u", "words": "c"}, "", "none is known to hold the caption; say --caption-column"),
+        ({"link": "u", "caption": "c"}, "", "none is known to hold the url; say --url-column"),
+        ({"url": "u", "text": "c", "caption": "d"}, "", "several may hold the caption"),
+        ({"url": "u", "text": "c"}, 'caption_column = "alt"', "no column 'alt'"),
+        ({"url": "u", "text": "c"}, 'image_column = "jpg"', "no column 'jpg'"),
+        ({"jpg": b"1", "text": "c"}, 'image_column = "jpg"', "no column tells its rows apart"),
+    ],
+)
+def test_columns_that_cannot_be_told(
+    tmp_path: Path, make_study: Callable[..., Study], row: dict[str, Any], data: str, message: str
+) -> None:
+    write(tmp_path / "a.parquet", row)
+    with duckdb.connect() as connection, pytest.raises(SourceError) as caught:
+        open_source(connection, make_study(data=data))
+    assert message in str(caught.value)
+    assert "a.parquet" in str(caught.value)
+
+
+def test_a_named_column_with_a_quote_in_it(
+    tmp_path: Path, make_study: Callable[..., Study]
+) -> None:
+    write(tmp_path / "a.parquet", {'the "alt"': "c", "url": "http://a"})
+    with duckdb.connect() as connection:
+        open_source(connection, make_study(data="caption_column = 'the \"alt\"'"))
+        assert connection.execute("select caption from source").fetchall() == [("c",)]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 not really PAR1", b"<html>404</html>"])
+def test_an_unreadable_file_is_named(
+    tmp_path: Path, make_study: Callable[..., Study], content: bytes
+) -> None:
+    (tmp_path / "broken.parquet").write_bytes(content)
+    with duckdb.connect() as connection, pytest.raises(SourceError) as caught:
+        open_source(connection, make_study())
+    assert "broken.parquet: not a readable parquet file" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file_is_an_error(make_study: Callable[..., Study]) -> None:
+    with pytest.raises(SourceError, match=r"none\*\.parquet: no such file"):
+        find_files(make_study(parquet="none*.parquet"))

@@ -1,0 +1,169 @@
+"""The forest has the components of the whole graph, however its pairs are cut into blocks."""
+
+import networkx as nx
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memtriggers.pipelines.clusters import forest as forest_module
+from memtriggers.pipelines.clusters.forest import (
+    Vectors,
+    components,
+    exact_cosines,
+    renormalised,
+    spanning_forest,
+)
+
+THRESHOLDS = (0.7, 0.85, 0.9, 0.95)
+
+
+def make_vectors(
+    seed: int, n: int, dimensions: int, dtype: npt.DTypeLike, spread: float
+) -> Vectors:
+    """Vectors around few centres, some of them copies; a spread of 10 leaves no centre."""
+    random = np.random.default_rng(seed)
+    centres = random.standard_normal((max(1, n // 6), dimensions))
+    vectors = centres[random.integers(0, len(centres), n)]
+    vectors += spread * random.random((n, 1)) * random.standard_normal((n, dimensions))
+    copies = random.random(n) < 0.1
+    vectors[copies] = vectors[random.integers(0, n, n)[copies]]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return renormalised(vectors.astype(dtype))
+
+
+def smallest_of_component(joined: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """The smallest row of each row's component in a whole graph, (n, n) bool."""
+    smallest = np.empty(len(joined), np.int64)
+    for component in nx.connected_components(nx.from_numpy_array(joined)):
+        smallest[list(component)] = min(component)
+    return smallest
+
+
+def brute_force(unit: Vectors, threshold: float) -> npt.NDArray[np.int64]:
+    wide = unit.astype(np.float64)
+    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+    return smallest_of_component(wide @ wide.T >= threshold)
+
+
+def assert_exact(unit: Vectors, block_rows: int) -> None:
+    forest = spanning_forest(unit, THRESHOLDS, block_rows)
+    for threshold in THRESHOLDS:
+        found = components(forest, len(unit), threshold)
+        assert np.array_equal(found, brute_force(unit, threshold))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(2, 200),
+    dimensions=st.integers(2, 48),
+    dtype=st.sampled_from([np.float16, np.float32]),
+    spread=st.sampled_from([0.0, 0.2, 0.5, 1.0, 10.0]),
+    blocks=st.integers(1, 12),
+    buffered_pairs=st.sampled_from([10, 200, 1_000_000]),
+)
+def test_the_components_are_those_of_the_whole_graph(
+    seed: int,
+    n: int,
+    dimensions: int,
+    dtype: npt.DTypeLike,
+    spread: float,
+    blocks: int,
+    buffered_pairs: int,
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forest_module, "BUFFERED_PAIRS", buffered_pairs)
+        assert_exact(make_vectors(seed, n, dimensions, dtype, spread), -(-n // blocks))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_many_vectors_of_the_size_of_real_ones(dtype: npt.DTypeLike) -> None:
+    assert_exact(make_vectors(1, 1500, 512, dtype, 0.5), block_rows=400)
+
+
+def test_the_order_of_the_rows_does_not_change_who_is_together() -> None:
+    unit = make_vectors(2, 300, 16, np.float32, 0.5)
+    order = np.random.default_rng(3).permutation(len(unit))
+    straight = components(spanning_forest(unit, THRESHOLDS), len(unit), 0.9)
+    shuffled = components(spanning_forest(unit[order], THRESHOLDS, 64), len(unit), 0.9)
+    pairs = {(straight[row], shuffled[place]) for place, row in enumerate(order)}
+    assert len(pairs) == len(set(straight)) == len(set(shuffled))
+
+
+def test_the_forest_is_a_maximum_one() -> None:
+    unit = make_vectors(4, 200, 8, np.float32, 0.5)
+    first, second = np.triu_indices(len(unit), 1)
+    graph = nx.Graph()
+    for a, b, cosine in zip(first, second, exact_cosines(unit, first, second), strict=True):
+        if cosine >= 0.7:
+            graph.add_edge(a, b, weight=cosine)
+    forest = spanning_forest(unit, [0.7], block_rows=50)
+    expected = nx.maximum_spanning_tree(graph)
+    assert len(forest) == expected.number_of_edges()
+    assert forest.cosine.sum() == pytest.approx(expected.size(weight="weight"), abs=1e-6)
+    assert np.all(forest.first < forest.second)
+
+
+@pytest.mark.parametrize("block_rows", [1, 3, 7, 64])
+def test_a_pair_at_the_threshold_is_decided_in_float64(
+    block_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forest_module, "BUFFERED_PAIRS", 30)
+    unit = make_vectors(5, 40, 512, np.float16, 0.3)
+    first, second = np.divmod(np.arange(40 * 40), 40)
+    cosine = exact_cosines(unit, first, second)
+    for at in np.unique(cosine)[-200:-1:20]:  # not 1, at which only copies are joined
+        above = np.nextafter(at, 2)
+        forest = spanning_forest(unit, [at, above], block_rows)
+        for threshold in (at, above):
+            joined = (cosine >= threshold).reshape(40, 40)
+            found = components(forest, 40, threshold)
+            assert np.array_equal(found, smallest_of_component(joined))
+
+
+def test_a_cosine_does_not_depend_on_the_pairs_beside_it() -> None:
+    unit = make_vectors(6, 5000, 33, np.float32, 1.0)
+    first, second = np.arange(4999), np.arange(1, 5000)
+    together = exact_cosines(unit, first, second)
+    alone = [exact_cosines(unit, first[i : i + 1], second[i : i + 1])[0] for i in range(4999)]
+    assert np.array_equal(together, alone)
+    assert np.array_equal(together, exact_cosines(unit, second, first))
+
+
+def test_copies_are_one_component_at_a_cosine_of_one() -> None:
+    unit = renormalised(np.tile(np.linspace(0.1, 0.9, 512), (20_000, 1)).astype(np.float16))
+    forest = spanning_forest(unit, [0.9, 1.0])
+    assert len(forest) == 19_999
+    assert np.all(forest.cosine == 1.0)
+    assert not components(forest, len(unit), 1.0).any()
+
+
+def test_one_group_of_nearly_identical_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forest_module, "BUFFERED_PAIRS", 500)
+    noise = np.random.default_rng(7).standard_normal((300, 64))
+    assert_exact(renormalised((1 + 0.02 * noise).astype(np.float32)), block_rows=40)
+
+
+def test_thresholds_of_zero_and_below() -> None:
+    axes = np.eye(6, dtype=np.float32)
+    unit = np.concatenate([axes, -axes[:1]])
+    forest = spanning_forest(unit, [-1.0, 0.0, 0.5])
+    assert len(forest) == 6
+    assert not components(forest, 7, -1.0).any()
+    assert not components(forest, 7, 0.0).any()
+    assert components(forest, 7, 0.5).tolist() == list(range(7))
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_too_few_vectors_for_a_pair(n: int) -> None:
+    forest = spanning_forest(np.ones((n, 1), np.float32), THRESHOLDS)
+    assert len(forest) == 0
+    assert components(forest, n, 0.9).tolist() == list(range(n))
+
+
+def test_a_vector_without_direction_is_not_finite_once_renormalised() -> None:
+    unit = renormalised(np.array([[3, 4], [0, 0], [np.nan, 1]], np.float16))
+    assert np.allclose(unit[0], [0.6, 0.8])
+    assert not np.isfinite(unit[1:]).all(axis=1).any()

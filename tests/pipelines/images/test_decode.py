@@ -1,0 +1,230 @@
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from memtriggers.pipelines.images.decode import Refused, StoredImage, image_limits, store_image
+from memtriggers.pipelines.study import Fetch
+
+SETTINGS = Fetch(short_side=64)
+
+
+@pytest.fixture(autouse=True)
+def limits() -> Iterator[None]:
+    with image_limits(SETTINGS.max_pixels):
+        yield
+
+
+@pytest.fixture
+def noise() -> Image.Image:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    return Image.fromarray(pixels)
+
+
+def encode(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A black PNG that is large in pixels and small in bytes."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((width // 8 + 1) * height), 9)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+
+
+def pixels_of(stored: StoredImage) -> Image.Image:
+    with Image.open(io.BytesIO(stored.image)) as picture:
+        assert picture.size == (stored.width, stored.height)
+        return picture.convert("RGB")
+
+
+def refusal(data: bytes, settings: Fetch = SETTINGS) -> str:
+    with pytest.raises(Refused) as refused:
+        store_image(data, settings)
+    assert refused.value.reason
+    return refused.value.status
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_small_files_are_kept_byte_for_byte(noise: Image.Image, kind: str) -> None:
+    data = encode(noise.crop((0, 0, 80, 64)), kind)
+    assert store_image(data, SETTINGS) == StoredImage(data, 80, 64, 80, 64)
+
+
+def test_a_small_file_that_hides_something_is_made_new(noise: Image.Image) -> None:
+    data = encode(noise, "JPEG") + bytes(1_000_000)
+    assert len(store_image(data, SETTINGS).image) < 50_000
+
+
+def test_large_images_are_stored_at_the_short_side() -> None:
+    data = encode(Image.new("RGB", (3000, 1000), "navy"), "JPEG")
+    stored = store_image(data, SETTINGS)
+    assert (stored.width, stored.height) == (192, 64)
+    assert (stored.original_width, stored.original_height) == (3000, 1000)
+    with Image.open(io.BytesIO(stored.image)) as picture:
+        assert picture.format == "WEBP"
+
+
+def test_the_quality_is_that_of_the_study(noise: Image.Image) -> None:
+    data = encode(noise.resize((640, 640)), "PNG")
+    sizes = [len(store_image(data, Fetch(quality=quality)).image) for quality in (20, 90)]
+    assert sizes[0] < sizes[1]
+
+
+def test_extremely_long_images_fit_into_webp() -> None:
+    stored = store_image(encode(Image.new("RGB", (40_000, 100)), "PNG"), SETTINGS)
+    assert (stored.width, stored.height) == (16_383, 41)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "JPEG2000", "PPM"])
+def test_other_formats_become_webp(kind: str) -> None:
+    stored = store_image(encode(Image.new("RGB", (40, 30), (200, 30, 40)), kind), SETTINGS)
+    assert np.allclose(pixels_of(stored).getpixel((20, 15)), (200, 30, 40), atol=8)
+
+
+@pytest.mark.parametrize(
+    ("mode", "color", "expected"),
+    [
+        ("RGBA", (255, 0, 0, 0), (255, 255, 255)),
+        ("RGBA", (255, 0, 0, 255), (255, 0, 0)),
+        ("LA", (0, 128), (127, 127, 127)),
+        ("I;16", 40_000, (156, 156, 156)),
+        ("L", 99, (99, 99, 99)),
+        ("1", 1, (255, 255, 255)),
+    ],
+)
+def test_modes_become_rgb_on_white(mode: str, color: Any, expected: tuple[int, ...]) -> None:
+    stored = store_image(encode(Image.new(mode, (40, 30), color), "PNG"), SETTINGS)
+    assert np.allclose(pixels_of(stored).getpixel((20, 15)), expected, atol=3)
+
+
+def test_cmyk_becomes_rgb() -> None:
+    stored = store_image(encode(Image.new("CMYK", (40, 30), (0, 255, 255, 0)), "JPEG"), SETTINGS)
+    assert np.allclose(pixels_of(stored).getpixel((20, 15)), (255, 0, 0), atol=8)
+
+
+def test_a_transparent_palette_lies_on_white() -> None:
+    palette = Image.new("P", (40, 30), 1)
+    palette.putpalette([0, 0, 0, 10, 20, 30])
+    stored = store_image(encode(palette, "PNG", transparency=1), SETTINGS)
+    assert pixels_of(stored).getpixel((20, 15)) == (255, 255, 255)
+
+
+def test_wide_grey_is_stretched_between_its_extremes() -> None:
+    ramp = Image.fromarray(np.linspace(-5, 5, 900, dtype=np.float32).reshape(30, 30))
+    pixels = pixels_of(store_image(encode(ramp, "TIFF"), SETTINGS))
+    assert pixels.getpixel((0, 0))[0] < 10 and pixels.getpixel((29, 29))[0] > 245  # type: ignore[index]
+
+
+def test_only_the_first_frame_of_an_animation_is_stored() -> None:
+    frames = [Image.new("RGB", (40, 30), color) for color in ("red", "lime", "blue")]
+    for kind in ("GIF", "WEBP"):
+        data = encode(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True)
+        stored = store_image(data, SETTINGS)
+        assert np.allclose(pixels_of(stored).getpixel((20, 15)), (255, 0, 0), atol=8)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_turned_upright(orientation: int) -> None:
+    lying = Image.new("RGB", (80, 40), "white")
+    lying.paste("black", (0, 0, 20, 20))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = store_image(encode(lying, "JPEG", exif=exif, quality=95), SETTINGS)
+
+    size = (80, 40) if orientation < 5 else (40, 80)
+    assert (stored.width, stored.height) == size
+    assert (stored.original_width, stored.original_height) == size
+    corner = np.asarray(pixels_of(stored).convert("L")) < 128
+    top, left = corner[: size[1] // 2].any(), corner[:, : size[0] // 2].any()
+    assert (top, left) == {
+        1: (True, True),
+        2: (True, False),
+        3: (False, False),
+        4: (False, True),
+        5: (True, True),
+        6: (True, False),
+        7: (False, False),
+        8: (False, True),
+    }[orientation]
+
+
+def test_a_broken_exif_block_does_not_cost_the_image(noise: Image.Image) -> None:
+    data = encode(noise, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x09broken")
+    with warnings.catch_warnings(record=True) as leaked:
+        warnings.simplefilter("error")
+        with image_limits(SETTINGS.max_pixels):
+            assert store_image(data, SETTINGS).width == 80
+    assert not leaked
+
+
+def test_what_is_not_an_image_says_how_it_begins() -> None:
+    for data in (b"just text", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"<!DOCTYPE html>"):
+        with pytest.raises(Refused) as refused:
+            store_image(data, SETTINGS)
+        assert refused.value.status == "not_an_image"
+        assert data[:9].decode() in refused.value.reason
+
+
+def test_postscript_is_not_run() -> None:
+    assert refusal(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n") == "not_an_image"
+
+
+def test_empty() -> None:
+    assert refusal(b"") == "empty"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("kept", [0.3, 0.9])
+def test_truncated(noise: Image.Image, kind: str, kept: float) -> None:
+    data = encode(noise, kind)
+    assert refusal(data[: int(len(data) * kept)]) == "truncated"
+
+
+def test_damaged(noise: Image.Image) -> None:
+    data = bytearray(encode(noise, "PNG"))
+    data[41] ^= 0xFF  # where the compressed pixels begin
+    assert refusal(bytes(data)) == "damaged"
+
+
+def test_too_many_pixels_are_refused_from_the_header() -> None:
+    bomb = png_of(20_000, 20_000)
+    assert len(bomb) < 60_000
+    assert refusal(bomb) == "too_many_pixels"
+
+
+def test_the_pixel_limit_is_that_of_the_study() -> None:
+    settings = Fetch(max_pixels=100_000)
+    with image_limits(settings.max_pixels):
+        assert refusal(png_of(400, 300), settings) == "too_many_pixels"
+        assert store_image(png_of(400, 250), settings).original_width == 400
+
+
+def test_any_prefix_and_any_flipped_byte_is_stored_or_refused(noise: Image.Image) -> None:
+    random = np.random.default_rng(1)
+    for kind in ("JPEG", "PNG", "WEBP", "GIF", "TIFF"):
+        data = encode(noise, kind)
+        for place in random.integers(0, len(data), 60):
+            flipped = bytearray(data)
+            flipped[place] ^= 1 << random.integers(0, 8)
+            for candidate in (data[:place], bytes(flipped)):
+                try:
+                    store_image(candidate, SETTINGS)
+                except Refused:
+                    continue

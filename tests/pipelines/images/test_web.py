@@ -1,0 +1,253 @@
+import asyncio
+import gzip
+import ipaddress
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from memtriggers.pipelines.images.decode import Refused
+from memtriggers.pipelines.images.rows import Row
+from memtriggers.pipelines.images.web import PublicResolver, WebSource, is_public, open_web
+from memtriggers.pipelines.study import Fetch, Study
+
+# Path: status, headers, body. `serve` fills in {base}.
+Routes = dict[str, tuple[int, dict[str, str], bytes]]
+SETTINGS = Fetch(timeout=2.0, max_bytes=100_000, connections=4, allow_private_hosts=True)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Routes], str]]:
+    """Serve routes on 127.0.0.1; returns the address."""
+    servers = []
+
+    def start(routes: Routes) -> str:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler(routes))
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def handler(routes: Routes) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/hang":
+                time.sleep(3)
+                return
+            status, headers, body = routes.get(self.path, (404, {}, b"nothing here"))
+            self.send_response(status)
+            for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                if value:
+                    self.send_header(name, value)
+            self.end_headers()
+            with suppress(ConnectionError):  # the client hangs up on what is too large
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    return Handler
+
+
+async def download(urls: list[str | None], settings: Fetch) -> list[bytes | str]:
+    """The bytes of each address, or the status for which it was refused."""
+    async with open_web(settings) as web:
+
+        async def one(url: str | None) -> bytes | str:
+            try:
+                return await web.read(Row("", url, "", 0))
+            except Refused as refused:
+                assert isinstance(refused.reason, str)
+                return refused.status
+
+        return await asyncio.gather(*map(one, urls))
+
+
+def get(*urls: str | None, settings: Fetch = SETTINGS) -> list[bytes | str]:
+    return asyncio.run(download(list(urls), settings))
+
+
+def test_a_study_with_addresses_fetches_them(
+    serve: Callable[[Routes], str],
+    draw: Callable[..., bytes],
+    make_study: Callable[..., Study],
+    write_samples: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+    read_images: Callable[[], dict[str, dict[str, Any]]],
+) -> None:
+    image = draw(0)
+    html = b"<!DOCTYPE html><title>This image is gone</title>"
+    base = serve(
+        {
+            "/a.png": (200, {"Content-Type": "text/plain"}, image),
+            "/gone.png": (410, {}, b""),
+            "/page.png": (200, {"Content-Type": "image/png"}, html),
+            "/moved.png": (302, {"Location": "/a.png"}, b""),
+            "/cut.png": (200, {}, image[:-60]),
+        }
+    )
+    paths = ["a.png", "missing.png", "gone.png", "page.png", "moved.png", "cut.png"]
+    ids = write_samples(*({"url": f"{base}/{path}"} for path in paths), {"url": "ftp://a.example/"})
+    study = make_study(sections="[fetch]\nallow_private_hosts = true")
+    run_stages(study, "fetch")
+    rows = read_images()
+    assert [rows[i]["status"] for i in ids] == [
+        *("ok", "http_404", "http_410", "not_an_image", "ok", "truncated", "invalid_url")
+    ]
+    assert rows[ids[0]]["image"] == rows[ids[4]]["image"] == image
+
+    run_stages(make_study(), "fetch")
+    assert [read_images()[i]["status"] for i in ids] == [
+        *("ok", "private_address", "private_address", "private_address", "ok"),
+        *("private_address", "invalid_url"),
+    ]
+
+
+def test_private_addresses_are_refused_unless_allowed(serve: Callable[[Routes], str]) -> None:
+    base = serve({"/": (200, {}, b"secret")})
+    port = base.rpartition(":")[2]
+    urls = [base, f"http://localhost:{port}/", f"http://[::ffff:127.0.0.1]:{port}/"]
+    assert get(*urls[:2]) == [b"secret", b"secret"]
+    assert get(*urls, settings=Fetch()) == ["private_address"] * 3
+
+
+def test_numbers_that_only_a_socket_takes_for_an_address() -> None:
+    settings = Fetch(timeout=2.0)
+    urls = ["http://2130706433/", "http://127.1/", "http://0x7f.1/", "http://0177.0.0.1/"]
+    statuses = get(*urls, settings=settings)
+    assert set(statuses) <= {"invalid_url", "private_address", "dns"}
+
+
+class OneHost(AbstractResolver):
+    """Knows where `public.example` is: here."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        if host != "public.example":
+            raise OSError(f"{host}: unknown")
+        return [
+            ResolveResult(
+                hostname=host, host="127.0.0.1", port=port, family=family, proto=0, flags=0
+            )
+        ]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def test_every_step_of_a_redirect_is_checked(serve: Callable[[Routes], str]) -> None:
+    routes: Routes = {"/image": (200, {}, b"image")}
+    port = serve(routes).rpartition(":")[2]
+    targets = {
+        "/here": f"http://127.0.0.1:{port}/image",
+        "/metadata": "http://169.254.169.254/latest/meta-data/",
+        "/file": "file:///etc/passwd",
+        "/name": f"http://public.example:{port}/image",
+        "/relative": "image",
+    }
+    routes |= {path: (302, {"Location": target}, b"") for path, target in targets.items()}
+
+    async def follow(settings: Fetch) -> list[bytes | str]:
+        connector = aiohttp.TCPConnector(resolver=OneHost())
+        async with aiohttp.ClientSession(connector=connector) as session:
+            web, results = WebSource(session, settings), []
+            for path in targets:
+                try:
+                    url = f"http://public.example:{port}{path}"
+                    results.append(await web.read(Row("", url, "", 0)))
+                except Refused as refused:
+                    results.append(refused.status)
+        return results
+
+    assert asyncio.run(follow(Fetch(timeout=2.0))) == [
+        *("private_address", "private_address", "invalid_url", b"image", b"image")
+    ]
+    assert asyncio.run(follow(SETTINGS))[0] == b"image"
+
+
+def test_a_name_with_a_private_address_is_refused_where_it_is_resolved() -> None:
+    async def resolve() -> None:
+        await PublicResolver(OneHost()).resolve("public.example")
+
+    with pytest.raises(Refused) as refused:
+        asyncio.run(resolve())
+    assert refused.value.status == "private_address"
+
+
+def test_redirects_come_to_an_end(serve: Callable[[Routes], str]) -> None:
+    routes: Routes = {"/0": (200, {}, b"image"), "/loop": (301, {"Location": "/loop"}, b"")}
+    routes |= {f"/{n}": (307, {"Location": f"/{n - 1}"}, b"") for n in range(1, 7)}
+    base = serve(routes)
+    urls = [f"{base}/5", f"{base}/6", f"{base}/loop"]
+    assert get(*urls) == [b"image", "too_many_redirects", "too_many_redirects"]
+
+
+def test_sizes_are_limited_whatever_the_server_says(serve: Callable[[Routes], str]) -> None:
+    base = serve(
+        {
+            "/fits": (200, {}, bytes(100_000)),
+            "/announced": (200, {"Content-Length": str(5 * 2**30)}, b"only the beginning"),
+            "/unannounced": (200, {"Content-Length": ""}, bytes(2_000_000)),
+            "/bomb": (200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(50_000_000))),
+        }
+    )
+    urls = [f"{base}/{path}" for path in ("fits", "announced", "unannounced", "bomb")]
+    assert get(*urls) == [bytes(100_000), "too_large", "too_large", "too_large"]
+
+
+def test_a_hang_and_a_hang_up(serve: Callable[[Routes], str]) -> None:
+    base = serve({"/half": (200, {"Content-Length": "1000"}, b"half")})
+    settings = Fetch(timeout=0.3, allow_private_hosts=True)
+    assert get(f"{base}/hang", f"{base}/half", settings=settings) == ["timeout", "connection"]
+
+
+def test_nobody_listens() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert get(f"http://127.0.0.1:{port}/") == ["connection"]
+
+
+def test_what_is_no_address() -> None:
+    urls = [None, "", "  ", "a.png", "ftp://a.example/a.png", "http://", "http:///a.png"]
+    urls += ["http://a.example:99999/", "javascript:alert(1)", "http://" + "a" * 70 + ".example/"]
+    urls += ["http://[::1/", "http://exa mple.com/\x00", "data:image/png;base64,AAAA"]
+    assert set(get(*urls)) <= {"invalid_url", "dns"}
+
+
+def test_names_that_nobody_knows() -> None:
+    assert get("http://nothing.invalid/a.png") == ["dns"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0"),
+        *("100.100.100.200", "168.63.129.16", "224.0.0.1", "240.0.0.1", "255.255.255.255"),
+        *("::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1"),
+        *("::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::"),
+    ],
+)
+def test_addresses_that_are_not_public(address: str) -> None:
+    assert not is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "address", ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1"]
+)
+def test_addresses_that_are_public(address: str) -> None:
+    assert is_public(ipaddress.ip_address(address))
