@@ -1,6 +1,6 @@
 """DuckDB connections, and the queries of `sql/` by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -81,10 +81,13 @@ def first_line(error: Exception) -> str:
 
 
 def run_query(
-    connection: duckdb.DuckDBPyConnection, text: str, values: dict[str, object] | None = None
+    connection: duckdb.DuckDBPyConnection, text: str, values: Mapping[str, object] | None = None
 ) -> duckdb.DuckDBPyConnection:
     """Execute a user's SQL; raises QueryError with DuckDB's own words."""
     try:
-        return connection.execute(text, values or {})
+        result = connection.execute(text, dict(values or {}))
     except duckdb.Error as error:
         raise QueryError(str(error).strip()) from None
+    if result is None:  # whatever DuckDB's types say, for a text without a statement
+        raise QueryError("the query is empty")
+    return result

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from .database import connect_published, literal, query
+from .database import connect_published, query, run_query
 from .errors import QueryError
-from .lake import Lake, replacing
+from .lake import Lake
+from .sql import write_rows
 
-_FORMATS = {".parquet": "(format parquet, compression zstd)", ".csv": "(format csv, header)"}
+_FORMS = {".parquet": "parquet", ".csv": "csv"}
 
 
 def export_samples(lake: Lake, what: str, threshold: float, keep_rule: str, output: Path) -> int:
@@ -17,18 +18,13 @@ def export_samples(lake: Lake, what: str, threshold: float, keep_rule: str, outp
         LakeError: nothing is published yet.
 
     """
-    if output.suffix not in _FORMATS:
-        raise QueryError(f"{output}: the name must end in {' or '.join(_FORMATS)}")
+    if output.suffix not in _FORMS:
+        raise QueryError(f"{output}: the name must end in {' or '.join(_FORMS)}")
     with connect_published(lake) as connection:
         found = connection.execute("select distinct threshold from removal_list order by 1")
         thresholds = [row[0] for row in found.fetchall()]
         if threshold not in thresholds:
             raise QueryError(f"--threshold {threshold}: there are clusters at {thresholds} only")
         values = {"threshold": threshold, "keep_rule": keep_rule}
-        rows = connection.execute(query(f"export_{what.replace('-', '_')}"), values)
-        connection.register("rows", rows.fetch_record_batch())
-        with replacing(output) as unfinished:
-            (n_rows,) = connection.execute(
-                f"copy rows to {literal(str(unfinished))} {_FORMATS[output.suffix]}"
-            ).fetchone() or (0,)
-    return int(n_rows)
+        rows = run_query(connection, query(f"export_{what.replace('-', '_')}"), values)
+        return write_rows(rows, _FORMS[output.suffix], output)

@@ -38,55 +38,68 @@ def print_query(lake: Lake, text: str, form: str, output: Path | None) -> None:
         if result.description is None:
             return
         if output is None:
-            _WRITERS[form](result, sys.stdout)
-            return
-        with replacing(output) as unfinished:
-            if form == "parquet":
-                _write_parquet(result, unfinished)
-            else:
-                with unfinished.open("w", encoding="utf-8", newline="") as file:
-                    _WRITERS["csv" if form == "table" else form](result, file)
+            _PRINTERS[form](result, sys.stdout)
+        else:
+            write_rows(result, form, output)
+
+
+def write_rows(result: duckdb.DuckDBPyConnection, form: str, output: Path) -> int:
+    """Write the rows of a result to a file, which appears when whole; returns their number."""
+    with replacing(output) as unfinished:
+        if form == "parquet":
+            return _write_parquet(result, unfinished)
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            return _WRITERS[form](result, file)
 
 
 def _columns(result: duckdb.DuckDBPyConnection) -> list[str]:
     return [column[0] for column in result.description or []]
 
 
-def _write_table(result: duckdb.DuckDBPyConnection, file: TextIO) -> None:
+def _print_table(result: duckdb.DuckDBPyConnection, file: TextIO) -> None:
     rows = result.fetchmany(_SHOWN + 1)
     print_table(_columns(result), rows[:_SHOWN])
     if len(rows) > _SHOWN:
         print(f"… more than {_SHOWN:,} rows; see all of them with --format csv", file=sys.stderr)
 
 
-def _write_csv(result: duckdb.DuckDBPyConnection, file: TextIO) -> None:
-    writer = csv.writer(file, lineterminator="\n")
+def _write_csv(result: duckdb.DuckDBPyConnection, file: TextIO) -> int:
+    writer, n_rows = csv.writer(file, lineterminator="\n"), 0
     writer.writerow(_columns(result))
     while rows := result.fetchmany(_BATCH):
         writer.writerows(rows)
+        n_rows += len(rows)
+    return n_rows
 
 
-def _write_json(result: duckdb.DuckDBPyConnection, file: TextIO) -> None:
-    columns, separator = _columns(result), "["
+def _write_json(result: duckdb.DuckDBPyConnection, file: TextIO) -> int:
+    columns, n_rows = _columns(result), 0
     while rows := result.fetchmany(_BATCH):
         for row in rows:
             record = json.dumps(dict(zip(columns, row, strict=True)), default=str)
-            file.write(f"{separator}\n  {record}")
-            separator = ","
-    file.write("[]\n" if separator == "[" else "\n]\n")
+            file.write(f"{',' if n_rows else '['}\n  {record}")
+            n_rows += 1
+    file.write("\n]\n" if n_rows else "[]\n")
+    return n_rows
 
 
-def _write_parquet(result: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _write_parquet(result: duckdb.DuckDBPyConnection, path: Path) -> int:
     import pyarrow.parquet as pq
 
-    reader = result.fetch_record_batch(_BATCH)
-    with pq.ParquetWriter(path, reader.schema) as writer:
+    reader, n_rows = result.fetch_record_batch(_BATCH), 0
+    with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
         for batch in reader:
             writer.write_batch(batch)
+            n_rows += batch.num_rows
+    return n_rows
 
 
-_WRITERS: dict[str, Callable[[duckdb.DuckDBPyConnection, TextIO], None]] = {
-    "table": _write_table,
+_WRITERS: dict[str, Callable[[duckdb.DuckDBPyConnection, TextIO], int]] = {
     "csv": _write_csv,
     "json": _write_json,
+    "table": _write_csv,  # a table is for a terminal; in a file it is csv
+}
+_PRINTERS: dict[str, Callable[[duckdb.DuckDBPyConnection, TextIO], object]] = {
+    **_WRITERS,
+    "table": _print_table,
 }

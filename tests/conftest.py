@@ -1,10 +1,15 @@
-"""Studies over small parquet files, made for one test each."""
+"""Studies over small parquet files, made for one test each; and the demo, run once for all."""
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -94,3 +99,47 @@ def run_stages(lake: Lake) -> Callable[..., None]:
                 STAGES[name].run(study, lake)
 
     return run
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One run of the demo."""
+
+    lake: Path
+    output: str
+    seconds: float
+    peak_bytes: int
+
+
+def proportional_bytes(pid: int) -> int:
+    """Memory of a process and all below it, shared pages counted once."""
+    total = 0
+    process = psutil.Process(pid)
+    for one in (process, *process.children(recursive=True)):
+        try:
+            total += one.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return total
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The demo, run once for all tests, as a person runs it."""
+    folder = tmp_path_factory.mktemp("demo")
+    started, peak = time.monotonic(), 0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "memtriggers", "demo", "--lake", str(folder / "lake")],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+    )
+    while process.poll() is None:
+        try:
+            peak = max(peak, proportional_bytes(process.pid))
+        except psutil.NoSuchProcess:
+            break
+        time.sleep(0.25)
+    output, _ = process.communicate()
+    assert process.returncode == 0
+    return Demo(folder / "lake", output, time.monotonic() - started, peak)

@@ -11,7 +11,9 @@ from memtriggers.pipelines.clusters.medoids import find_clusters
 def test_clusters_are_described_as_all_pairs_of_members_say(
     monkeypatch: pytest.MonkeyPatch, min_size: int
 ) -> None:
-    monkeypatch.setattr("memtriggers.pipelines.clusters.medoids._PART", 13)  # clusters cross the parts
+    monkeypatch.setattr(
+        "memtriggers.pipelines.clusters.medoids._PART", 13
+    )  # clusters cross the parts
     random = np.random.default_rng(0)
     centres = random.standard_normal((20, 32))[random.integers(0, 20, 150)]
     unit = renormalised((centres + 0.3 * random.standard_normal((150, 32))).astype(np.float32))

@@ -1,0 +1,51 @@
+"""What is written out adds up: kept + removed = all, and each cluster weighs one."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+
+def export(demo: Any, what: str, threshold: float, keep: str, output: Path) -> str:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "memtriggers", "export", what, "--lake", str(demo.lake)),
+            *("--threshold", str(threshold), "--keep", keep, "--output", str(output)),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("keep", ["best", "first", "medoid"])
+@pytest.mark.parametrize(("threshold", "suffix"), [(0.85, "parquet"), (0.95, "csv")])
+def test_kept_and_removed_are_all(
+    demo: Any, tmp_path: Path, keep: str, threshold: float, suffix: str
+) -> None:
+    removal, kept = tmp_path / f"removal.{suffix}", tmp_path / f"kept.{suffix}"
+    assert "rows" in export(demo, "removal-list", threshold, keep, removal)
+    assert "rows" in export(demo, "kept", threshold, keep, kept)
+    removed = duckdb.sql(f"select sample_id, representative_sample_id from '{removal}'").fetchall()
+    stays = {row[0] for row in duckdb.sql(f"select sample_id from '{kept}'").fetchall()}
+    assert len(removed) + len(stays) == 1094
+    assert stays.isdisjoint(sample for sample, _ in removed)
+    assert {representative for _, representative in removed} <= stays
+    assert len(removed) > 100
+
+
+def test_a_cluster_weighs_as_much_as_a_sample_on_its_own(demo: Any, tmp_path: Path) -> None:
+    weights, kept = tmp_path / "weights.parquet", tmp_path / "kept.parquet"
+    export(demo, "weights", 0.9, "best", weights)
+    export(demo, "kept", 0.9, "best", kept)
+    total = duckdb.sql(f"select sum(weight) from '{weights}'").fetchall()[0][0]
+    assert total == pytest.approx(duckdb.sql(f"select count(*) from '{kept}'").fetchall()[0][0])
+
+
+def test_an_unknown_threshold_names_the_known_ones(demo: Any, tmp_path: Path) -> None:
+    said = export(demo, "kept", 0.5, "best", tmp_path / "kept.csv")
+    assert said == "Error: --threshold 0.5: there are clusters at [0.85, 0.9, 0.95] only\n"
+    assert not (tmp_path / "kept.csv").exists()

@@ -1,0 +1,88 @@
+"""Queries on the published tables: each form, read-only, and nothing hostile in the terminal."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from memtriggers.pipelines.terminal import printable
+
+QUERY = "select keyword_set, include, n_samples from keyword_sets order by n_samples desc"
+
+
+def sql(demo: Any, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "memtriggers", "sql", "--lake", str(demo.lake), *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def expected(demo: Any) -> list[dict[str, Any]]:
+    return json.loads(sql(demo, QUERY, "--format", "json").stdout)
+
+
+def test_json(expected: list[dict[str, Any]]) -> None:
+    assert expected[0] == {"keyword_set": "flag", "include": ["flag"], "n_samples": 490}
+
+
+def test_csv(demo: Any, expected: list[dict[str, Any]]) -> None:
+    rows = list(csv.DictReader(io.StringIO(sql(demo, QUERY, "--format", "csv").stdout)))
+    assert [row["n_samples"] for row in rows] == [str(row["n_samples"]) for row in expected]
+
+
+def test_a_table_in_a_pipe_is_not_cut(demo: Any) -> None:
+    lines = sql(demo, "select caption from samples order by length(caption) desc").stdout
+    longest = json.loads(
+        sql(demo, "select max(length(caption)) as n from samples", "--format", "json").stdout
+    )
+    assert max(map(len, lines.splitlines())) == longest[0]["n"]
+
+
+def test_parquet_and_a_query_from_a_file(
+    demo: Any, tmp_path: Path, expected: list[dict[str, Any]]
+) -> None:
+    (tmp_path / "query.sql").write_text(f"-- the sets\n{QUERY};\n", encoding="utf-8")
+    output = tmp_path / "rows.parquet"
+    done = sql(
+        demo, "--file", str(tmp_path / "query.sql"), "--format", "parquet", "--output", str(output)
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+    assert pq.read_table(output).to_pylist() == expected
+    assert "--output FILE" in sql(demo, QUERY, "--format", "parquet").stderr
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["drop table samples", "insert into runs select * from runs", "nonsense", "", "-- nothing"],
+)
+def test_what_is_refused_is_said_without_a_traceback(demo: Any, statement: str) -> None:
+    done = sql(demo, statement)
+    assert done.returncode in (1, 2)
+    assert done.stdout == ""
+    assert "Error" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_tables_are_listed_with_what_a_row_is(demo: Any) -> None:
+    listed = json.loads(sql(demo, "--tables", "--format", "json").stdout)
+    names = {row["name"].split("(")[0] for row in listed}
+    assert {"samples", "funnel", "cluster_words", "duplicates_of", "removal_list_at"} <= names
+    assert all(row["description"] for row in listed)
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(demo: Any) -> None:
+    query = "select * from samples, range(100)"
+    command = f"{sys.executable} -m memtriggers sql --lake {demo.lake} '{query}' --format csv"
+    done = subprocess.run(f"{command} | head -n 1", shell=True, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.startswith("sample_id,")
+
+
+def test_control_characters_never_reach_the_terminal() -> None:
+    assert printable("\x1b]0;owned\x07red\r\nline") == r"\x1b]0;owned\x07red\r\nline"
+    assert printable("Café שלום 🎨") == "Café שלום 🎨"
+    assert printable(None) == ""
