@@ -97,16 +97,29 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
+retry_option = click.option(
+    "--retry",
+    is_flag=True,
+    help="Try again what failed and may pass by now: the network, a busy server, a missing file.",
+)
+
+
 def _stage_command(stage: Stage) -> click.Command:
     @lake_option()
     @study_option
     @verbose_option
-    def command(study_file: Path, lake: Lake) -> None:
+    def command(study_file: Path, lake: Lake, retry: bool = False) -> None:
         study = load_study(study_file)
         with lake.lock():
+            if retry:
+                from .fetch import forget_passing_failures
+
+                forget_passing_failures(lake)
             run = stage.run(study, lake)
         click.echo(run.summary)
 
+    if stage.name == "fetch":
+        command = retry_option(command)
     text = (
         f"{stage.help}\n\n\b\nExample:\n  memtriggers {stage.name} --study study.toml --lake lake"
     )

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from .images.rows import ImageSource, Row
 
 _SHARD = 500  # images in one transaction: what a kill can lose
+_CAN_PASS = (
+    "status in ('connection', 'dns', 'http_408', 'http_429', 'not_found', 'timeout', 'unreadable')"
+    " or status like 'http_5%'"
+)
 _SETTINGS = "memtriggers_fetch_settings"
 
 
@@ -64,6 +68,13 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 def recorded(lake: Lake) -> tuple[Stamp, str] | None:
     """The stamp and the fingerprint of the table `images`; None before the first full run."""
     return VectorStore(lake.vectors).recorded(IMAGES.name)
+
+
+def forget_passing_failures(lake: Lake) -> None:
+    """Remove the rows of failures that another try may mend, so that the next run makes it."""
+    store = VectorStore(lake.vectors)
+    if store.exists(IMAGES.name):
+        store.delete(IMAGES.name, _CAN_PASS)
 
 
 def _forget_failures(store: VectorStore, study: Study) -> None:

@@ -173,6 +173,23 @@ def test_failures_are_tried_again_when_the_settings_change(
     assert second["b.png"] == first["b.png"], "what succeeded is not fetched again"
 
 
+def test_a_retry_tries_what_may_pass_and_nothing_else(
+    folder: Path, fetch_files: Any, draw: Callable[..., bytes], tmp_path: Path, lake: Lake
+) -> None:
+    (folder / "text.png").write_text("not an image")
+    (folder / "good.png").write_bytes(draw(0))
+    first = fetch_files("late.png", "text.png", "good.png")
+    (folder / "late.png").write_bytes(draw(1))
+    (folder / "text.png").write_bytes(draw(2))
+    assert status_of(fetch_files("late.png", "text.png", "good.png")) == status_of(first)
+    command = [sys.executable, "-m", "memtriggers", "fetch", "--retry", "--lake", str(lake.root)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("fetch: 1 in, 1 out\n", "")
+    after = fetch_files("late.png", "text.png", "good.png")
+    assert status_of(after) == {"late.png": "ok", "text.png": "not_an_image", "good.png": "ok"}
+    assert after["good.png"]["fetched_at"] == first["good.png"]["fetched_at"]
+
+
 def test_no_samples_make_an_empty_table(fetch_files: Any, folder: Path, lake: Lake) -> None:
     assert recorded(lake) is None
     assert fetch_files() == {}
