@@ -1,6 +1,7 @@
 """DuckDB connections, and the queries of `sql/` by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -22,14 +23,16 @@ def query(name: str) -> str:
     return (SQL / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
+@contextmanager
+def connect(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
     """A working database in memory that spills into the lake."""
     lake.scratch.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(
         config={"temp_directory": str(lake.scratch), "preserve_insertion_order": False}
     )
     connection.execute("set enable_progress_bar = false")
-    return connection
+    with _interruptible(connection):
+        yield connection
 
 
 def add_text_function(
@@ -42,13 +45,32 @@ def add_text_function(
     connection.create_function(name, function, ["varchar"], returns, type=PythonUDFType.ARROW)
 
 
-def connect_published(lake: Lake) -> duckdb.DuckDBPyConnection:
+@contextmanager
+def connect_published(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
     """The published database, read-only: readers never meet a writer."""
     build = lake.require_build()
     try:
-        return duckdb.connect(str(build), read_only=True)
+        connection = duckdb.connect(str(build), read_only=True)
     except duckdb.Error as error:
         raise LakeError(f"{build}: cannot be opened: {first_line(error)}") from None
+    with _interruptible(connection):
+        yield connection
+
+
+@contextmanager
+def _interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Close the connection at the end, and let Ctrl-C in a query be what it is.
+
+    DuckDB turns it into a RuntimeError, and closing would wait for the query's end.
+    """
+    with connection:
+        try:
+            yield
+        except RuntimeError as error:
+            if not isinstance(error.__cause__, KeyboardInterrupt):
+                raise
+            connection.interrupt()
+            raise KeyboardInterrupt from None
 
 
 def write_parquet(

@@ -156,7 +156,7 @@ build.run(study, Lake(Path({str(published.root)!r})), Stamp({{}}, {{}}))
     process = subprocess.Popen(
         [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, encoding="utf-8"
     )
-    while not list(published.scratch.glob("build-*/stderr")) and process.poll() is None:
+    while not list(published.scratch.glob("build-*/target")) and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)

@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,21 @@ def test_what_is_refused_is_said_without_a_traceback(demo: Any, statement: str) 
     assert done.returncode in (1, 2)
     assert done.stdout == ""
     assert "Error" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_interrupt_is_one_line(demo: Any) -> None:
+    query = "select sum(a.range * b.range) from range(1000000) a, range(1000000) b"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "memtriggers", "sql", "--lake", str(demo.lake), query],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert stderr.strip() == "Interrupted; what is finished is kept: run the command again"
 
 
 def test_the_tables_are_listed_with_what_a_row_is(demo: Any) -> None:
