@@ -2,7 +2,8 @@
 
 import html
 from dataclasses import dataclass
-from glob import glob
+from glob import escape, glob
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -82,7 +83,7 @@ def open_source(connection: duckdb.DuckDBPyConnection, study: Study) -> list[Sou
         groups.setdefault(file.select, []).append(file)
     selects = [
         f"select filename as source_file, file_row_number as source_row, {select} "
-        f"from read_parquet([{', '.join(literal(file.path) for file in group)}], "
+        f"from read_parquet([{', '.join(literal(_as_pattern(file.path)) for file in group)}], "
         "filename = true, file_row_number = true, union_by_name = true, binary_as_string = true)"
         for select, group in groups.items()
     ]
@@ -100,11 +101,20 @@ def find_files(study: Study) -> list[str]:
     found: list[str] = []
     for pattern in study.data.parquet:
         path = study.path(pattern)
-        files = _glob_remote(path) if "://" in path else glob(path, recursive=True)
+        files = _glob_remote(path) if "://" in path else _glob_local(path)
         if not files:
             raise SourceError(f"{path}: no such file; mend [data] parquet in the study")
         found += files
     return sorted(set(found))
+
+
+def _glob_local(pattern: str) -> list[str]:
+    return [pattern] if Path(pattern).is_file() else glob(pattern, recursive=True)
+
+
+def _as_pattern(path: str) -> str:
+    """A file's name as DuckDB must read it, which takes every name for a pattern."""
+    return path if "://" in path else escape(path)
 
 
 def _glob_remote(pattern: str) -> list[str]:
@@ -115,10 +125,11 @@ def _glob_remote(pattern: str) -> list[str]:
 
 
 def _read_source_file(path: str, data: Data, connection: duckdb.DuckDBPyConnection) -> SourceFile:
+    values = {"path": _as_pattern(path)}
     try:
-        rows = connection.execute("describe from read_parquet($path)", {"path": path}).fetchall()
+        rows = connection.execute("describe from read_parquet($path)", values).fetchall()
         (n_rows,) = connection.execute(
-            "select sum(num_rows)::bigint from parquet_file_metadata($path)", {"path": path}
+            "select sum(num_rows)::bigint from parquet_file_metadata($path)", values
         ).fetchone() or (0,)
     except duckdb.Error as error:
         raise SourceError(

@@ -100,6 +100,16 @@ def test_a_named_column_with_a_quote_in_it(
         assert connection.execute("select caption from source").fetchall() == [("c",)]
 
 
+def test_a_name_that_could_be_a_pattern(tmp_path: Path, make_study: Callable[..., Study]) -> None:
+    name = "it's part [1] of *.parquet"
+    write(tmp_path / name, {"text": "c", "url": "http://a"})
+    write(tmp_path / "part 1.parquet", {"text": "other", "url": "http://b"})
+    with duckdb.connect() as connection:
+        open_source(connection, make_study(parquet=name))
+        rows = connection.execute("select source_file, caption from source").fetchall()
+    assert rows == [(str(tmp_path / name), "c")]
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1 not really PAR1", b"<html>404</html>"])
 def test_an_unreadable_file_is_named(
     tmp_path: Path, make_study: Callable[..., Study], content: bytes
