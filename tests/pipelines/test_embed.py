@@ -192,6 +192,8 @@ from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.study import load_study
 
+# Tests that run in the background have Ctrl-C ignored, and hand that down.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 append, n_appends = VectorStore.append, 0
 
 def append_and_end(store, table, rows):

@@ -15,6 +15,13 @@ import pytest
 
 from memtriggers.pipelines.terminal import printable
 
+# Tests that run in the background have Ctrl-C ignored, and hand that down.
+WITH_CTRL_C = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from memtriggers.pipelines.cli import main
+main()
+"""
 QUERY = "select keyword_set, include, n_samples from keyword_sets order by n_samples desc"
 
 
@@ -72,10 +79,9 @@ def test_what_is_refused_is_said_without_a_traceback(demo: Any, statement: str) 
 def test_an_interrupt_is_one_line(demo: Any) -> None:
     query = "select sum(a.range * b.range) from range(1000000) a, range(1000000) b"
     process = subprocess.Popen(
-        [sys.executable, "-m", "memtriggers", "sql", "--lake", str(demo.lake), query],
+        [sys.executable, "-c", WITH_CTRL_C, "sql", "--lake", str(demo.lake), query],
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     time.sleep(3)
     process.send_signal(signal.SIGINT)
