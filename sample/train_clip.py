@@ -21,7 +21,7 @@ class Recipe:
     """What a training run depends on; the same recipe gives the same model."""
 
     seed: int = 0
-    steps: int = 720
+    steps: int = 360
     batch: int = 128  # pictures a step, one copy of each
     temperature: float = 0.05  # of the copy loss, as in SSCD
     memory: float = 0.5  # share that a picture's remembered embedding keeps at each visit
