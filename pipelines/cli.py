@@ -1,8 +1,6 @@
 """The command line: one command a stage, in the order of the flow, and a few beside them."""
 
-import logging
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,10 +9,9 @@ import click
 from .. import __version__
 from .errors import MemtriggersError
 from .lake import Lake
+from .options import lake_option, retry_option, study_option, verbose_option
 from .stages import STAGES, Stage
 from .study import Study, load_study
-
-Command = Callable[..., Any]
 
 
 class Flow(click.Group):
@@ -36,48 +33,6 @@ class Flow(click.Group):
                 formatter.write_dl(rows)
 
 
-def lake_option(default: str = "lake") -> Callable[[Command], Command]:
-    """The lake to work on."""
-    return click.option(
-        "--lake",
-        envvar="MEMTRIGGERS_LAKE",
-        default=default,
-        show_default=True,
-        type=click.Path(file_okay=False, path_type=Path),
-        callback=lambda ctx, param, value: Lake(value),
-        help="The folder of the lake.",
-    )
-
-
-study_option = click.option(
-    "--study",
-    "study_file",
-    envvar="MEMTRIGGERS_STUDY",
-    default="study.toml",
-    show_default=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The study file.",
-)
-
-
-def _set_up_logging(ctx: click.Context, param: click.Parameter, verbose: bool) -> None:
-    if verbose or ctx.parent is None:
-        level = logging.INFO if verbose else logging.WARNING
-        logging.basicConfig(level=level, format="%(levelname)s: %(message)s", force=True)
-        # The root's level alone would let pass what a library logs at a level of its own.
-        logging.root.handlers[0].setLevel(level)
-
-
-verbose_option = click.option(
-    "-v",
-    "--verbose",
-    is_flag=True,
-    expose_value=False,
-    callback=_set_up_logging,
-    help="Say what is done as it is done.",
-)
-
-
 @click.group(
     cls=Flow,
     invoke_without_command=True,
@@ -95,13 +50,6 @@ def cli(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
-
-
-retry_option = click.option(
-    "--retry",
-    is_flag=True,
-    help="Try again what failed and may pass by now: the network, a busy server, a missing file.",
-)
 
 
 def _stage_command(stage: Stage) -> click.Command:

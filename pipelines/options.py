@@ -1,0 +1,60 @@
+"""The options that several commands share."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .lake import Lake
+
+Command = Callable[..., Any]
+
+
+def lake_option(default: str = "lake") -> Callable[[Command], Command]:
+    """The lake to work on."""
+    return click.option(
+        "--lake",
+        envvar="MEMTRIGGERS_LAKE",
+        default=default,
+        show_default=True,
+        type=click.Path(file_okay=False, path_type=Path),
+        callback=lambda ctx, param, value: Lake(value),
+        help="The folder of the lake.",
+    )
+
+
+study_option = click.option(
+    "--study",
+    "study_file",
+    envvar="MEMTRIGGERS_STUDY",
+    default="study.toml",
+    show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The study file.",
+)
+
+
+def _set_up_logging(ctx: click.Context, param: click.Parameter, verbose: bool) -> None:
+    if verbose or ctx.parent is None:
+        level = logging.INFO if verbose else logging.WARNING
+        logging.basicConfig(level=level, format="%(levelname)s: %(message)s", force=True)
+        # The root's level alone would let pass what a library logs at a level of its own.
+        logging.root.handlers[0].setLevel(level)
+
+
+verbose_option = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    expose_value=False,
+    callback=_set_up_logging,
+    help="Say what is done as it is done.",
+)
+
+retry_option = click.option(
+    "--retry",
+    is_flag=True,
+    help="Try again what failed and may pass by now: the network, a busy server, a missing file.",
+)
