@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,16 @@ def test_the_wheel_holds_what_it_needs_and_no_more(wheel: Path) -> None:
     }  # fmt: skip
     assert {f"memtriggers/{needed}" for needed in NEEDED} <= set(names)
     assert "memtriggers/lance/__init__.py" not in names
+
+
+def test_every_folder_is_declared() -> None:
+    """setuptools greets a newcomer with forty lines for each folder that is not."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    top = ("lance", "models", "pipelines", "sample", "sql", "studies")
+    folders = {path for name in top for path in (ROOT / name).rglob("*/")} | {ROOT / n for n in top}
+    names = [path.relative_to(ROOT).parts for path in folders if path.is_dir()]
+    expected = {".".join(("memtriggers", *n)) for n in names if "__pycache__" not in n}
+    assert set(project["tool"]["setuptools"]["packages"]) == expected | {"memtriggers"}
 
 
 def test_lance_is_still_pylance_from_the_root() -> None:
