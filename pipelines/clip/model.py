@@ -107,6 +107,7 @@ def load_clip(choice: ClipChoice, device: str = "cpu") -> Clip:
                 force_quick_gelu=bool(tag.get("quick_gelu", False)),
             )
             tokenizer = open_clip.get_tokenizer(choice.model)
+        _check_vocabulary(model, tokenizer, where)
     except ModelError:
         raise
     except Exception as error:  # whatever a file from elsewhere leads open_clip into
@@ -179,6 +180,23 @@ def _check_pickle(choice: ClipChoice) -> None:
             f"{choice.weights}: more than weights, or damaged: torch.load(weights_only=True) "
             "refuses it; save its state dict as safetensors where you trust it"
         ) from None
+
+
+def _check_vocabulary(model: Any, tokenizer: Any, where: str) -> None:
+    """Refuse a text tower that open_clip's own tokenizer does not speak to.
+
+    With a smaller vocabulary the first caption would end in an IndexError; with a larger one every
+    caption would be embedded, and none as it was trained.
+    """
+    known = getattr(
+        tokenizer, "vocab_size", None
+    )  # only open_clip's own, which fits one vocabulary
+    rows = model.vocab_size
+    if known is not None and known != rows:
+        raise ModelError(
+            f"{where}: another vocabulary: its text tower has {rows:,} tokens, CLIP's tokenizer "
+            f"{known:,}; name the right one as hf_tokenizer_name in the text_cfg of {_CONFIG}"
+        )
 
 
 @contextmanager

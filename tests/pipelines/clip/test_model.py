@@ -12,7 +12,7 @@ import pytest
 import torch
 from open_clip.factory import _find_checkpoint_in_dir
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from memtriggers.pipelines.clip.model import _WEIGHTS_NAMES, ClipChoice, find_clip, load_clip
 from memtriggers.pipelines.errors import ModelError
@@ -148,6 +148,22 @@ def test_weights_of_another_model_are_one_line(folder: Path, choose: Choose) -> 
     with pytest.raises(ModelError, match="cannot be loaded") as error:
         load_clip(choose(folder))
     assert "\n" not in str(error.value) and len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize("vocabulary", [1000, 60000])
+def test_a_text_tower_with_another_vocabulary_is_one_line(
+    folder: Path, choose: Choose, vocabulary: int
+) -> None:
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"]["vocab_size"] = vocabulary
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    weights = load_file(folder / "open_clip_model.safetensors")
+    for name in [name for name in weights if name.endswith("token_embedding.weight")]:
+        weights[name] = torch.zeros(vocabulary, weights[name].shape[1])
+    save_file(weights, folder / "open_clip_model.safetensors")
+    with pytest.raises(ModelError, match=f"another vocabulary.*{vocabulary:,} tokens") as error:
+        load_clip(choose(folder))
+    assert "\n" not in str(error.value)
 
 
 class Command:
