@@ -20,6 +20,7 @@ from .lake import Counts, Lake, replacing
 from .progress import progress
 from .stamp import METADATA_KEY, Stamp
 from .study import Study
+from .thresholds import resolve_thresholds
 
 _OK_ROWS = f"status = '{OK}'"
 
@@ -35,7 +36,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 
     """
     sample_ids, unit = _read_vectors(study, lake)
-    thresholds = sorted(study.cluster.thresholds)
+    thresholds = resolve_thresholds(study, lake).computed
     with progress("cluster", block_count(len(unit))) as advance:
         forest = spanning_forest(unit, thresholds, advance=advance)
     clusters = {

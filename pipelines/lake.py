@@ -27,6 +27,7 @@ class Lake:
     word_sets/          cluster  word_sets
     exports/, builds/   build    scalar columns of the Lance tables; published databases
     report/             report   index.html
+    evaluations/        evaluate summary.json, curves.parquet, evaluation.html, by model
     runs/               each     one file a run
     """
 
@@ -110,6 +111,10 @@ class Lake:
     def report(self) -> Path:
         """The report."""
         return self.root / "report" / "index.html"
+
+    def evaluation(self, clip_id: str, on: str) -> Path:
+        """The folder of one evaluation of a model: on the lake's images, its labels, the sample."""
+        return self.root / "evaluations" / clip_id / on
 
     @property
     def runs(self) -> Path:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .lake import Counts, Lake, write_text
 from .stamp import Stamp, parse_stamp
 from .study import Study
+from .thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
     from .images.thumbnails import Thumbnail
@@ -29,7 +30,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     from .page.page import read_page, render
 
     with connect_published(lake) as connection:
-        page = read_page(connection, study)
+        page = read_page(connection, study, resolve_thresholds(study, lake).report)
     thumbnails = _read_thumbnails(lake, page.sample_ids)
     write_text(lake.report, render(page, thumbnails, stamp))
     return Counts(len(page.sample_ids), len(thumbnails))

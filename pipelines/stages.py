@@ -81,6 +81,10 @@ def _fingerprint(name: str, study: Study, lake: Lake) -> str:
         from .clip.model import find_clip
 
         return find_clip(study).clip_id
+    if name == "thresholds":
+        from .thresholds import resolve_thresholds
+
+        return resolve_thresholds(study, lake).fingerprint
     recorded = STAGES[name].recorded(lake, study)
     return "none" if recorded is None else recorded[1]
 
@@ -158,7 +162,7 @@ STAGES = {
             "cluster",
             "Group nearly identical images, and find the words that come with them.",
             ("cluster", "data", "words"),
-            ("parquet", "filter", "embed"),
+            ("parquet", "filter", "embed", "thresholds"),
             _from_parquet("near_duplicates", "clusters", "cluster_members", "word_sets"),
             extra="embed",
         ),
@@ -166,14 +170,14 @@ STAGES = {
             "build",
             "Build, test and publish the tables.",
             ("cluster",),
-            ("filter", "words", "fetch", "embed", "cluster"),
+            ("filter", "words", "fetch", "embed", "cluster", "thresholds"),
             _build,
         ),
         Stage(
             "report",
             "Write the report, one HTML file.",
             ("report", "cluster"),
-            ("build",),
+            ("build", "thresholds"),
             _report,
             extra="embed",
         ),

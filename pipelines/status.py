@@ -6,11 +6,14 @@ from typing import Any
 
 import click
 
+from .clip.model import find_clip
+from .clip.recommended import recommended_threshold
 from .lake import Lake
 from .refresh import stale_stages
 from .stages import STAGES
 from .study import Study
 from .terminal import print_table
+from .thresholds import resolve_thresholds
 
 
 @dataclass(frozen=True)
@@ -25,18 +28,50 @@ class StageStatus:
     finished_at: str | None
 
 
+@dataclass(frozen=True)
+class ThresholdStatus:
+    """The thresholds in use, and the one that is recommended for the model."""
+
+    used: tuple[float, ...]
+    report: float
+    named_by_study: bool
+    clip_id: str
+    recommended: float
+    reason: str
+
+
 def print_status(study: Study, lake: Lake, as_json: bool) -> None:
-    """Print the state of every stage as a table or as one JSON document."""
-    rows = stage_statuses(study, lake)
+    """Print the state of every stage and the thresholds, as a table or as one JSON document."""
+    rows, thresholds = stage_statuses(study, lake), threshold_status(study, lake)
     if as_json:
         stages = [asdict(row) for row in rows]
-        click.echo(json.dumps({"lake": str(lake.root), "stages": stages}, indent=2))
+        document = {
+            "lake": str(lake.root),
+            "stages": stages,
+            "thresholds": asdict(thresholds),
+        }
+        click.echo(json.dumps(document, indent=2))
         return
     cells = [
         (r.stage, r.state, _count(r.n_in), _count(r.n_out), (r.finished_at or "")[:19], _why(r))
         for r in rows
     ]
     print_table(["stage", "state", "in", "out", "last run (UTC)", "why"], cells)
+    click.echo(f"\n{_threshold_line(thresholds)}")
+
+
+def threshold_status(study: Study, lake: Lake) -> ThresholdStatus:
+    """The thresholds of the study in this lake, beside what is recommended for its model."""
+    thresholds, choice = resolve_thresholds(study, lake), find_clip(study)
+    found = recommended_threshold(choice, lake)
+    return ThresholdStatus(
+        thresholds.computed,
+        thresholds.report,
+        study.cluster.thresholds is not None,
+        choice.clip_id,
+        found.threshold,
+        found.reason,
+    )
 
 
 def stage_statuses(study: Study, lake: Lake) -> list[StageStatus]:
@@ -58,6 +93,15 @@ def _last_runs(lake: Lake) -> dict[str, dict[str, Any]]:
     """The last successful run of each stage; file names sort by time."""
     runs = [json.loads(file.read_text("utf-8")) for file in sorted(lake.runs.glob("*.json"))]
     return {run["stage"]: run for run in runs if run["status"] == "ok"}
+
+
+def _threshold_line(status: ThresholdStatus) -> str:
+    used = ", ".join(map(str, status.used))
+    source = "named by the study" if status.named_by_study else "around the recommended one"
+    return (
+        f"thresholds: {used} ({source}); the report shows {status.report}\n"
+        f"recommended for {status.clip_id}: {status.recommended} ({status.reason})"
+    )
 
 
 def _count(n: int | None) -> str:

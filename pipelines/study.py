@@ -86,8 +86,12 @@ class Clip:
 class Cluster:
     """Which images count as nearly identical."""
 
-    thresholds: tuple[float, ...] = key(
-        "cosines; a cluster is computed at each", (0.85, 0.9, 0.95), min=-1.0, max=1.0
+    thresholds: tuple[float, ...] | None = key(
+        "cosines to cluster at; if left out, the one recommended for the model, and 0.05 around it",
+        None,
+        min=-1.0,
+        max=1.0,
+        example=[0.85, 0.9, 0.95],
     )
     min_cluster_size: int = key("smaller components are unclustered", 2, min=2)
     word_set_clusters: int = key("clusters of each keyword set to mine for word sets", 30, min=1)
@@ -98,7 +102,11 @@ class Report:
     """What the report shows."""
 
     threshold: float | None = key(
-        "one of cluster.thresholds; the middle one if left out", None, example=0.9
+        "one of cluster.thresholds; if left out, the middle or the recommended one",
+        None,
+        min=-1.0,
+        max=1.0,
+        example=0.9,
     )
     clusters: int = key("clusters shown for each keyword set", 7, min=1)
 
@@ -123,13 +131,6 @@ class Study:
     def hashes(self, keys: tuple[str, ...]) -> dict[str, str]:
         """The hash of each section that a stage reads: it is stale when one of them differs."""
         return {name: _hash(getattr(self, name)) for name in keys}
-
-    @property
-    def report_threshold(self) -> float:
-        """The threshold that the report shows."""
-        if self.report.threshold is not None:
-            return self.report.threshold
-        return sorted(self.cluster.thresholds)[len(self.cluster.thresholds) // 2]
 
 
 def load_study(path: Path) -> Study:
@@ -232,9 +233,11 @@ def _check_keyword_sets(study: Study, path: Path) -> None:
 
 def _check_thresholds(study: Study, path: Path) -> None:
     thresholds = study.cluster.thresholds
+    if thresholds is None:
+        return
     if not thresholds or len(set(thresholds)) < len(thresholds):
         raise StudyError(f"{path}: cluster: thresholds: {list(thresholds)}: say each of them once")
-    if study.report_threshold not in thresholds:
+    if study.report.threshold not in (None, *thresholds):
         raise StudyError(
             f"{path}: report: threshold: {study.report.threshold} is not one of cluster.thresholds "
             f"{list(thresholds)}"

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from scipy.sparse.csgraph import connected_components
 
-from .augment import copy_of
+from ..pipelines.evaluation.copies import copy_of
 from .data import HERE, Array, Sample, read_sample, same_picture
 from .model import Model, embed_images, new_model
 

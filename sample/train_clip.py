@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as functional
 from PIL import Image
 
-from .augment import copy_of
+from ..pipelines.evaluation.copies import copy_of
 from .data import HERE, Array, Sample, read_sample, same_picture, to_input
 from .model import Model, export, in_batches, new_model
 

@@ -48,16 +48,16 @@ class Page:
         return list(dict.fromkeys(row["sample_id"] for answer in answers for row in answer.rows))
 
 
-def read_page(connection: duckdb.DuckDBPyConnection, study: Study) -> Page:
-    """Ask the published database everything that the report says."""
+def read_page(connection: duckdb.DuckDBPyConnection, study: Study, threshold: float) -> Page:
+    """Ask the published database everything that the report says, at one threshold."""
     keyword_sets = ask(connection, "keyword_sets")
     names = [row["keyword_set"] for row in keyword_sets.rows]
     chosen: dict[str, object] = {
-        "threshold": study.report_threshold,
+        "threshold": threshold,
         "min_cluster_size": study.cluster.min_cluster_size,
     }
     return Page(
-        threshold=study.report_threshold,
+        threshold=threshold,
         min_cluster_size=study.cluster.min_cluster_size,
         scanned=ask(connection, "scanned"),
         keyword_sets=keyword_sets,

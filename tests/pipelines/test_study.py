@@ -26,7 +26,11 @@ SET = '[[keyword_set]]\nname = "star"\ninclude = ["star"]\n'
         (f"{DATA}{SET}[cluster]\nmin_cluster_size = 1", "it must be at least 2"),
         (f"{DATA}{SET}[fetch]\nquality = true", "True is not a whole number"),
         (f"{DATA}{SET}[clip]\nmodel = 5", "5 is not a text in quotes"),
-        (f"{DATA}{SET}[report]\nthreshold = 0.5", "0.5 is not one of cluster.thresholds"),
+        (
+            f"{DATA}{SET}[cluster]\nthresholds = 0.9\n[report]\nthreshold = 0.5",
+            "0.5 is not one of cluster.thresholds",
+        ),
+        (f"{DATA}{SET}[report]\nthreshold = 1.5", "1.5 is out of range; it must be between"),
         (f"cluster = 3\n{DATA}{SET}", "3 is not a table; write [cluster]"),
         (f"{DATA}{SET}{SET}", "'star' is used twice"),
         (f'{DATA}[[keyword_set]]\nname = "a"', "say include = [...]"),
@@ -57,8 +61,7 @@ def test_defaults_and_paths(tmp_path: Path) -> None:
     study = load_study(path)
     assert study.path("../x/*.parquet") == str(tmp_path.parent / "x" / "*.parquet")
     assert study.path("s3://bucket/x.parquet") == "s3://bucket/x.parquet"
-    assert study.report_threshold == 0.9
-    assert study.cluster.thresholds == (0.85, 0.9, 0.95)
+    assert study.cluster.thresholds is None
 
 
 def test_a_hash_changes_with_its_section_only(tmp_path: Path) -> None:

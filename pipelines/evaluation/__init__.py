@@ -1,0 +1,1 @@
+"""How well a model tells copies from other pictures: what `evaluate` measures, and on what."""
