@@ -5,6 +5,7 @@ MemtriggersError
 ├── SourceError     a parquet file or a column of it
 ├── LakeError       the lake: locked, missing, damaged
 ├── ModelError      a CLIP model that cannot be loaded
+├── EvaluationError what `evaluate` was given
 ├── StageError      a file that DuckDB or the disk refused in the middle of a stage
 ├── BuildError      a dbt model or test
 ├── QueryError      SQL that a user wrote
@@ -30,6 +31,10 @@ class LakeError(MemtriggersError):
 
 class ModelError(MemtriggersError):
     """A model that cannot be loaded; names the file or the key."""
+
+
+class EvaluationError(MemtriggersError):
+    """Images, pairs or vectors that cannot be evaluated; names the file or the number."""
 
 
 class StageError(MemtriggersError):

@@ -29,32 +29,10 @@ class Stage:
     def run(self, study: Study, lake: Lake) -> Run:
         """Run the stage now, whether it is stale or not; the caller holds the lake's lock."""
         stamp = expected_stamp(self, study, lake)
-        with lake.run(self.name, stamp.digest) as run, self._one_line_errors():
+        with lake.run(self.name, stamp.digest) as run, one_line_errors(self.name, self.extra):
             counts: Counts = import_module(f".{self.name}", __package__).run(study, lake, stamp)
             run.n_in, run.n_out = counts.n_in, counts.n_out
         return run
-
-    @contextmanager
-    def _one_line_errors(self) -> Iterator[None]:
-        """What is not our own error becomes one: a missing package, damaged data, a full disk."""
-        import duckdb
-
-        from .database import first_line
-
-        try:
-            yield
-        except ModuleNotFoundError as error:
-            if self.extra is None or (error.name or "").startswith("memtriggers"):
-                raise
-            raise MissingExtra(
-                f"{self.name} needs the package {error.name}; install: "
-                f"pip install 'memtriggers[{self.extra}]'"
-            ) from None
-        except (duckdb.Error, OSError) as error:
-            log.info("where %s stopped", self.name, exc_info=True)
-            raise StageError(
-                f"{self.name}: {first_line(error)}; what is finished is kept (-v shows more)"
-            ) from None
 
     def why_stale(self, study: Study, lake: Lake) -> list[str]:
         """Why the stage has to run, in words; empty when there is nothing to do."""
@@ -62,6 +40,28 @@ class Stage:
         if recorded is None:
             return ["never run"]
         return expected_stamp(self, study, lake).changes_since(recorded[0])
+
+
+@contextmanager
+def one_line_errors(name: str, extra: str | None) -> Iterator[None]:
+    """What is not our own error becomes one: a missing package, damaged data, a full disk."""
+    import duckdb
+
+    from .database import first_line
+
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if extra is None or (error.name or "").startswith("memtriggers"):
+            raise
+        raise MissingExtra(
+            f"{name} needs the package {error.name}; install: pip install 'memtriggers[{extra}]'"
+        ) from None
+    except (duckdb.Error, OSError) as error:
+        log.info("where %s stopped", name, exc_info=True)
+        raise StageError(
+            f"{name}: {first_line(error)}; what is finished is kept (-v shows more)"
+        ) from None
 
 
 def expected_stamp(stage: Stage, study: Study, lake: Lake) -> Stamp:

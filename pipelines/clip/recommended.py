@@ -10,6 +10,7 @@ from ..errors import LakeError, ModelError
 from ..lake import Lake
 from .model import ClipChoice
 
+SUMMARY = "summary.json"  # of an evaluation
 BESIDE_WEIGHTS = "recommended_threshold.json"
 UNKNOWN = 0.9
 
@@ -78,7 +79,7 @@ def _from_evaluations(
     choice: ClipChoice, lake: Lake, wanted: tuple[tuple[str, str], ...]
 ) -> Iterator[Recommendation]:
     for on, pairs in wanted:
-        file = lake.evaluation(choice.clip_id, on) / "summary.json"
+        file = lake.evaluation(choice.clip_id, on) / SUMMARY
         if file.is_file():
             try:
                 found = json.loads(file.read_text("utf-8"))["recommended"].get(pairs)

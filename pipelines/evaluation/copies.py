@@ -1,6 +1,7 @@
 """Makes copies of an image as the web does: cropped, padded, recoloured, blurred, re-encoded."""
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
@@ -91,3 +92,30 @@ def copy_of(image: Image.Image, rng: np.random.Generator, strength: float) -> Im
         if rng.random() < share:
             image = change(image, rng, strength)
     return image
+
+
+STRENGTH = 0.5
+_SIDES = (32, 512)  # pixels: smaller ones vanish when shrunk, larger ones cost and gain nothing
+
+
+def web_copy(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """A copy of an RGB image of any shape, of its size, as the web makes them."""
+    return _on_square(image, lambda square: copy_of(square, rng, STRENGTH))
+
+
+def changed_alone(image: Image.Image, kind: str, rng: np.random.Generator) -> Image.Image:
+    """One change and no other, by its name in `KINDS`, as strong as in a web copy."""
+    # Of web copies one in forty is grey; asked for alone, all of them.
+    strength = 2.0 if kind == grey.__name__ else STRENGTH
+    return _on_square(image, lambda square: _CHANGE[kind](square, rng, strength))
+
+
+_CHANGE = {change.__name__: change for change, _ in CHANGES}
+KINDS = tuple(_CHANGE)
+
+
+def _on_square(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Squash to a square, where margins and angles mean the same both ways, change, and back."""
+    side = int(np.clip(max(image.size), *_SIDES))
+    square = image.resize((side, side), Image.Resampling.BICUBIC)
+    return change(square).resize(image.size, Image.Resampling.BICUBIC)

@@ -1,0 +1,133 @@
+"""evaluate: how well the study's model tells copies from other pictures, beside its peers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..lance.store import VectorStore
+from ..lance.tables import image_vectors_name
+from .clip.model import ClipChoice, find_clip
+from .clip.recommended import Recommendation, write_beside_weights
+from .clusters.forest import Vectors
+from .errors import EvaluationError
+from .evaluation.encoded import ORIGINAL, Encoded, encode_all
+from .evaluation.figures import SERIES, Measured, measure_copies, measure_labelled
+from .evaluation.labels import (
+    Labelled,
+    label_column,
+    listed_pairs,
+    named_samples,
+    read_pairs,
+    stored_vectors,
+)
+from .evaluation.methods import Model, find_peers, load_model
+from .evaluation.pictures import Pictures, lake_pictures, sample_pictures
+from .evaluation.retrieval import Retrieval, retrieval
+from .evaluation.rules import alike_rule, label_rule
+from .evaluation.summary import Summary, write_evaluation
+from .lake import Lake
+from .study import Study
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of `evaluate`, as its options say it."""
+
+    sample: bool
+    pairs: Path | None
+    label_column: str | None
+    vectors: tuple[tuple[str, Path], ...]
+    sscd: Path | None
+    seed: int
+    limit: int
+    write_recommendation: bool
+
+    @property
+    def on(self) -> str:
+        """The folder of the evaluation: `sample`, `lake` or `labelled`."""
+        if self.sample:
+            return "sample"
+        return "lake" if self.pairs is None and self.label_column is None else "labelled"
+
+
+def evaluate(request: Request, study: Study, lake: Lake) -> Summary:
+    """Measure the study's model and its peers, and write what comes of it into the lake.
+
+    Raises:
+        EvaluationError: the images, pairs or vectors cannot be evaluated.
+        LakeError, ModelError, SourceError: what it needs is missing, and how to get it.
+
+    """
+    choice = find_clip(study)
+    if not request.sample:  # or say what to run, before a lake is made
+        VectorStore(lake.vectors).dataset(image_vectors_name(choice.clip_id))
+    with lake.lock():
+        pictures, labelled = _find_pictures(request, study, lake, choice)
+        stored = {n: stored_vectors(study, lake, path, pictures) for n, path in request.vectors}
+        model = load_model(choice, study.clip.batch_size)
+        peers, notes = find_peers(model.device, request.sscd)
+        encoded = encode_all(pictures, [model.method, *peers], request.seed)
+        summary = Summary(
+            clip_id=choice.clip_id,
+            on=request.on,
+            pictures=pictures.on,
+            n_pictures=len(pictures),
+            labelled_by=labelled.by if labelled else None,
+            seed=request.seed,
+            retrieval=_measure_retrieval(pictures, model, encoded),
+            measured=_measure_pairs(encoded, pictures, labelled, stored),
+            hashes=[peer.name for peer in peers if peer.is_hash],
+            load_seconds=model.seconds,
+            images_per_second=1 / encoded.seconds[choice.clip_id],
+            notes=[*notes, *([labelled.note] if labelled and labelled.note else [])],
+        )
+        write_evaluation(summary, lake.evaluation(choice.clip_id, request.on))
+    if request.write_recommendation:
+        write_beside_weights(choice, _found(summary), summary.main_figures)
+    return summary
+
+
+def _find_pictures(
+    request: Request, study: Study, lake: Lake, choice: ClipChoice
+) -> tuple[Pictures, Labelled | None]:
+    seed, limit = request.seed, request.limit
+    if request.sample:
+        return sample_pictures(seed, limit), None
+    if request.pairs is not None:
+        pairs = read_pairs(request.pairs)
+        named = named_samples(pairs, request.pairs, lake)
+        pictures = lake_pictures(lake, choice.clip_id, seed, limit, named)
+        return pictures, listed_pairs(pairs, request.pairs, pictures)
+    pictures = lake_pictures(lake, choice.clip_id, seed, limit)
+    if request.label_column is None:
+        return pictures, None
+    return pictures, label_column(study, lake, request.label_column, pictures)
+
+
+def _measure_pairs(
+    encoded: Encoded, pictures: Pictures, labelled: Labelled | None, stored: dict[str, Vectors]
+) -> Measured:
+    if labelled is not None:
+        vectors = encoded.vectors[ORIGINAL] | stored
+        alike = alike_rule(encoded.thumbnails, labelled.rule)
+        found = measure_labelled(vectors, labelled.rule, labelled.by)
+        return found + measure_copies(encoded, alike)
+    alike = alike_rule(encoded.thumbnails)
+    if pictures.series is None:
+        return measure_copies(encoded, alike)
+    apart = alike_rule(encoded.thumbnails, label_rule(pictures.series))
+    return measure_copies(encoded, apart) + measure_copies(encoded, alike, SERIES)
+
+
+def _measure_retrieval(pictures: Pictures, model: Model, encoded: Encoded) -> list[Retrieval]:
+    images = encoded.vectors[ORIGINAL][model.method.name]
+    texts = pictures.vectors[1] if pictures.vectors else model.captions(pictures.captions)
+    return retrieval(images, texts, pictures.captions)
+
+
+def _found(summary: Summary) -> Recommendation:
+    found = summary.recommended["copies"]
+    if found is None:
+        raise EvaluationError(
+            f"{summary.clip_id}: no threshold has a pair precision of 0.99; none is recommended"
+        )
+    return found
