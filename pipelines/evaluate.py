@@ -61,29 +61,33 @@ def evaluate(request: Request, study: Study, lake: Lake) -> Summary:
     if not request.sample:  # or say what to run, before a lake is made
         VectorStore(lake.vectors).dataset(image_vectors_name(choice.clip_id))
     with lake.lock():
-        pictures, labelled = _find_pictures(request, study, lake, choice)
-        stored = {n: stored_vectors(study, lake, path, pictures) for n, path in request.vectors}
-        model = load_model(choice, study.clip.batch_size)
-        peers, notes = find_peers(model.device, request.sscd)
-        encoded = encode_all(pictures, [model.method, *peers], request.seed)
-        summary = Summary(
-            clip_id=choice.clip_id,
-            on=request.on,
-            pictures=pictures.on,
-            n_pictures=len(pictures),
-            labelled_by=labelled.by if labelled else None,
-            seed=request.seed,
-            retrieval=_measure_retrieval(pictures, model, encoded),
-            measured=_measure_pairs(encoded, pictures, labelled, stored),
-            hashes=[peer.name for peer in peers if peer.is_hash],
-            load_seconds=model.seconds,
-            images_per_second=1 / encoded.seconds[choice.clip_id],
-            notes=[*notes, *([labelled.note] if labelled and labelled.note else [])],
-        )
+        summary = _measure(request, study, lake, choice)
         write_evaluation(summary, lake.evaluation(choice.clip_id, request.on))
     if request.write_recommendation:
         write_beside_weights(choice, _found(summary), summary.main_figures)
     return summary
+
+
+def _measure(request: Request, study: Study, lake: Lake, choice: ClipChoice) -> Summary:
+    pictures, labelled = _find_pictures(request, study, lake, choice)
+    stored = {n: stored_vectors(study, lake, path, pictures) for n, path in request.vectors}
+    model = load_model(choice, study.clip.batch_size)
+    peers, notes = find_peers(model.device, request.sscd)
+    encoded = encode_all(pictures, [model.method, *peers], request.seed)
+    return Summary(
+        clip_id=choice.clip_id,
+        on=request.on,
+        pictures=pictures.on,
+        n_pictures=len(pictures),
+        labelled_by=labelled.by if labelled else None,
+        seed=request.seed,
+        retrieval=_measure_retrieval(pictures, model, encoded),
+        measured=_measure_pairs(encoded, pictures, labelled, stored),
+        hashes=[peer.name for peer in peers if peer.is_hash],
+        load_seconds=model.seconds,
+        images_per_second=1 / encoded.seconds[choice.clip_id],
+        notes=[*notes, *([labelled.note] if labelled and labelled.note else [])],
+    )
 
 
 def _find_pictures(

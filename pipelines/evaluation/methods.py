@@ -2,6 +2,7 @@
 
 import io
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -101,10 +102,12 @@ def _imagenet_tower(device: str) -> Callable[[list[bytes]], Vectors]:
 def _sscd(path: Path, device: str) -> Callable[[list[bytes]], Vectors]:
     """SSCD's published TorchScript, at 320 × 320 without a crop, as its authors advise."""
     try:
-        tower = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):
+            # torch has newer formats; SSCD is published in this one alone.
+            tower = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
-        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"--sscd {path}: not a TorchScript file: {first_line}") from None
+        reason = str(error).strip().partition(". ")[0].partition("\n")[0]
+        raise ModelError(f"--sscd {path}: not a TorchScript file: {reason}") from None
     return _Tower(tower, device, 320, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
 

@@ -1,0 +1,317 @@
+"""evaluate, as the command line runs it: on a lake, on labels, on the sample, on nothing."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from memtriggers.pipelines.cli import cli
+from memtriggers.pipelines.clip.model import find_clip
+from memtriggers.pipelines.clip.recommended import recommended_threshold
+from memtriggers.pipelines.errors import MemtriggersError
+from memtriggers.pipelines.evaluation.methods import find_peers, load_model
+from memtriggers.pipelines.evaluation.pairs import count_pairs
+from memtriggers.pipelines.evaluation.rules import label_rule
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.stages import STAGES
+from memtriggers.pipelines.study import Data, Study, load_study
+
+ROOT = Path(__file__).resolve().parents[2]
+WILD = ROOT.parent / "shared" / "data" / "wild-paintings"
+N = 16
+LABELS = ["a", "a", "a", "b", "b", "", None, "", "c", "d", "e", "f", "g", "h", "i", "j"]
+BUNDLED = Study(Path(), Data(()), ())
+
+
+def picture(number: int) -> bytes:
+    """Coarse coloured noise; the first three are the same picture at three sizes."""
+    coarse = np.random.default_rng(max(number, 2)).integers(0, 256, (5, 5, 3), np.uint8)
+    buffer = io.BytesIO()
+    image = Image.fromarray(coarse).resize((40 + number, 48), Image.Resampling.BICUBIC)
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> Path:
+    """A study, its source, and a lake in which 16 images have vectors of a random model."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    rows = {
+        "url": [f"{number}.png" for number in range(N)],
+        "caption": [f"picture {number // 2}" for number in range(N)],
+        "work": LABELS,
+        "image": [picture(number) for number in range(N)],
+    }
+    pq.write_table(pa.table(rows), folder / "rows.parquet")
+    (folder / "study.toml").write_text(
+        '[data]\nparquet = "rows.parquet"\nimage_column = "image"\n'
+        f'[clip]\nmodel = "{tiny_clip}"\n[[keyword_set]]\nname = "all"\ninclude = ["*"]\n'
+    )
+    lake = Lake(folder / "lake")
+    with lake.lock():
+        for stage in ("filter", "fetch", "embed"):
+            STAGES[stage].run(load_study(folder / "study.toml"), lake)
+    return folder
+
+
+def run(cwd: Path, *arguments: str | Path) -> Result:
+    """The command in this process: another one would load torch anew."""
+    with chdir(cwd):
+        return CliRunner().invoke(cli, ["evaluate", *map(str, arguments)])
+
+
+def document(cwd: Path, *arguments: str | Path) -> dict[str, Any]:
+    done = run(cwd, "--json", *arguments)
+    assert done.exit_code == 0, (done.output, done.exception)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def figures(found: dict[str, Any], pairs: str, method: str) -> dict[str, Any]:
+    return next(
+        one for one in found["pairs"] if one["pairs"] == pairs and one["method"].startswith(method)
+    )
+
+
+def measures(found: dict[str, Any]) -> dict[str, Any]:
+    """All of it but what time it took."""
+    return {k: v for k, v in found.items() if k not in ("load_seconds", "images_per_second")}
+
+
+def sample_ids(folder: Path) -> list[str]:
+    """By row of the source."""
+    samples = pq.read_table(folder / "lake" / "samples" / "samples.parquet")
+    ids: list[str] = samples.sort_by("source_row")["sample_id"].to_pylist()
+    return ids
+
+
+def test_on_the_lake_itself(folder: Path) -> None:
+    found = document(folder)
+    assert (found["on"], found["n_pictures"]) == ("lake", N)
+    methods = [one["method"] for one in found["pairs"]]
+    assert methods[0] == found["clip_id"] and methods[0].startswith("tiny-")
+    assert methods[1:3] == ["phash", "dhash"]
+    own = figures(found, "copies", "tiny")
+    assert own["n_true"] == N
+    # Of the three that are alike, the pairs of one with another are neither: 3 × 4 of them.
+    assert own["n_pairs"] == 2 * N * (2 * N - 1) // 2 - 12
+    assert set(own["kinds"] or {}) <= {
+        "crop", "pad", "rotate", "recolour", "grey", "blur", "shrink", "jpeg"
+    }  # fmt: skip
+    assert {row["k"] for row in found["retrieval"]} == {1, 5, 10}
+    again = document(folder)
+    assert measures(again) == measures(found), "the same seed gives the same figures"
+    other = document(folder, "--seed", "1")
+    assert figures(other, "copies", "tiny") != own
+
+
+def test_the_files_say_what_was_printed(folder: Path) -> None:
+    found = document(folder)
+    written = folder / "lake" / "evaluations" / found["clip_id"] / "lake"
+    assert json.loads((written / "summary.json").read_text("utf-8")) == found
+    curves = pq.read_table(written / "curves.parquet").to_pylist()
+    assert list(curves[0]) == [
+        "method", "pairs", "threshold", "n_pairs", "n_true", "precision", "recall"
+    ]  # fmt: skip
+    own = [row for row in curves if row["method"] == found["clip_id"]]
+    for point in figures(found, "copies", "tiny")["at_threshold"]:
+        above = [row for row in own if row["threshold"] >= point["threshold"] - 1e-9]
+        n_pairs, n_true = (above[0]["n_pairs"], above[0]["n_true"]) if above else (0, 0)
+        assert (n_pairs, n_true) == (point["n_pairs"], point["n_true"])
+    page = (written / "evaluation.html").read_text("utf-8")
+    assert found["clip_id"] in page and page.count("<polyline") == 4 + 2
+    assert not re.search(r"(src|href)=\"(?!data:)", page), "it needs nothing beside it"
+
+
+def test_a_label_column(folder: Path) -> None:
+    np.save(folder / "labels.npy", np.eye(12)[[0, 0, 0, 1, 1, *range(1, 12)]])
+    found = document(
+        folder, "--label-column", "work", "--vectors", f"perfect={folder / 'labels.npy'}"
+    )
+    assert (found["on"], found["labelled_by"]) == ("labelled", "work")
+    own, perfect = (figures(found, "labelled", method) for method in ("tiny", "perfect"))
+    assert own["n_true"] == perfect["n_true"] == 3 + 1
+    assert own["n_pairs"] == N * (N - 1) // 2
+    # Row 5 of the file has the direction of rows 3 and 4: two false pairs.
+    assert perfect["at_threshold"][-1]["n_pairs"] == 4 + 2
+    copies = figures(found, "copies", "tiny")
+    assert copies["n_pairs"] == 2 * N * (2 * N - 1) // 2 - 4 * 4, "labelled pairs are neither"
+
+
+def test_pairs_of_a_file(folder: Path) -> None:
+    ids = sample_ids(folder)
+    rows = [(0, 1, True), (0, 2, None), (3, 4, False), (5, 6, False)]
+    pairs = {
+        "sample_id": [ids[a] for a, _, _ in rows],
+        "other_sample_id": [ids[b] for _, b, _ in rows],
+        "is_duplicate": [said for _, _, said in rows],
+    }
+    pq.write_table(pa.table(pairs), folder / "pairs.parquet")
+    own = figures(document(folder, "--pairs", "pairs.parquet"), "labelled", "tiny")
+    assert (own["n_pairs"], own["n_true"]) == (4, 2)
+    lines = [f"{ids[a]},{ids[b]}" for a, b, _ in rows]
+    text = "\n".join(["sample_id,other_sample_id", *lines, f"{ids[1]},{ids[0]}"])
+    (folder / "pairs.csv").write_text(text)
+    own = figures(document(folder, "--pairs", "pairs.csv"), "labelled", "tiny")
+    assert (own["n_pairs"], own["n_true"]) == (7 * 6 // 2, 4)
+    few = document(folder, "--pairs", "pairs.csv", "--limit", "6")
+    assert re.match(r"\d of 5 pairs left out: an image is not embedded, or", few["notes"][-1])
+
+
+def test_a_limit_takes_the_same_images_for_a_seed(folder: Path) -> None:
+    few = document(folder, "--limit", "9")
+    assert few["n_pictures"] == 9
+    assert measures(document(folder, "--limit", "9")) == measures(few)
+
+
+def test_the_tables_of_the_terminal(folder: Path) -> None:
+    done = run(folder, "--limit", "8")
+    assert done.exit_code == 0, done.exception
+    for words in (
+        "on 8 images of this lake, seed 0; loaded in",
+        "text to image  ",
+        "by chance",
+        "false/million",
+        "recommended by copies: ",
+        "written to lake/evaluations/tiny-",
+    ):
+        assert words in done.stdout, words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--lake", "none"], r"image_vectors-tiny-\w+\.lance: no such table; run: memtriggers ref"),
+        (["--label-column", "wrk"], r"rows\.parquet: no column 'wrk' .* has: url, caption, work, "),
+        (["--pairs", "rows.parquet"], r"rows\.parquet: no column sample_id; it has: url, caption,"),
+        (["--pairs", "broken.parquet"], r"broken\.parquet: not readable as parquet or csv: "),
+        (
+            ["--pairs", "strange.csv"],
+            r"strange\.csv: 2 of 3 sample_ids are not in .*; the first: x",
+        ),
+        (["--pairs", "one.csv"], r"lake: 1 images to evaluate tiny-\w+ on; it takes two at least"),
+        (["--label-column", "url"], r"url: no true pair among the 16 images"),
+        (["--label-column", "work", "--vectors", "a=broken.parquet"], r"not a readable \.npy file"),
+        (["--label-column", "work", "--vectors", "a=none.npy"], r"none\.npy: not a readable \.npy"),
+        (
+            ["--label-column", "work", "--vectors", "a=short.npy"],
+            r"short\.npy: its shape is \(3, 2\); it takes a row for each of the 16 rows of .*rows",
+        ),
+        (["--label-column", "work", "--vectors", "a=pickle.npy"], r"pickle\.npy: not a readable"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_one_line(
+    folder: Path, arguments: list[str], message: str
+) -> None:
+    ids = sample_ids(folder)
+    (folder / "broken.parquet").write_bytes(b"PAR1 cut short")
+    (folder / "strange.csv").write_text(f"sample_id,other_sample_id\nx,{ids[0]}\ny,{ids[0]}\n")
+    (folder / "one.csv").write_text(f"sample_id,other_sample_id\n{ids[0]},{ids[0]}\n")
+    np.save(folder / "short.npy", np.ones((3, 2)))
+    np.save(folder / "pickle.npy", np.array([{}], object))
+    done = run(folder, *arguments)
+    assert isinstance(done.exception, MemtriggersError), done.output
+    assert re.search(message, str(done.exception)), done.exception
+    assert "\n" not in str(done.exception) and done.output == ""
+    assert not (folder / "none").exists()
+
+
+def test_at_a_prompt_it_is_a_line_and_an_exit_code(folder: Path) -> None:
+    command = [sys.executable, "-m", "memtriggers", "evaluate", "--label-column", "wrk"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    assert (done.returncode, len(done.stderr.splitlines()), done.stdout) == (1, 1, "")
+    assert done.stderr.startswith("Error: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sample", "--label-column", "work"], "give one of: --sample, --pairs, --label-column"),
+        (["--vectors", "a=b.npy"], "--vectors needs --pairs or --label-column"),
+        (["--vectors", "b.npy", "--label-column", "work"], "'b.npy' is not NAME=FILE.npy"),
+        (["--write-recommendation"], "--write-recommendation needs --sample"),
+    ],
+)
+def test_options_that_do_not_go_together(folder: Path, arguments: list[str], message: str) -> None:
+    done = run(folder, *arguments)
+    assert done.exit_code == 2
+    assert message in done.output
+
+
+def test_an_evaluation_changes_what_is_recommended(folder: Path) -> None:
+    study, lake = load_study(folder / "study.toml"), Lake(folder / "lake")
+    document(folder, "--label-column", "work")
+    found = json.loads(
+        (lake.evaluation(find_clip(study).clip_id, "labelled") / "summary.json").read_text()
+    )["recommended"]["labelled"]
+    recommended = recommended_threshold(find_clip(study), lake)
+    assert found is None or (recommended.threshold, recommended.reason) == tuple(found.values())
+
+
+def test_on_the_demo(demo: Any) -> None:
+    study = ROOT / "studies" / "demo.toml"
+    found = document(demo.lake, "--study", study, "--lake", demo.lake, "--limit", "60")
+    assert found["on"] == "lake" and found["clip_id"].startswith("bundled-")
+    own = figures(found, "copies", "bundled")
+    assert own["nearest"] > 0.9
+    assert own["at_precision"]["0.95"]["recall"] > figures(found, "copies", "phash")["nearest"] / 2
+    to_image = [row for row in found["retrieval"] if row["direction"] == "text to image"]
+    assert all(row["recall"] > 3 * row["chance"] for row in to_image[:2])
+    command = [sys.executable, "-m", "memtriggers", "refresh", "--dry-run", "--study", str(study)]
+    done = subprocess.run([*command, "--lake", str(demo.lake)], capture_output=True, text=True)
+    assert done.stdout == "", "its study names the thresholds: an evaluation makes nothing stale"
+
+
+def test_on_the_sample_without_a_lake_or_a_study(tmp_path: Path) -> None:
+    found = document(tmp_path, "--sample", "--limit", "40")
+    assert (found["on"], found["n_pictures"]) == ("sample", 40)
+    assert found["clip_id"] == find_clip(BUNDLED).clip_id
+    strict, lenient = (figures(found, p, "bundled") for p in ("copies_and_series", "copies"))
+    assert lenient["n_pairs"] <= strict["n_pairs"]
+    assert (tmp_path / "lake" / "evaluations" / found["clip_id"] / "sample").is_dir()
+    missing = run(tmp_path, "--sample", "--study", "none.toml")
+    assert "none.toml: no such study file" in str(missing.exception)
+
+
+def test_a_recommendation_is_written_beside_the_weights(folder: Path, tiny_clip: Path) -> None:
+    file = tiny_clip / "recommended_threshold.json"
+    done = run(folder, "--sample", "--limit", "12", "--write-recommendation")
+    try:
+        assert (done.exit_code == 0) == file.exists(), done.exception
+        if file.exists():
+            assert "12 held-out images" in json.loads(file.read_text("utf-8"))["reason"]
+        else:
+            assert "no threshold has a pair precision of 0.99" in str(done.exception)
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def test_paintings_that_it_was_never_trained_on() -> None:
+    """Labelled by `work`; the bundled model finds more of the pairs than a perceptual hash."""
+    if not WILD.is_dir():
+        pytest.skip("needs ../shared/data/wild-paintings")
+    pytest.importorskip("imagehash", reason="needs memtriggers[peers]")
+    with tarfile.open(WILD / "images.tar") as tar:
+        members = sorted(tar.getmembers(), key=lambda member: member.name)
+        images = [tar.extractfile(member).read() for member in members]  # type: ignore[union-attr]
+    choice = find_clip(BUNDLED)
+    methods = [load_model(choice, 64).method, find_peers("cpu", None)[0][0]]
+    vectors = {method.name: method.encode(images) for method in methods}
+    labels = pq.read_table(WILD / "metadata.parquet")["work"].to_pylist()
+    curves = count_pairs(vectors, label_rule(labels))
+    own, phash = (curves[name].at_precision(0.95) for name in (choice.clip_id, "phash"))
+    assert own is not None and phash is not None
+    print(f"recall at precision 0.95: {own.recall:.3f}, of phash {phash.recall:.3f}")
+    assert own.recall > phash.recall
