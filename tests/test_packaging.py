@@ -16,6 +16,7 @@ NEEDED = (
     "sql/macros.sql", "models/dbt_project.yml", "models/profiles.yml", "studies/demo.toml",
     "sample/openclipart.parquet", "sample/clip/open_clip_model.safetensors", "lance/store.py",
     "pipelines/captions/data/stop_words.json", "pipelines/page/templates/report.html.jinja",
+    "pipelines/page/templates/evaluation.html.jinja", "sample/clip/recommended_threshold.json",
 )  # fmt: skip
 OUTSIDE = shutil.ignore_patterns(
     ".git", ".venv", ".types", "build", "dist", "*cache*", "*.egg-info"
@@ -110,3 +111,8 @@ def test_the_base_install_says_which_extra_is_missing(
     assert "pip install 'memtriggers[embed]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert "fetch" in run(base / "memtriggers", "status", cwd=tmp_path)
+    command = [base / "memtriggers", "evaluate", "--sample"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "evaluate needs the package" in done.stderr
+    assert "pip install 'memtriggers[embed]'" in done.stderr

@@ -4,7 +4,7 @@ import io
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -30,7 +30,7 @@ class Encoded:
     thumbnails: Vectors
     vectors: dict[str, dict[str, Vectors]]
     """What (`ORIGINAL`, `COPY` or one of `KINDS`) and method: (n, d); of KINDS the first ones."""
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float]
     """What each method took for a picture on average, decoding included."""
 
 
@@ -44,30 +44,54 @@ def encode_all(pictures: Pictures, methods: list[Method], seed: int) -> Encoded:
         EvaluationError: a method gives a vector without a direction.
 
     """
-    thumbnails: list[Vectors] = []
-    parts: dict[tuple[str, str], list[Vectors]] = defaultdict(list)
-    spent = dict.fromkeys((method.name for method in methods), 0.0)
-    n_encoded = dict(spent)
+    is_stored, thumbnails, collected = pictures.vectors is not None, [], _Collected()
     with image_limits(None), progress("evaluate", len(pictures)) as advance:
         for start in range(0, len(pictures), _AT_ONCE):
             part = slice(start, min(start + _AT_ONCE, len(pictures)))
             encoded = pictures.read(part)
-            thumbnails += map(thumbnail, encoded)
+            thumbnails += [thumbnail(image) for image in encoded]
             for what, images in _versions(encoded, pictures.sample_ids[part], seed, start):
-                for number, method in enumerate(methods):
-                    if what == ORIGINAL and number == 0 and pictures.vectors is not None:
-                        parts[what, method.name].append(pictures.vectors[0][part])
-                        continue
-                    began = time.perf_counter()
-                    parts[what, method.name].append(method.encode(images))
-                    spent[method.name] += time.perf_counter() - began
-                    n_encoded[method.name] += len(images)
-            advance(part.stop - part.start)
-    vectors: dict[str, dict[str, Vectors]] = defaultdict(dict)
-    for (what, name), found in parts.items():
-        vectors[what][name] = _finite(np.concatenate(found), what, name, pictures)
-    seconds = {name: spent[name] / n_encoded[name] for name in spent}
-    return Encoded(np.stack(thumbnails), dict(vectors), seconds)
+                wanted = methods[1:] if what == ORIGINAL and is_stored else methods
+                collected.add(what, images, wanted)
+            advance(len(encoded))
+    vectors = collected.vectors(pictures.sample_ids)
+    if pictures.vectors is not None:
+        stored = {methods[0].name: pictures.vectors[0]}
+        vectors[ORIGINAL] = stored | vectors.get(ORIGINAL, {})
+    return Encoded(np.stack(thumbnails), vectors, collected.seconds)
+
+
+class _Collected:
+    """What each method has made of each batch so far, and the time that it took."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, dict[str, list[Vectors]]] = {}
+        self._spent: dict[str, float] = defaultdict(float)
+        self._n_images: dict[str, int] = defaultdict(int)
+
+    def add(self, what: str, images: list[bytes], methods: list[Method]) -> None:
+        """Encode one batch with each method."""
+        for method in methods:
+            began = time.perf_counter()
+            made = method.encode(images)
+            self._spent[method.name] += time.perf_counter() - began
+            self._n_images[method.name] += len(images)
+            self._parts.setdefault(what, {}).setdefault(method.name, []).append(made)
+
+    def vectors(self, sample_ids: list[str]) -> dict[str, dict[str, Vectors]]:
+        """All batches together, by what they are and by method."""
+        return {
+            what: {
+                name: _finite(np.concatenate(parts), f"{name}, {what}", sample_ids)
+                for name, parts in by_method.items()
+            }
+            for what, by_method in self._parts.items()
+        }
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """A picture, by method."""
+        return {name: spent / self._n_images[name] for name, spent in self._spent.items()}
 
 
 def _versions(
@@ -84,11 +108,10 @@ def _versions(
         yield kind, [_png(changed_alone(i, kind, rng)) for i, rng in zip(few, rngs, strict=False)]
 
 
-def _finite(vectors: Vectors, what: str, method: str, pictures: Pictures) -> Vectors:
+def _finite(vectors: Vectors, where: str, sample_ids: list[str]) -> Vectors:
     broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(broken):
-        sample_id = pictures.sample_ids[int(broken[0])]
-        raise EvaluationError(f"{method}: sample {sample_id} ({what}) has no finite vector")
+        raise EvaluationError(f"{where}: no finite vector of sample {sample_ids[int(broken[0])]}")
     return vectors
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from memtriggers.pipelines.clip.recommended import (
 from memtriggers.pipelines.errors import LakeError, ModelError
 from memtriggers.pipelines.lake import Lake, write_text
 from memtriggers.pipelines.stages import STAGES, expected_stamp
-from memtriggers.pipelines.study import Clip, Study
+from memtriggers.pipelines.study import Clip, Data, Study
 from memtriggers.pipelines.thresholds import resolve_thresholds
 
 
@@ -87,6 +88,16 @@ def test_what_came_with_the_weights_holds_under_another_name(
     renamed = folder.rename(folder.with_name("renamed"))
     moved = dataclasses.replace(study, clip=Clip(str(renamed)))
     assert recommend(moved, lake) == 0.75
+
+
+def test_the_bundled_model_comes_with_what_was_measured_of_these_weights(lake: Lake) -> None:
+    found = recommended_threshold(find_clip(Study(Path(), Data(()), ())), lake)
+    measured = re.fullmatch(
+        r"pair precision (0\.99\d|1\.000) and recall (0\.\d+) on copies of 435 held-out .*",
+        found.reason,
+    )
+    assert measured, "write it anew: memtriggers evaluate --sample --write-recommendation"
+    assert 0.5 < found.threshold <= 0.99
 
 
 def test_a_model_of_a_hub_has_no_folder_to_write_to() -> None:

@@ -1,0 +1,68 @@
+"""One pass over the pictures: all methods see the same copies, which the ids alone decide."""
+
+import hashlib
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from memtriggers.pipelines.clusters.forest import Vectors, renormalised
+from memtriggers.pipelines.errors import EvaluationError
+from memtriggers.pipelines.evaluation.copies import KINDS
+from memtriggers.pipelines.evaluation.encoded import COPY, N_CHANGED, ORIGINAL, encode_all
+from memtriggers.pipelines.evaluation.methods import Method
+from memtriggers.pipelines.evaluation.pictures import Pictures
+
+
+def corners(images: list[bytes]) -> Vectors:
+    """Four pixels of each."""
+    pixels = [np.asarray(Image.open(io.BytesIO(image)).resize((2, 2))) for image in images]
+    return renormalised(np.stack(pixels).reshape(len(images), -1) + 1.0)
+
+
+PIXELS = Method("pixels", corners)
+
+
+def pictures(numbers: list[int], stored: Vectors | None = None) -> Pictures:
+    encoded = []
+    for number in numbers:
+        buffer = io.BytesIO()
+        colours = np.random.default_rng(number).integers(0, 256, (3, 3, 3), np.uint8)
+        Image.fromarray(colours).resize((20, 20)).save(buffer, "PNG")
+        encoded.append(buffer.getvalue())
+    ids = [hashlib.md5(str(number).encode()).hexdigest() for number in numbers]
+    vectors = None if stored is None else (stored, stored)
+    return Pictures("pictures", ids, [""] * len(ids), lambda part: encoded[part], vectors)
+
+
+def test_a_copy_depends_on_the_seed_and_the_id_alone() -> None:
+    numbers = list(range(70))
+    forth, back = (encode_all(pictures(n), [PIXELS], 0) for n in (numbers, numbers[::-1]))
+    for what in (ORIGINAL, COPY, *KINDS):
+        assert np.array_equal(forth.vectors[what]["pixels"], back.vectors[what]["pixels"][::-1])
+    other = encode_all(pictures(numbers), [PIXELS], 1)
+    assert np.array_equal(forth.vectors[ORIGINAL]["pixels"], other.vectors[ORIGINAL]["pixels"])
+    assert not np.array_equal(forth.vectors[COPY]["pixels"], other.vectors[COPY]["pixels"])
+
+
+def test_only_the_first_pictures_are_changed_in_single_ways() -> None:
+    encoded = encode_all(pictures(list(range(N_CHANGED + 30))), [PIXELS], 0)
+    assert {len(encoded.vectors[kind]["pixels"]) for kind in KINDS} == {N_CHANGED}
+    assert len(encoded.vectors[COPY]["pixels"]) == len(encoded.thumbnails) == N_CHANGED + 30
+
+
+def test_stored_vectors_are_those_of_the_first_method() -> None:
+    stored = np.eye(5, dtype=np.float32)
+    found = encode_all(pictures(list(range(5)), stored), [PIXELS, Method("peer", corners)], 0)
+    assert list(found.vectors[ORIGINAL]) == ["pixels", "peer"]
+    assert np.array_equal(found.vectors[ORIGINAL]["pixels"], stored)
+    assert found.vectors[COPY]["pixels"].shape == found.vectors[ORIGINAL]["peer"].shape == (5, 12)
+    alone = encode_all(pictures(list(range(5)), stored), [PIXELS], 0)
+    assert np.array_equal(alone.vectors[ORIGINAL]["pixels"], stored)
+
+
+def test_a_vector_without_a_direction_names_its_sample() -> None:
+    broken = Method("broken", lambda images: renormalised(np.zeros((len(images), 3))))
+    with pytest.raises(EvaluationError, match=r"broken, original: no finite vector of sample cfcd"):
+        encode_all(pictures([0, 1]), [PIXELS, broken], 0)
