@@ -24,11 +24,12 @@ def corners(images: list[bytes]) -> Vectors:
 PIXELS = Method("pixels", corners)
 
 
-def pictures(numbers: list[int], stored: Vectors | None = None) -> Pictures:
+def pictures(numbers: list[int], stored: Vectors | None = None, n_alike: int = 1) -> Pictures:
+    """Each of another id; `n_alike` that follow each other have the same pixels."""
     encoded = []
     for number in numbers:
         buffer = io.BytesIO()
-        colours = np.random.default_rng(number).integers(0, 256, (3, 3, 3), np.uint8)
+        colours = np.random.default_rng(number // n_alike).integers(0, 256, (3, 3, 3), np.uint8)
         Image.fromarray(colours).resize((20, 20)).save(buffer, "PNG")
         encoded.append(buffer.getvalue())
     ids = [hashlib.md5(str(number).encode()).hexdigest() for number in numbers]
@@ -44,6 +45,14 @@ def test_a_copy_depends_on_the_seed_and_the_id_alone() -> None:
     other = encode_all(pictures(numbers), [PIXELS], 1)
     assert np.array_equal(forth.vectors[ORIGINAL]["pixels"], other.vectors[ORIGINAL]["pixels"])
     assert not np.array_equal(forth.vectors[COPY]["pixels"], other.vectors[COPY]["pixels"])
+
+
+def test_each_sample_is_changed_in_its_own_way() -> None:
+    twins = encode_all(pictures([0, 1], n_alike=2), [PIXELS], 0)
+    first, second = twins.vectors[ORIGINAL]["pixels"]
+    assert np.array_equal(first, second)
+    first, second = twins.vectors[COPY]["pixels"]
+    assert not np.array_equal(first, second)
 
 
 def test_only_the_first_pictures_are_changed_in_single_ways() -> None:

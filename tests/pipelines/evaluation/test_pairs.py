@@ -82,8 +82,8 @@ def test_each_method_has_its_own_curve(vectors: Vectors) -> None:
 
 
 def test_an_empty_label_is_like_no_other() -> None:
-    rows = np.arange(4)
-    true, counted = label_rule(["a", "", None, "a"])(rows, rows)
+    rows = np.arange(6)
+    true, counted = label_rule(["a", "", None, "a", "", None])(rows, rows)
     assert np.argwhere(np.triu(true, 1)).tolist() == [[0, 3]]
     assert counted.all()
 
