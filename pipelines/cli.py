@@ -1,21 +1,18 @@
 """The command line: one command a stage, in the order of the flow, and a few beside them."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from click.core import ParameterSource
 
 from .. import __version__
 from .errors import MemtriggersError
+from .evaluation.command import evaluate
 from .lake import Lake
 from .options import lake_option, retry_option, study_option, verbose_option
-from .stages import STAGES, Stage, one_line_errors
-from .study import Data, Study, load_study
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+from .stages import STAGES, Stage
+from .study import Study, load_study
 
 
 class Flow(click.Group):
@@ -54,15 +51,6 @@ def cli(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
-
-
-def _named_files(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> tuple[tuple[str, Path], ...]:
-    for value in values:
-        if not all(value.partition("=")):
-            raise click.BadParameter(f"{value!r} is not NAME=FILE.npy", ctx, param)
-    return tuple((name, Path(file)) for name, _, file in (v.partition("=") for v in values))
 
 
 def _stage_command(stage: Stage) -> click.Command:
@@ -137,96 +125,7 @@ def status(study_file: Path, lake: Lake, as_json: bool) -> None:
     print_status(load_study(study_file), lake, as_json)
 
 
-@cli.command()
-@lake_option()
-@study_option
-@verbose_option
-@click.option(
-    "--sample",
-    is_flag=True,
-    help="On the bundled sample's held-out images, of the bundled model where there is no study.",
-)
-@click.option(
-    "--pairs",
-    type=_FILE,
-    help="A parquet or csv file with sample_id and other_sample_id: the true pairs, all others of "
-    "these images being false; with a column is_duplicate, only its pairs count.",
-)
-@click.option(
-    "--label-column",
-    metavar="NAME",
-    help="A column of the source parquet: images with the same label are true pairs, all other "
-    "pairs are false.",
-)
-@click.option(
-    "--vectors",
-    multiple=True,
-    metavar="NAME=FILE.npy",
-    callback=_named_files,
-    help="Vectors of another model, row i being row i of the one source file; may be repeated.",
-)
-@click.option(
-    "--sscd",
-    type=_FILE,
-    help="SSCD as TorchScript, one more peer. Loading it runs the program in the file.",
-)
-@click.option("--seed", default=0, show_default=True, help="Of the copies, and of which images.")
-@click.option(
-    "--limit",
-    default=2_000,
-    show_default=True,
-    type=click.IntRange(min=2),
-    help="Images to evaluate on, at most.",
-)
-@click.option(
-    "--write-recommendation",
-    is_flag=True,
-    help="With --sample: write recommended_threshold.json beside the model's weights.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of tables.")
-def evaluate(study_file: Path, lake: Lake, as_json: bool, **options: Any) -> None:
-    """Measure how well the model tells copies from other images, and recommend a threshold.
-
-    \b
-    Example:
-      memtriggers evaluate --label-column work
-    """
-    _check_evaluate(**options)
-    with one_line_errors("evaluate", "embed"):
-        from .evaluate import Request, evaluate
-        from .evaluation.terminal import print_evaluation
-
-        summary = evaluate(Request(**options), _study_of_evaluate(study_file, options), lake)
-        if as_json:
-            click.echo(json.dumps(summary.document, indent=2))
-            return
-        print_evaluation(summary)
-        click.echo(f"written to {lake.evaluation(summary.clip_id, summary.on)}")
-
-
-def _check_evaluate(
-    sample: bool,
-    pairs: Path | None,
-    label_column: str | None,
-    vectors: tuple[tuple[str, Path], ...],
-    write_recommendation: bool,
-    **others: Any,
-) -> None:
-    labels = [pairs, label_column]
-    if sum(given is not None for given in (sample or None, *labels)) > 1:
-        raise click.UsageError("give one of: --sample, --pairs, --label-column")
-    if vectors and labels == [None, None]:
-        raise click.UsageError("--vectors needs --pairs or --label-column: it has no copies")
-    if write_recommendation and not sample:
-        raise click.UsageError("--write-recommendation needs --sample: a model's file is for all")
-
-
-def _study_of_evaluate(study_file: Path, options: dict[str, Any]) -> Study:
-    """The study, or with --sample the bundled model where no study file is named or found."""
-    source = click.get_current_context().get_parameter_source("study_file")
-    if options["sample"] and source is ParameterSource.DEFAULT and not study_file.exists():
-        return Study(Path(), Data(()), ())
-    return load_study(study_file)
+cli.add_command(evaluate)
 
 
 @cli.command()

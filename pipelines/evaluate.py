@@ -73,7 +73,10 @@ def _measure(request: Request, study: Study, lake: Lake, choice: ClipChoice) -> 
     stored = {n: stored_vectors(study, lake, path, pictures) for n, path in request.vectors}
     model = load_model(choice, study.clip.batch_size)
     peers, notes = find_peers(model.device, request.sscd)
-    encoded = encode_all(pictures, [model.method, *peers], request.seed)
+    methods = [model.method, *peers]
+    if taken := stored.keys() & {method.name for method in methods}:
+        raise EvaluationError(f"--vectors {taken.pop()}: that is one of the peers; rename yours")
+    encoded = encode_all(pictures, methods, request.seed)
     return Summary(
         clip_id=choice.clip_id,
         on=request.on,

@@ -1,10 +1,10 @@
 -- The label of each image of the relation chosen (place, source_file, source_row), by place; null
--- where the column says nothing. $files: the parquet files of the source; $label: the column's name.
+-- where the column says nothing (pandas writes that as NaN). $files: the parquet files of the source; $label: the column's name.
 with labels as (
     select
         filename as source_file,
         file_row_number as source_row,
-        columns(column_name -> column_name = $label)::varchar as label
+        nullif(columns(column_name -> column_name = $label)::varchar, 'nan') as label
     from read_parquet($files, filename = true, file_row_number = true, union_by_name = true)
 )
 

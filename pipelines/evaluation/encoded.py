@@ -82,7 +82,7 @@ class _Collected:
         """All batches together, by what they are and by method."""
         return {
             what: {
-                name: _finite(np.concatenate(parts), f"{name}, {what}", sample_ids)
+                name: check_finite(np.concatenate(parts), f"{name}, {what}", sample_ids)
                 for name, parts in by_method.items()
             }
             for what, by_method in self._parts.items()
@@ -108,7 +108,8 @@ def _versions(
         yield kind, [_png(changed_alone(i, kind, rng)) for i, rng in zip(few, rngs, strict=False)]
 
 
-def _finite(vectors: Vectors, where: str, sample_ids: list[str]) -> Vectors:
+def check_finite(vectors: Vectors, where: str, sample_ids: list[str]) -> Vectors:
+    """The vectors; raises EvaluationError where one has no direction, and names its sample."""
     broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(broken):
         raise EvaluationError(f"{where}: no finite vector of sample {sample_ids[int(broken[0])]}")

@@ -16,6 +16,7 @@ from ..database import connect, query
 from ..errors import EvaluationError, SourceError
 from ..lake import Lake
 from ..study import Study
+from .encoded import check_finite
 from .pairs import Rule
 from .pictures import Pictures
 from .rules import label_rule, listed_rule
@@ -122,7 +123,8 @@ def stored_vectors(study: Study, lake: Lake, path: Path, pictures: Pictures) -> 
     """The pictures' vectors in an .npy file whose row i is row i of the study's one source file.
 
     Raises:
-        EvaluationError: no .npy file of as many rows, or the source is more than one file.
+        EvaluationError: no .npy file of as many rows, a row of zeros or NaN, or the source is more
+            than one file.
 
     """
     with connect(lake) as connection:
@@ -136,13 +138,14 @@ def stored_vectors(study: Study, lake: Lake, path: Path, pictures: Pictures) -> 
         vectors = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise EvaluationError(f"--vectors {path}: not a readable .npy file: {error}") from None
-    if vectors.ndim != 2 or len(vectors) != files[0].n_rows:
+    if vectors.ndim != 2 or len(vectors) != files[0].n_rows or vectors.dtype.kind not in "fiu":
         raise EvaluationError(
-            f"--vectors {path}: its shape is {vectors.shape}; it takes a row for each of the "
-            f"{files[0].n_rows:,} rows of {files[0].path}"
+            f"--vectors {path}: {vectors.dtype} of shape {vectors.shape}; it takes numbers, a row "
+            f"for each of the {files[0].n_rows:,} rows of {files[0].path}"
         )
     assert pictures.source is not None, "stored vectors are of pictures of a lake"
-    return renormalised(vectors[pictures.source["source_row"].to_numpy()])
+    unit = renormalised(vectors[pictures.source["source_row"].to_numpy()])
+    return check_finite(unit, f"--vectors {path}", pictures.sample_ids)
 
 
 def _as_pattern(file: SourceFile) -> str:
