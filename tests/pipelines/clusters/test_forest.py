@@ -123,6 +123,43 @@ def test_a_pair_at_the_threshold_is_decided_in_float64(
             assert np.array_equal(found, smallest_of_component(joined))
 
 
+def make_ring(seed: int) -> Vectors:
+    """Three vectors, each the last one shifted: their cosines differ by float64 rounding alone."""
+    vector = 1 + np.random.default_rng(seed).standard_normal(510)
+    return renormalised(np.stack([np.roll(vector, 170 * turn) for turn in range(3)]))
+
+
+@pytest.mark.parametrize("block_rows", [1, 2, 3])
+def test_products_on_the_wrong_side_of_the_floor_do_not_decide(block_rows: int) -> None:
+    n_wrong = 0
+    for seed in range(30):
+        pair = make_ring(seed)[:2]
+        cosine = float(exact_cosines(pair, np.array([0]), np.array([1]))[0])
+        above = float(np.nextafter(cosine, 2))
+        n_wrong += int(float(pair[0] @ pair[1]) < cosine)
+        assert len(spanning_forest(pair, [cosine], block_rows)) == 1
+        assert len(spanning_forest(pair, [above], block_rows)) == 0
+    assert 5 < n_wrong < 25  # of the float32 products, some stray to either side
+
+
+@pytest.mark.parametrize("block_rows", [1, 2, 3])
+def test_products_in_the_wrong_order_do_not_decide_which_edge_goes(block_rows: int) -> None:
+    n_wrong = 0
+    first, second = np.array([0, 0, 1]), np.array([1, 2, 2])
+    for seed in range(30):
+        ring = make_ring(seed)
+        cosine = exact_cosines(ring, first, second)
+        product = (ring[first] * ring[second]).sum(axis=1)
+        n_wrong += int(product.argmin() == cosine.argmax())
+        thresholds = [0.1, float(cosine.max())]
+        forest = spanning_forest(ring, thresholds, block_rows)
+        joined = np.zeros((3, 3), bool)
+        joined[first, second] = cosine >= thresholds[1]
+        found = components(forest, 3, thresholds[1])
+        assert np.array_equal(found, smallest_of_component(joined | joined.T))
+    assert n_wrong > 3
+
+
 def test_a_cosine_does_not_depend_on_the_pairs_beside_it() -> None:
     unit = make_vectors(6, 5000, 33, np.float32, 1.0)
     first, second = np.arange(4999), np.arange(1, 5000)
