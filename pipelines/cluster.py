@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from ..lance.store import VectorStore
 from ..lance.tables import OK, image_vectors_name
 from .clip.model import find_clip
-from .clusters.forest import Edges, Vectors, block_count, components, renormalised, spanning_forest
+from .clusters.edges import Edges, Vectors, renormalised
+from .clusters.forest import block_count, components, spanning_forest
 from .clusters.medoids import Clusters, find_clusters
 from .clusters.word_sets import find_word_sets
 from .database import connect, query

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .forest import Cosines, Rows, Vectors, exact_cosines
+from .edges import Cosines, Rows, Vectors, exact_cosines
 
 Counts = npt.NDArray[np.int64]
 

@@ -7,14 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memtriggers.pipelines.clusters import forest as forest_module
-from memtriggers.pipelines.clusters.forest import (
-    Vectors,
-    components,
-    exact_cosines,
-    renormalised,
-    spanning_forest,
-)
+from memtriggers.pipelines.clusters import growing
+from memtriggers.pipelines.clusters.edges import Vectors, exact_cosines, renormalised
+from memtriggers.pipelines.clusters.forest import components, spanning_forest
 
 THRESHOLDS = (0.7, 0.85, 0.9, 0.95)
 
@@ -74,7 +69,7 @@ def test_the_components_are_those_of_the_whole_graph(
     buffered_pairs: int,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forest_module, "BUFFERED_PAIRS", buffered_pairs)
+        patch.setattr(growing, "BUFFERED_PAIRS", buffered_pairs)
         assert_exact(make_vectors(seed, n, dimensions, dtype, spread), -(-n // blocks))
 
 
@@ -110,7 +105,7 @@ def test_the_forest_is_a_maximum_one() -> None:
 def test_a_pair_at_the_threshold_is_decided_in_float64(
     block_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forest_module, "BUFFERED_PAIRS", 30)
+    monkeypatch.setattr(growing, "BUFFERED_PAIRS", 30)
     unit = make_vectors(5, 40, 512, np.float16, 0.3)
     first, second = np.divmod(np.arange(40 * 40), 40)
     cosine = exact_cosines(unit, first, second)
@@ -178,7 +173,7 @@ def test_copies_are_one_component_at_a_cosine_of_one() -> None:
 
 
 def test_one_group_of_nearly_identical_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forest_module, "BUFFERED_PAIRS", 500)
+    monkeypatch.setattr(growing, "BUFFERED_PAIRS", 500)
     noise = np.random.default_rng(7).standard_normal((300, 64))
     assert_exact(renormalised((1 + 0.02 * noise).astype(np.float32)), block_rows=40)
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from memtriggers.pipelines.clusters.forest import components, renormalised, spanning_forest
+from memtriggers.pipelines.clusters.edges import renormalised
+from memtriggers.pipelines.clusters.forest import components, spanning_forest
 from memtriggers.pipelines.clusters.medoids import find_clusters
 
 

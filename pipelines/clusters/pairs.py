@@ -1,0 +1,71 @@
+"""Every pair of rows that may change a forest, found in blocks of products, a few at a time."""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from .bound import STRIPE
+from .edges import MARGIN, Edges, Rows, Vectors, concatenated
+from .growing import GrowingForest, Known
+
+
+def near_pairs(
+    vectors: Vectors, bounds: Vectors | None, growing: GrowingForest, block_rows: int
+) -> Iterator[Edges]:
+    """The pairs that may change a forest, each with its float32 product as its cosine.
+
+    One list for each of the blocks of the upper triangle, the diagonal first: most of what is near
+    is there, and spares the others.
+
+    Args:
+        vectors: (n, d), rows of norm 1; the nearer near rows are to each other, the faster.
+        bounds: (n, k), see `bound.bounding`; without them, the products are of whole vectors.
+        growing: the forest; what it knows when a block is begun spares that block some pairs.
+        block_rows: rows of a block.
+
+    """
+    threads = os.cpu_count() or 1
+    in_flight: deque[Future[Edges]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for block in _blocks(len(vectors), block_rows):
+            in_flight.append(pool.submit(_search, vectors, bounds, growing.known, *block))
+            if len(in_flight) > 2 * threads:
+                yield in_flight.popleft().result()
+        while in_flight:
+            yield in_flight.popleft().result()
+
+
+def _blocks(n: int, block_rows: int) -> Iterator[tuple[slice, slice]]:
+    parts = [slice(start, min(start + block_rows, n)) for start in range(0, n, block_rows)]
+    for offset in range(len(parts)):
+        yield from zip(parts, parts[offset:], strict=False)
+
+
+def _search(
+    vectors: Vectors, bounds: Vectors | None, known: Known, rows: slice, columns: slice
+) -> Edges:
+    """The pairs of one block."""
+    factors = vectors if bounds is None else bounds
+    block = factors[rows] @ factors[columns].T
+    found = []
+    for top in range(0, len(block), STRIPE):
+        stripe = slice(rows.start + top, min(rows.start + top + STRIPE, rows.stop))
+        products = block[top : top + STRIPE]
+        useless = known.useless_to_all(stripe, columns)
+        near = np.flatnonzero(products.max(axis=0) > useless - np.float32(MARGIN)).astype(np.int32)
+        if len(near):
+            there = columns.start + near
+            exact = products[:, near] if bounds is None else vectors[stripe] @ vectors[there].T
+            found.append(_useful(exact, known, stripe, there))
+    pairs = concatenated(found)
+    return pairs if rows != columns else pairs.take(pairs.first < pairs.second)
+
+
+def _useful(product: Vectors, known: Known, rows: slice, columns: Rows) -> Edges:
+    """The pairs of the rows and the columns whose product may change the forest."""
+    row, column = np.nonzero(product > known.useless(rows, columns))
+    first = (rows.start + row).astype(np.int32)
+    return Edges(first, columns[column], product[row, column].astype(np.float64))
