@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 from ..lance.store import VectorStore
 from ..lance.tables import OK, image_vectors_name
 from .clip.model import find_clip
+from .clusters.cell_workers import forest_of_cells
+from .clusters.cells import EXACT_ROWS, nearest_cells, pair_recall, rows_of_cells
 from .clusters.edges import Edges, Vectors, renormalised
 from .clusters.forest import block_count, components, spanning_forest
 from .clusters.medoids import Clusters, find_clusters
@@ -38,8 +40,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """
     sample_ids, unit = _read_vectors(study, lake)
     thresholds = resolve_thresholds(study, lake).computed
-    with progress("cluster", block_count(len(unit))) as advance:
-        forest = spanning_forest(unit, thresholds, advance=advance)
+    forest, recall = _find_forest(study, lake, unit, thresholds)
     clusters = {
         threshold: find_clusters(
             unit, components(forest, len(unit), threshold), study.cluster.min_cluster_size
@@ -50,7 +51,23 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     _write(pa.concat_tables(_cluster_tables(sample_ids, clusters)), lake.clusters, stamp)
     _write(pa.concat_tables(_member_tables(sample_ids, clusters)), lake.cluster_members, stamp)
     _write(find_word_sets(study, lake), lake.word_sets, stamp)
-    return Counts(len(sample_ids), sum(len(found.size) for found in clusters.values()))
+    n_clusters = sum(len(found.size) for found in clusters.values())
+    return Counts(len(sample_ids), n_clusters, recall)
+
+
+def _find_forest(
+    study: Study, lake: Lake, unit: Vectors, thresholds: list[float]
+) -> tuple[Edges, dict[float, float] | None]:
+    """The forest, and the recall of pairs if it is not exact."""
+    method = study.cluster.method
+    if method == "cells" or (method == "auto" and len(unit) > EXACT_ROWS):
+        nearest = nearest_cells(unit)
+        cells = rows_of_cells(nearest)
+        with progress("cluster", len(cells)) as advance:
+            forest = forest_of_cells(lake, unit, cells, thresholds, advance)
+        return forest, pair_recall(unit, nearest, thresholds)
+    with progress("cluster", block_count(len(unit))) as advance:
+        return spanning_forest(unit, thresholds, advance=advance), None
 
 
 def _read_vectors(study: Study, lake: Lake) -> tuple[pa.StringArray, Vectors]:

@@ -201,6 +201,7 @@ class Counts:
 
     n_in: int
     n_out: int
+    pair_recall: dict[float, float] | None = None  # by threshold, where it is not known to be 1
 
 
 @dataclass
@@ -216,12 +217,21 @@ class Run:
     error: str | None = None
     n_in: int | None = None
     n_out: int | None = None
+    pair_recall: dict[float, float] | None = None
     versions: dict[str, str] = field(default_factory=installed_versions)
 
     @property
     def summary(self) -> str:
         """One line for a person: `embed: 1,094 in, 1,094 out`."""
-        return f"{self.stage}: {self.n_in or 0:,} in, {self.n_out or 0:,} out"
+        counts = f"{self.stage}: {self.n_in or 0:,} in, {self.n_out or 0:,} out"
+        if self.pair_recall is None:
+            return counts
+        recall = (f"{recall:.4f} at {at}" for at, recall in self.pair_recall.items())
+        return f"{counts}, pair recall {', '.join(recall)}"
+
+    def count(self, counts: Counts) -> None:
+        """Take what the stage counted."""
+        self.n_in, self.n_out, self.pair_recall = counts.n_in, counts.n_out, counts.pair_recall
 
     def end(self, status: str, error: str | None) -> None:
         """Mark the run as ended now."""

@@ -31,7 +31,7 @@ class Stage:
         stamp = expected_stamp(self, study, lake)
         with lake.run(self.name, stamp.digest) as run, one_line_errors(self.name, self.extra):
             counts: Counts = import_module(f".{self.name}", __package__).run(study, lake, stamp)
-            run.n_in, run.n_out = counts.n_in, counts.n_out
+            run.count(counts)
         return run
 
     def why_stale(self, study: Study, lake: Lake) -> list[str]:

@@ -94,6 +94,12 @@ class Cluster:
         example=[0.85, 0.9, 0.95],
     )
     min_cluster_size: int = key("smaller components are unclustered", 2, min=2)
+    method: str = key(
+        '"exact": all pairs; "cells": pairs within cells of the space, for millions; '
+        '"auto": exact up to 200,000 vectors',
+        "auto",
+        choices=("auto", "exact", "cells"),
+    )
     word_set_clusters: int = key("clusters of each keyword set to mine for word sets", 30, min=1)
 
 
@@ -193,6 +199,8 @@ def _read_value(hint: Any, value: Any, where: str, limits: Any) -> Any:
         value = float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise StudyError(f"{where}: {value!r} is not {_TYPE_NAMES[hint]}")
+    if value not in limits.get("choices", (value,)):
+        raise StudyError(f"{where}: {value!r} is unknown; it is one of {list(limits['choices'])}")
     low, high = limits.get("min"), limits.get("max")
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         bound = f"between {low} and {high}" if high is not None else f"at least {low}"

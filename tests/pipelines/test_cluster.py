@@ -1,5 +1,6 @@
 """The cluster stage on hand-made lakes: what it reads, what it writes, and how it ends."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import pytest
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import image_vectors
 from memtriggers.pipelines.clip.model import find_clip
-from memtriggers.pipelines.errors import LakeError
+from memtriggers.pipelines.errors import LakeError, StudyError
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.study import Study
 from memtriggers.pipelines.warehouse.tables import TABLES
 
 Rows = list[dict[str, Any]]
+PAINTINGS = Path(__file__).parents[3] / "shared" / "data" / "wild-paintings"
 
 
 def read(path: Path) -> Rows:
@@ -198,3 +200,59 @@ def test_a_sample_that_is_stored_twice_is_an_error(
     store_image_vectors(study, np.eye(2))
     with pytest.raises(LakeError, match="4 vectors for 2 samples; remove"):
         run_stages(study, "cluster")
+
+
+@pytest.mark.parametrize("method", ["auto", "exact", "cells"])
+def test_a_run_records_the_recall_of_pairs_where_it_is_not_exact(
+    make_embedded_study: Callable[..., Study],
+    write_captions: Callable[..., Path],
+    store_image_vectors: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+    lake: Lake,
+    method: str,
+) -> None:
+    write_captions(*(f"picture {i}" for i in range(40)))
+    study = make_embedded_study(f'[cluster]\nmethod = "{method}"\nthresholds = [0.8, 0.9]')
+    vectors = np.random.default_rng(0).standard_normal((8, 16)).repeat(5, axis=0)
+    store_image_vectors(study, list(vectors))
+    run_stages(study, "cluster")
+    assert [row["n_samples"] for row in read(lake.clusters)] == [5] * 16
+    run = json.loads(max(lake.runs.glob("*-cluster.json")).read_text(encoding="utf-8"))
+    assert run["status"] == "ok"
+    assert run["pair_recall"] == ({"0.8": 1.0, "0.9": 1.0} if method == "cells" else None)
+
+
+def test_an_unknown_method_is_named(make_embedded_study: Callable[..., Study]) -> None:
+    with pytest.raises(StudyError, match=r"cluster: method: 'fast' is unknown; it is one of"):
+        make_embedded_study('[cluster]\nmethod = "fast"')
+
+
+@pytest.mark.skipif(not PAINTINGS.exists(), reason="the real paintings are not at hand")
+def test_the_starry_night_is_the_first_cluster_of_van_gogh(
+    make_embedded_study: Callable[..., Study],
+    store_image_vectors: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+    lake: Lake,
+    tmp_path: Path,
+) -> None:
+    paintings = pq.read_table(PAINTINGS / "laion_schema.parquet").replace_schema_metadata()
+    pq.write_table(paintings, tmp_path / "paintings.parquet")
+    study = make_embedded_study(
+        "[cluster]\nthresholds = [0.75, 0.9]", **{"van gogh": {"include": ["van gogh"]}}
+    )
+    vectors = np.load(PAINTINGS / "sscd_disc_mixup_int8_512.npy")
+    ids = store_image_vectors(study, list(vectors))
+    run_stages(study, "cluster")
+    largest = max(
+        (row for row in read(lake.clusters) if row["threshold"] == 0.75),
+        key=lambda row: row["n_samples"],
+    )
+    work = pq.read_table(PAINTINGS / "metadata.parquet")["work"].to_pylist()
+    rows = pq.read_table(lake.samples).sort_by("source_row")["source_row"].to_pylist()
+    work_of = dict(zip(ids, (work[row] for row in rows), strict=True))
+    members = read_members(lake, 0.75)
+    inside = [work_of[i] for i in members if members[i]["cluster_id"] == largest["cluster_id"]]
+    assert set(inside) == {"starry_night"}
+    assert len(inside) > 50
+    first = [row for row in read(lake.word_sets) if row["cluster_id"] == largest["cluster_id"]]
+    assert {"starry", "night"} <= {word for row in first for word in row["words"]}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memtriggers.pipelines.clusters import growing
+from memtriggers.pipelines.clusters import bound, growing, pairs
 from memtriggers.pipelines.clusters.edges import Vectors, exact_cosines, renormalised
 from memtriggers.pipelines.clusters.forest import components, spanning_forest
 
@@ -30,8 +30,11 @@ def make_vectors(
 
 def smallest_of_component(joined: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """The smallest row of each row's component in a whole graph, (n, n) bool."""
+    graph = nx.Graph()
+    graph.add_nodes_from(range(len(joined)))
+    graph.add_edges_from(np.argwhere(np.triu(joined, 1)).tolist())
     smallest = np.empty(len(joined), np.int64)
-    for component in nx.connected_components(nx.from_numpy_array(joined)):
+    for component in nx.connected_components(graph):
         smallest[list(component)] = min(component)
     return smallest
 
@@ -58,6 +61,8 @@ def assert_exact(unit: Vectors, block_rows: int) -> None:
     spread=st.sampled_from([0.0, 0.2, 0.5, 1.0, 10.0]),
     blocks=st.integers(1, 12),
     buffered_pairs=st.sampled_from([10, 200, 1_000_000]),
+    stripe=st.sampled_from([1, 5, 64]),
+    cost_of_passing=st.sampled_from([0.0, 2.0, 1e9]),
 )
 def test_the_components_are_those_of_the_whole_graph(
     seed: int,
@@ -67,15 +72,31 @@ def test_the_components_are_those_of_the_whole_graph(
     spread: float,
     blocks: int,
     buffered_pairs: int,
+    stripe: int,
+    cost_of_passing: float,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(growing, "BUFFERED_PAIRS", buffered_pairs)
+        patch.setattr(bound, "WIDTHS", (2, 4, 16))
+        patch.setattr(bound, "_GATHERED", cost_of_passing)
+        patch.setattr(bound, "STRIPE", stripe)
+        patch.setattr(pairs, "STRIPE", stripe)
         assert_exact(make_vectors(seed, n, dimensions, dtype, spread), -(-n // blocks))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_many_vectors_of_the_size_of_real_ones(dtype: npt.DTypeLike) -> None:
-    assert_exact(make_vectors(1, 1500, 512, dtype, 0.5), block_rows=400)
+@pytest.mark.parametrize("spread", [0.5, 10.0])
+def test_many_vectors(dtype: npt.DTypeLike, spread: float) -> None:
+    assert_exact(make_vectors(1, 5000, 128, dtype, spread), block_rows=1024)
+
+
+def test_the_components_are_those_of_dbscan() -> None:
+    cluster = pytest.importorskip("sklearn.cluster")
+    unit = make_vectors(8, 2000, 64, np.float32, 0.5)
+    found = components(spanning_forest(unit, THRESHOLDS), len(unit), 0.9)
+    dbscan = cluster.DBSCAN(eps=1 - 0.9, min_samples=1, metric="cosine").fit(unit.astype(float))
+    pairs_of_labels = set(zip(found.tolist(), dbscan.labels_.tolist(), strict=True))
+    assert len(pairs_of_labels) == len(np.unique(found)) == len(set(dbscan.labels_.tolist()))
 
 
 def test_the_order_of_the_rows_does_not_change_who_is_together() -> None:
@@ -176,6 +197,24 @@ def test_one_group_of_nearly_identical_vectors(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(growing, "BUFFERED_PAIRS", 500)
     noise = np.random.default_rng(7).standard_normal((300, 64))
     assert_exact(renormalised((1 + 0.02 * noise).astype(np.float32)), block_rows=40)
+
+
+@pytest.mark.parametrize("spread", [3e-4, 0.02, 0.3])
+def test_a_large_group_is_exact_where_most_pairs_are_spared(spread: float) -> None:
+    random = np.random.default_rng(9)
+    vectors = random.standard_normal(32) + spread * random.random((600, 1)) * (
+        random.standard_normal((600, 32))
+    )
+    unit = renormalised(vectors.astype(np.float16))
+    first, second = np.triu_indices(len(unit), 1)
+    cosine = exact_cosines(unit, first, second)
+    thresholds = np.quantile(cosine, [0.1, 0.5, 0.9, 0.99, 0.9999]).tolist()
+    forest = spanning_forest(unit, thresholds, block_rows=64)
+    for threshold in thresholds:
+        joined = np.zeros((600, 600), bool)
+        joined[first, second] = cosine >= threshold
+        found = components(forest, 600, threshold)
+        assert np.array_equal(found, smallest_of_component(joined))
 
 
 def test_thresholds_of_zero_and_below() -> None:

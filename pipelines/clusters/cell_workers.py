@@ -1,0 +1,70 @@
+"""The forests of cells, found by Dask workers, and merged into one as they come.
+
+Within a cell the search is exact, so that a pair which is found is one; a pair without a cell in
+common is missed.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..clip.workers import Workers, start_workers
+from ..lake import Lake
+from .edges import Edges, Rows, Vectors
+from .forest import spanning_forest
+from .growing import GrowingForest
+
+
+def forest_of_cells(
+    lake: Lake,
+    unit: Vectors,
+    cells: Sequence[Rows],
+    thresholds: Sequence[float],
+    advance: Callable[[int], None],
+) -> Edges:
+    """The maximum spanning forest of the pairs with a cell in common, sorted.
+
+    Args:
+        lake: its scratch folder holds the vectors meanwhile; workers read them there.
+        unit: (n, d) float32, each row of norm 1.
+        cells: the rows of each cell, ascending.
+        thresholds: see `spanning_forest`.
+        advance: called with 1 after each cell.
+
+    """
+    growing = GrowingForest(len(unit), thresholds)
+    path = lake.scratch / "vectors.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, unit)
+    try:
+        with start_workers(lake, _one) as workers:
+            for forest in _forests(workers, path, cells, thresholds):
+                growing.add(forest)
+                advance(1)
+    finally:
+        path.unlink()
+    return growing.fold().sorted()
+
+
+def _one() -> int:
+    return 1  # worker on this machine: it uses every core
+
+
+def _forests(
+    workers: Workers, path: Path, cells: Sequence[Rows], thresholds: Sequence[float]
+) -> Iterator[Edges]:
+    """The forest of each cell in turn; two cells a worker are under way."""
+    in_flight: deque[Any] = deque()
+    for rows in cells:
+        in_flight.append(workers.client.submit(_forest, path, rows, thresholds, pure=False))
+        if len(in_flight) > 2 * workers.number:
+            yield in_flight.popleft().result()
+    while in_flight:
+        yield in_flight.popleft().result()
+
+
+def _forest(path: Path, rows: Rows, thresholds: Sequence[float]) -> Edges:
+    return spanning_forest(np.load(path, mmap_mode="r")[rows], thresholds).renamed(rows)
