@@ -28,12 +28,14 @@ def bounding(vectors: Vectors, floor: float) -> Vectors | None:
 
     """
     axes = _principal_axes(vectors)
-    costs = {len(axes): 1.0}  # of the whole products
-    for width in (width for width in WIDTHS if width < len(axes)):
+    best, cost = len(axes), 1.0  # of the whole products
+    for width in WIDTHS:
+        if width / len(axes) >= cost:
+            break
         passing = _share_passing(vectors, axes[:, : width - 1], floor)
-        costs[width] = width / len(axes) + _GATHERED * passing
-    width = min(costs, key=lambda width: costs[width])
-    return None if width == len(axes) else _bounding(vectors, axes[:, : width - 1])
+        if width / len(axes) + _GATHERED * passing < cost:
+            best, cost = width, width / len(axes) + _GATHERED * passing
+    return None if best == len(axes) else _bounding(vectors, axes[:, : best - 1])
 
 
 def _principal_axes(vectors: Vectors) -> Vectors:

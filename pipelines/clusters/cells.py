@@ -11,7 +11,7 @@ from .edges import Rows, Vectors
 
 EXACT_ROWS = 200_000  # all pairs of so many take a minute or two on two cores
 ROWS_A_CELL = 4000
-CELLS_A_ROW = 3
+CELLS_A_ROW = 2
 SAMPLED_A_CELL = 64
 _ITERATIONS = 10
 _PART = 8192  # rows whose products with the centres are there at once
