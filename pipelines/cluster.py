@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -13,9 +12,11 @@ from ..lance.tables import OK, image_vectors_name
 from .clip.model import find_clip
 from .clusters.cell_workers import forest_of_cells
 from .clusters.cells import EXACT_ROWS, nearest_cells, pair_recall, rows_of_cells
+from .clusters.earlier import FINGERPRINT_KEY, earlier_forest, fingerprint
 from .clusters.edges import Edges, Vectors, renormalised
 from .clusters.forest import block_count, components, spanning_forest
 from .clusters.medoids import Clusters, find_clusters
+from .clusters.sample_ids import SampleIds, as_bytes
 from .clusters.word_sets import find_word_sets
 from .database import connect, query
 from .errors import LakeError
@@ -38,16 +39,19 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         LakeError: a vector without a direction, or a sample with two vectors; names the table.
 
     """
-    sample_ids, unit = _read_vectors(study, lake)
+    sample_ids, unit = read_vectors(study, lake)
     thresholds = resolve_thresholds(study, lake).computed
-    forest, recall = _find_forest(study, lake, unit, thresholds)
+    forest, recall = _find_forest(study, lake, stamp, as_bytes(sample_ids), unit)
+    exact = {}
+    if recall is None:
+        exact[FINGERPRINT_KEY] = fingerprint(as_bytes(sample_ids), unit, thresholds, stamp)
     clusters = {
         threshold: find_clusters(
             unit, components(forest, len(unit), threshold), study.cluster.min_cluster_size
         )
         for threshold in thresholds
     }
-    _write(_near_duplicates(sample_ids, forest), lake.near_duplicates, stamp)
+    _write(_near_duplicates(sample_ids, forest), lake.near_duplicates, stamp, **exact)
     _write(pa.concat_tables(_cluster_tables(sample_ids, clusters)), lake.clusters, stamp)
     _write(pa.concat_tables(_member_tables(sample_ids, clusters)), lake.cluster_members, stamp)
     _write(find_word_sets(study, lake), lake.word_sets, stamp)
@@ -56,30 +60,41 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 
 
 def _find_forest(
-    study: Study, lake: Lake, unit: Vectors, thresholds: list[float]
+    study: Study, lake: Lake, stamp: Stamp, sample_ids: SampleIds, unit: Vectors
 ) -> tuple[Edges, dict[float, float] | None]:
     """The forest, and the recall of pairs if it is not exact."""
+    thresholds = resolve_thresholds(study, lake).computed
+    if _is_exact(study, len(unit)):
+        start = earlier_forest(lake, sample_ids, unit, thresholds, stamp)
+        with progress("cluster", block_count(len(unit))) as advance:
+            return spanning_forest(unit, thresholds, advance=advance, start=start), None
+    nearest = nearest_cells(unit)
+    cells = rows_of_cells(nearest)
+    with progress("cluster", len(cells)) as advance:
+        forest = forest_of_cells(lake, unit, cells, thresholds, advance)
+    return forest, pair_recall(unit, nearest, thresholds)
+
+
+def _is_exact(study: Study, n: int) -> bool:
     method = study.cluster.method
-    if method == "cells" or (method == "auto" and len(unit) > EXACT_ROWS):
-        nearest = nearest_cells(unit)
-        cells = rows_of_cells(nearest)
-        with progress("cluster", len(cells)) as advance:
-            forest = forest_of_cells(lake, unit, cells, thresholds, advance)
-        return forest, pair_recall(unit, nearest, thresholds)
-    with progress("cluster", block_count(len(unit))) as advance:
-        return spanning_forest(unit, thresholds, advance=advance), None
+    return method == "exact" or (method == "auto" and n <= EXACT_ROWS)
 
 
-def _read_vectors(study: Study, lake: Lake) -> tuple[pa.StringArray, Vectors]:
-    """The sample ids, sorted, and their vectors renormalised in float32, (n, d)."""
+def read_vectors(study: Study, lake: Lake) -> tuple[pa.StringArray, Vectors]:
+    """The sample ids, sorted, and their vectors renormalised in float32, (n, d).
+
+    Raises:
+        LakeError: a vector without a direction, or a sample with two vectors; names the table.
+
+    """
     store, name = VectorStore(lake.vectors), image_vectors_name(find_clip(study).clip_id)
     sample_ids = _read_sample_ids(store, name, lake)
-    sorted_ids = _as_bytes(sample_ids)
+    sorted_ids = as_bytes(sample_ids)
     dimensions = store.dataset(name).schema.field("vector").type.list_size
     unit = np.empty((len(sorted_ids), dimensions), np.float32)
     n_read = 0
     for batch in store.reader(name, ["sample_id", "vector"], _OK_ROWS):
-        stored = _as_bytes(batch["sample_id"])
+        stored = as_bytes(batch["sample_id"])
         row = np.searchsorted(sorted_ids, stored)
         wanted = np.searchsorted(sorted_ids, stored, side="right") > row
         vectors = batch["vector"].flatten().to_numpy().reshape(-1, dimensions)
@@ -104,11 +119,6 @@ def _check_vectors(table: Path, sample_ids: pa.StringArray, unit: Vectors, n_rea
     if len(broken):
         sample_id = sample_ids[int(broken[0])]
         raise LakeError(f"{table}: sample {sample_id} has a vector of zeros or NaN; {way_out}")
-
-
-def _as_bytes(sample_ids: pa.StringArray) -> npt.NDArray[np.bytes_]:
-    """32 hex digits each: NumPy can search them."""
-    return np.asarray(sample_ids.to_numpy(zero_copy_only=False), "S32")
 
 
 def _near_duplicates(sample_ids: pa.StringArray, forest: Edges) -> pa.Table:
@@ -156,7 +166,7 @@ def _member_tables(
     ]
 
 
-def _write(table: pa.Table, path: Path, stamp: Stamp) -> None:
-    stamped = table.replace_schema_metadata({METADATA_KEY: stamp.text})
+def _write(table: pa.Table, path: Path, stamp: Stamp, **metadata: str) -> None:
+    stamped = table.replace_schema_metadata({METADATA_KEY: stamp.text, **metadata})
     with replacing(path) as unfinished:
         pq.write_table(stamped, unfinished, compression="zstd")

@@ -5,7 +5,8 @@ most n - 1 edges and the same components at every threshold, so that no list of 
 exist: pairs come block by block and are folded into the forest of those before them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -14,9 +15,20 @@ from .bound import bounding
 from .edges import MARGIN, Edges, Rows, Vectors, concatenated, exact_cosines
 from .growing import GrowingForest, labels
 from .order import ordered
-from .pairs import near_pairs
+from .pairs import Block, near_pairs, new_blocks
 
 BLOCK_ROWS = 1024  # 4 MB of products
+
+
+@dataclass(frozen=True)
+class Start:
+    """The forest of some of the rows, at the same thresholds, to begin with."""
+
+    rows: Rows
+    forest: Edges
+
+
+NOTHING = Start(np.empty(0, np.int32), concatenated([]))
 
 
 def spanning_forest(
@@ -24,6 +36,7 @@ def spanning_forest(
     thresholds: Sequence[float],
     block_rows: int = BLOCK_ROWS,
     advance: Callable[[int], None] = lambda blocks: None,
+    start: Start = NOTHING,
 ) -> Edges:
     """The maximum spanning forest of all pairs whose cosine reaches the smallest threshold.
 
@@ -35,17 +48,23 @@ def spanning_forest(
         thresholds: cosines; the smallest is the floor of the forest.
         block_rows: rows of a block of products.
         advance: called with 1 after each of `block_count(n, block_rows)` blocks, at most.
+        start: only the other rows are compared, with these and with each other; the components are
+            the same as without it.
 
     Returns:
         At most n - 1 edges with their float64 cosines, sorted.
 
     """
     kept, first_copy = _distinct_rows(unit)
+    is_old = np.zeros(len(unit), bool)
+    is_old[first_copy[start.rows]] = True
     # BLAS has one thread in each of ours: within a small product, threads wait for each other.
     with threadpool_limits(1, user_api="blas"):
-        order, first_pairs = ordered(unit[kept])
+        order, pairs = ordered(unit[kept], ~is_old[kept])
         kept = kept[order]
-        forest = _grow(unit[kept], first_pairs, thresholds, block_rows, advance).renamed(kept)
+        pairs = concatenated([pairs, _in_order(start.forest, kept, first_copy)])
+        blocks = new_blocks(len(kept), int(is_old.sum()), block_rows)
+        forest = _grow(unit[kept], thresholds, pairs, blocks, advance).renamed(kept)
     cosine = exact_cosines(unit, forest.first, forest.second)
     forest = Edges(forest.first, forest.second, cosine)
     return concatenated([forest, _copies(first_copy)]).sorted()
@@ -77,19 +96,27 @@ def _copies(first_copy: Rows) -> Edges:
     return Edges(first_copy[copies], copies, np.ones(len(copies)))
 
 
+def _in_order(forest: Edges, kept: Rows, first_copy: Rows) -> Edges:
+    """The edges of a forest between the rows that are kept, as places in their order."""
+    place = np.empty(len(first_copy), np.int32)
+    place[kept] = np.arange(len(kept))
+    edges = forest.renamed(place[first_copy])
+    return edges.take(edges.first < edges.second)
+
+
 def _grow(
     vectors: Vectors,
-    first_pairs: Edges,
     thresholds: Sequence[float],
-    block_rows: int,
+    pairs: Edges,
+    blocks: Iterable[Block],
     advance: Callable[[int], None],
 ) -> Edges:
-    """The forest of distinct rows in the order of `ordered`, from its first pairs on."""
+    """The forest of some pairs and of those in the blocks."""
     growing = GrowingForest(len(vectors), thresholds)
-    growing.add(_decided(first_pairs, vectors, thresholds))
+    growing.add(_decided(pairs, vectors, thresholds))
     growing.settle()
     bounds = bounding(vectors, min(thresholds))
-    for pairs in near_pairs(vectors, bounds, growing, block_rows):
+    for pairs in near_pairs(vectors, bounds, growing, blocks):
         growing.add(_decided(pairs, vectors, thresholds))
         advance(1)
     return growing.fold()

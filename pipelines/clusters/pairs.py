@@ -2,8 +2,9 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,26 +12,27 @@ from .bound import STRIPE
 from .edges import MARGIN, Edges, Rows, Vectors, concatenated
 from .growing import GrowingForest, Known
 
+Block = tuple[slice, slice]  # rows and columns
+
 
 def near_pairs(
-    vectors: Vectors, bounds: Vectors | None, growing: GrowingForest, block_rows: int
+    vectors: Vectors, bounds: Vectors | None, growing: GrowingForest, blocks: Iterable[Block]
 ) -> Iterator[Edges]:
     """The pairs that may change a forest, each with its float32 product as its cosine.
 
-    One list for each of the blocks of the upper triangle, the diagonal first: most of what is near
-    is there, and spares the others.
+    One list for each block.
 
     Args:
         vectors: (n, d), rows of norm 1; the nearer near rows are to each other, the faster.
         bounds: (n, k), see `bound.bounding`; without them, the products are of whole vectors.
         growing: the forest; what it knows when a block is begun spares that block some pairs.
-        block_rows: rows of a block.
+        blocks: of the upper triangle.
 
     """
     threads = os.cpu_count() or 1
     in_flight: deque[Future[Edges]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        for block in _blocks(len(vectors), block_rows):
+        for block in blocks:
             in_flight.append(pool.submit(_search, vectors, bounds, growing.known, *block))
             if len(in_flight) > 2 * threads:
                 yield in_flight.popleft().result()
@@ -38,10 +40,17 @@ def near_pairs(
             yield in_flight.popleft().result()
 
 
-def _blocks(n: int, block_rows: int) -> Iterator[tuple[slice, slice]]:
-    parts = [slice(start, min(start + block_rows, n)) for start in range(0, n, block_rows)]
+def new_blocks(n: int, n_old: int, block_rows: int) -> Iterator[Block]:
+    """The blocks of the upper triangle of (n, n), but for those of old rows alone.
+
+    The diagonal comes first: most of what is near is there, and spares the others.
+    """
+    edges = [*range(0, n_old, block_rows), *range(n_old, n, block_rows), n]
+    parts = [slice(*edge) for edge in pairwise(edges)]
     for offset in range(len(parts)):
-        yield from zip(parts, parts[offset:], strict=False)
+        for rows, columns in zip(parts, parts[offset:], strict=False):
+            if columns.start >= n_old:
+                yield rows, columns
 
 
 def _search(

@@ -59,7 +59,9 @@ def test_whole_vectors_are_compared_where_every_bound_reaches_the_floor() -> Non
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 1000])
 def test_an_order_holds_every_row_once_and_its_pairs_are_true(n: int) -> None:
     unit = make_vectors(1, n, 16, 16, 0.5)
-    order, pairs = ordered(unit)
+    is_new = np.random.default_rng(3).random(n) < 0.3
+    order, pairs = ordered(unit, is_new)
+    assert np.all(np.diff(is_new[order].astype(int)) >= 0)
     assert sorted(order) == list(range(n))
     assert np.all(pairs.first < pairs.second)
     placed = unit[order]
@@ -71,5 +73,5 @@ def test_rows_of_a_group_are_neighbours_in_the_order() -> None:
     random = np.random.default_rng(2)
     group = random.permutation(np.repeat(np.arange(20), 100))
     vectors = random.standard_normal((20, 64))[group] + 0.05 * random.standard_normal((2000, 64))
-    order, _ = ordered(renormalised(vectors))
+    order, _ = ordered(renormalised(vectors), np.zeros(2000, bool))
     assert np.count_nonzero(np.diff(group[order])) < 60  # of 1900 when shuffled

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from memtriggers.pipelines.clusters import bound, growing, pairs
 from memtriggers.pipelines.clusters.edges import Vectors, exact_cosines, renormalised
-from memtriggers.pipelines.clusters.forest import components, spanning_forest
+from memtriggers.pipelines.clusters.forest import Start, components, spanning_forest
+from memtriggers.pipelines.clusters.pairs import new_blocks
 
 THRESHOLDS = (0.7, 0.85, 0.9, 0.95)
 
@@ -97,6 +98,35 @@ def test_the_components_are_those_of_dbscan() -> None:
     dbscan = cluster.DBSCAN(eps=1 - 0.9, min_samples=1, metric="cosine").fit(unit.astype(float))
     pairs_of_labels = set(zip(found.tolist(), dbscan.labels_.tolist(), strict=True))
     assert len(pairs_of_labels) == len(np.unique(found)) == len(set(dbscan.labels_.tolist()))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(2, 150),
+    share_old=st.sampled_from([0.0, 0.1, 0.5, 0.95, 1.0]),
+    spread=st.sampled_from([0.0, 0.2, 0.5, 10.0]),
+    block_rows=st.sampled_from([7, 40, 1000]),
+)
+def test_adding_rows_gives_the_components_of_starting_over(
+    seed: int, n: int, share_old: float, spread: float, block_rows: int
+) -> None:
+    unit = make_vectors(seed, n, 12, np.float16, spread)
+    old = np.flatnonzero(np.random.default_rng(seed).random(n) < share_old).astype(np.int32)
+    before = Start(old, spanning_forest(unit[old], THRESHOLDS).renamed(old))
+    grown = spanning_forest(unit, THRESHOLDS, block_rows, start=before)
+    for threshold in THRESHOLDS:
+        assert np.array_equal(components(grown, n, threshold), brute_force(unit, threshold))
+
+
+def test_old_rows_are_not_compared_again() -> None:
+    blocks = list(new_blocks(n=10, n_old=6, block_rows=4))
+    compared = np.zeros((10, 10), int)
+    for rows, columns in blocks:
+        compared[rows, columns] += 1
+    compared = np.triu(compared)
+    assert not compared[:6, :6].any()
+    assert np.array_equal(compared[:, 6:], np.triu(np.ones((10, 10), int))[:, 6:])
 
 
 def test_the_order_of_the_rows_does_not_change_who_is_together() -> None:
