@@ -43,6 +43,22 @@ def test_no_cosine_is_above_its_bound(
     assert np.all(bounds @ bounds.T >= wide @ wide.T - MARGIN)
 
 
+def test_a_tail_that_float32_takes_for_nothing_still_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bound, "WIDTHS", (8,))
+    monkeypatch.setattr(bound, "_GATHERED", 0.0)
+    random = np.random.default_rng(0)
+    inside = np.pad(random.standard_normal((500, 7)), ((0, 0), (0, 57)))
+    inside /= np.linalg.norm(inside, axis=1, keepdims=True)
+    tail = np.where(np.arange(500) < 450, 3e-4, 0.45)[:, None] * np.eye(64)[7]
+    unit = renormalised((inside + tail) @ np.linalg.qr(random.standard_normal((64, 64)))[0])
+    bounds = bounding(unit, 0.9)
+    assert bounds is not None
+    wide = unit.astype(np.float64)
+    assert np.all(bounds @ bounds.T >= wide @ wide.T - MARGIN)
+
+
 def test_few_dimensions_do_where_the_spectrum_falls() -> None:
     unit = make_vectors(0, 3000, 512, 512, 0.5)
     bounds = bounding(unit, 0.9)
