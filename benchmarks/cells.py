@@ -18,8 +18,8 @@ from typing import Any
 
 import click
 import psutil
-from cluster import THRESHOLDS, make_vectors
 
+from memtriggers.benchmarks.cluster import THRESHOLDS, make_vectors
 from memtriggers.pipelines.clusters.cell_workers import forest_of_cells
 from memtriggers.pipelines.clusters.cells import nearest_cells, pair_recall, rows_of_cells
 from memtriggers.pipelines.lake import Lake
