@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from memtriggers.benchmarks.cluster import THRESHOLDS, make_vectors
 from memtriggers.pipelines.clusters.cell_workers import forest_of_cells
