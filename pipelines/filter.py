@@ -26,7 +26,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     with connect(lake) as connection:
         files = open_source(connection, study)
         add_text_function(connection, "clip_tokens", count_clip_tokens, "integer")
-        _keep_rows(connection, study)
+        keep_rows(connection, study)
         for name in ("keyword_matches", "keyword_set_counts", "rejected_rows"):
             connection.execute(query(name))
         connection.execute(query("samples"), {"max_clip_tokens": MAX_CLIP_TOKENS})
@@ -40,13 +40,20 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     return Counts(sum(file.n_rows for file in files), n_samples)
 
 
-def _keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
-    """One pass over the source: candidates and dirty rows, then the exact rule on candidates."""
+def keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
+    """Make the tables kept_rows and row_matches of the view `source`.
+
+    One pass over it keeps what may match or be dirty; the exact rules decide on that.
+    """
     connection.execute(query("rules"))
     sets = [_as_struct(keywords) for keywords in study.keyword_set]
     connection.execute(query("keyword_sets"), {"keyword_sets": sets})
-    (needles,) = connection.execute(query("needles")).fetchone() or (None,)
-    connection.execute(query("kept_rows"), {"needles": needles, "addresses": _addresses(study)})
+    connection.execute(query("needles"))
+    in_raw, in_folded = connection.execute(query("needle_patterns")).fetchone() or (None, None)
+    connection.execute(
+        query("kept_rows"),
+        {"in_raw": in_raw, "in_folded": in_folded, "addresses": _addresses(study)},
+    )
     connection.execute(query("row_matches"))
 
 
