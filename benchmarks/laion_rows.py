@@ -63,7 +63,9 @@ def _vocabulary() -> pa.Array:
     """Every way to write each word, the words in the order of their rank, then the odd pieces."""
     syllables = ["".join(pair) for pair in product(_ONSETS, _VOWELS)]
     some = np.random.default_rng(0).choice(syllables, (2 * _N_WORDS, 3))
-    lengths = 1 + np.arange(2 * _N_WORDS) // 500  # the frequent words are the short ones
+    lengths: list[int] = (
+        1 + np.arange(2 * _N_WORDS) // 500
+    ).tolist()  # the frequent words are the short ones
     words = dict.fromkeys("".join(w[: min(n, 3)]) for w, n in zip(some, lengths, strict=True))
     pieces = [p.format(w, w, T=w.title(), U=w.upper()) for w in words for p in _PIECES]
     return pa.array([*pieces, *_ODD], pa.string())

@@ -133,10 +133,10 @@ STAGES = {
         ),
         Stage(
             "words",
-            "Count every word of the whole corpus.",
+            "Count every word and pair of adjacent words of the whole corpus.",
             ("data", "keyword_set", "words"),
             ("parquet",),
-            _from_parquet("words"),
+            _from_parquet("words", "bigrams"),
         ),
         Stage(
             "fetch",

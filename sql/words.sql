@@ -4,19 +4,24 @@ create or replace temp table words as
 with captions as (
     select words_of(decoded(caption)) as words from source where caption is not null
 ),
-per_caption as (
-    -- A list of its occurrences a word and caption: its length is how often the caption says it.
-    select unnest(map_entries(list_histogram(words)), recursive := true) from captions
+said as (
+    -- to look for a word in its short caption is several times faster than to count distinct captions
+    select word, list_position(words, word) = place as is_first
+    from (select words, unnest(words) as word, generate_subscripts(words, 1) as place from captions)
+),
+counted as (
+    select word, count(*) filter (is_first) as n_captions, count(*) as n_occurrences
+    from said
+    group by word
 ),
 total as (
-    select count(*) as n_captions from captions
+    select count(caption) as n_captions from source
 )
 select
-    key as word,
-    count(*) as n_captions,
-    sum(value)::bigint as n_occurrences,
-    key in (select unnest($stop_words::varchar[])) as is_stop_word,
-    count(*) / any_value(total.n_captions) as share_of_captions
-from per_caption, total
-group by key
+    word,
+    counted.n_captions,
+    n_occurrences,
+    word in (select unnest($stop_words::varchar[])) as is_stop_word,
+    counted.n_captions / total.n_captions as share_of_captions
+from counted, total
 order by n_captions desc, word;

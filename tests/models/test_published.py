@@ -6,9 +6,9 @@ import duckdb
 import pytest
 
 TABLES = {
-    *("build_info", "cluster_members", "cluster_words", "clusters", "funnel", "keyword_clusters"),
-    *("keyword_matches", "keyword_sets", "near_duplicates", "rejected_rows", "removal_list"),
-    *("runs", "samples", "source_files", "word_sets", "words"),
+    *("bigrams", "build_info", "cluster_members", "cluster_words", "clusters", "funnel"),
+    *("keyword_clusters", "keyword_matches", "keyword_sets", "near_duplicates", "rejected_rows"),
+    *("removal_list", "runs", "samples", "source_files", "word_sets", "words"),
 }
 CALLS = {
     "duplicates_of": "duplicates_of('sea', 0.9)",
