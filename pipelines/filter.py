@@ -26,6 +26,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     with connect(lake) as connection:
         files = open_source(connection, study)
         add_text_function(connection, "clip_tokens", count_clip_tokens, "integer")
+        connection.execute(query("clip_tokens"))
         keep_rows(connection, study)
         for name in ("keyword_matches", "keyword_set_counts", "rejected_rows"):
             connection.execute(query(name))

@@ -20,16 +20,7 @@ ranked as (
     from matched_rows
 ),
 counted as (
-    select
-        *,
-        -- A token is at least one byte: these cannot pass the limit, and most captions are such.
-        case
-            when strlen(caption) <= $max_clip_tokens - 2
-                and strlen(caption) = length(caption)
-                and not contains(caption, '&')
-                then null
-            else clip_tokens(caption)
-        end as clip_tokens
+    select *, clip_tokens_if_long(caption, $max_clip_tokens) as clip_tokens
     from ranked
     where place = 1
 )
