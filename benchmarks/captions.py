@@ -102,6 +102,8 @@ def many_with_polars(study: Study) -> dict[str, int]:
 
 def words(study: Study, lake: Lake) -> Counter[str]:
     with captions_alone(study, lake) as connection:
+        for name in ("word_counts", "caption_counts"):
+            connection.execute(query(name))
         connection.execute(query("words"), {"stop_words": []})
         rows = connection.execute("select word, n_captions from words where length(word) > 1")
         return most_frequent(dict(rows.fetchmany(2 * CHECKED_WORDS)))
