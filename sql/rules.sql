@@ -56,9 +56,8 @@ create or replace temp macro may_be_dirty(url, caption, width, height, similarit
     case
         when caption >= 'A' and caption < '[' then false
         when caption >= 'a' and caption < '{' then false
-        -- decoded, a tag is gone and an entity may be no letter
-        when contains(caption, '<') or contains(caption, '&') then true
-        else coalesce(not regexp_matches(caption, '[a-zA-Z]'), true)
+        -- behind < or & is what may be gone when the caption is decoded
+        else coalesce(not regexp_matches(caption, '^[^<&]*[a-zA-Z]'), true)
     end
     or case
         when addresses is null then false

@@ -2,6 +2,7 @@
 
 import gzip
 import html
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ _MERGES = Path(__file__).parent / "data" / "clip_merges.txt.gz"
 _N_MERGES = 49152 - 256 - 2  # the vocabulary less its bytes and its two special tokens
 _SPECIAL = ["<start_of_text>", "<end_of_text>"]
 _PIECES = r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
+_MAY_BE_ENTITY = re.compile("&[#a-zA-Z]")
 _REMEMBERED = 1 << 18  # pieces: some 50 MB
 
 
@@ -75,6 +77,6 @@ def _byte_letters() -> list[str]:
 
 def _clean(caption: str) -> str:
     """open_clip's cleaning: mojibake mended, entities decoded twice, blanks folded, lower case."""
-    if not caption.isascii() or "&" in caption or not caption.isprintable():
+    if not caption.isascii() or not caption.isprintable() or _MAY_BE_ENTITY.search(caption):
         caption = html.unescape(html.unescape(ftfy.fix_text(caption)))
     return " ".join(caption.split()).lower()
