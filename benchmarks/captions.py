@@ -21,7 +21,7 @@ import polars as pl
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from memtriggers.benchmarks.laion_rows import phrases, write_rows
+from memtriggers.benchmarks.laion_rows import phrases, rows_in_cache
 from memtriggers.benchmarks.medians import Contestant, print_medians, take_turns
 from memtriggers.pipelines import filter as filter_stage
 from memtriggers.pipelines import words as words_stage
@@ -194,15 +194,6 @@ TABLES = {
     "words": all_words,
     "CLIP token limit": tokens,
 }
-
-
-def rows_in_cache(cache: Path, n_rows: int) -> Path:
-    folder = cache / f"laion-{n_rows}"
-    if not folder.exists():
-        unfinished = cache / f"laion-{n_rows}.tmp"
-        write_rows(unfinished, n_rows)
-        unfinished.rename(folder)
-    return folder
 
 
 @click.command()

@@ -40,6 +40,16 @@ def phrases() -> list[str]:
     return ["van gogh", *pairs][:N_PHRASES]
 
 
+def rows_in_cache(cache: Path, n_rows: int) -> Path:
+    """The folder of the generated rows, which are made once."""
+    folder = cache / f"laion-{n_rows}"
+    if not folder.exists():
+        unfinished = cache / f"laion-{n_rows}.tmp"
+        write_rows(unfinished, n_rows)
+        unfinished.rename(folder)
+    return folder
+
+
 def write_rows(folder: Path, n_rows: int) -> list[int]:
     """Write `n_rows` rows as parquet files into a folder; the same rows for the same number.
 
