@@ -23,7 +23,10 @@ types: .venv/installed
 check: lint types test  ## what CI runs
 
 bench: .venv/installed  ## time us and the peers in turn
+	$(BIN)/pip install --quiet --editable '.[bench]'
 	$(BIN)/python benchmarks/cluster.py
+	$(BIN)/python benchmarks/captions.py
+	$(BIN)/python benchmarks/captions_memory.py
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("memtriggers needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'

@@ -10,7 +10,7 @@ from .. import __version__
 from .errors import MemtriggersError
 from .evaluation.command import evaluate
 from .lake import Lake
-from .options import lake_option, retry_option, study_option, verbose_option
+from .options import lake_option, retry_option, scheduler_option, study_option, verbose_option
 from .stages import STAGES, Stage
 from .study import Study, load_study
 
@@ -57,18 +57,20 @@ def _stage_command(stage: Stage) -> click.Command:
     @lake_option()
     @study_option
     @verbose_option
-    def command(study_file: Path, lake: Lake, retry: bool = False) -> None:
+    def command(study_file: Path, lake: Lake, retry: bool = False, **options: str | None) -> None:
         study = load_study(study_file)
         with lake.lock():
             if retry:
                 from .fetch import forget_passing_failures
 
                 forget_passing_failures(lake)
-            run = stage.run(study, lake)
+            run = stage.run(study, lake, **options)
         click.echo(run.summary)
 
     if stage.name == "fetch":
         command = retry_option(command)
+    if stage.name in ("filter", "words"):
+        command = scheduler_option(command)
     text = (
         f"{stage.help}\n\n\b\nExample:\n  memtriggers {stage.name} --study study.toml --lake lake"
     )

@@ -1,5 +1,6 @@
 """DuckDB connections, and the queries of `sql/` by name."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -14,6 +15,8 @@ from .errors import LakeError, QueryError
 from .lake import Lake, replacing
 from .stamp import METADATA_KEY, Stamp
 
+_LIMITS = {"MEMTRIGGERS_MEMORY_LIMIT": "memory_limit", "MEMTRIGGERS_THREADS": "threads"}
+
 SQL = Path(__file__).resolve().parents[1] / "sql"
 
 
@@ -25,14 +28,29 @@ def query(name: str) -> str:
 
 @contextmanager
 def connect(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A working database in memory that spills into the lake."""
+    """A working database in memory that spills into the lake, within the limits of `build`.
+
+    Raises:
+        LakeError: a limit cannot be read; names its variable.
+
+    """
     lake.scratch.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(
         config={"temp_directory": str(lake.scratch), "preserve_insertion_order": False}
     )
+    _set_limits(connection)
     connection.execute("set enable_progress_bar = false")
     with _interruptible(connection):
         yield connection
+
+
+def _set_limits(connection: duckdb.DuckDBPyConnection) -> None:
+    for variable, setting in _LIMITS.items():
+        if variable in os.environ:
+            try:
+                connection.execute(f"set {setting} = {literal(os.environ[variable])}")
+            except duckdb.Error as error:
+                raise LakeError(f"{variable}: {first_line(error)}") from None
 
 
 def add_text_function(

@@ -7,6 +7,7 @@ import duckdb
 import pyarrow as pa
 
 from .captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
+from .captions.shards import open_shard, run_on_workers
 from .captions.source import SourceFile, open_source
 from .database import add_text_function, connect, query, write_parquet
 from .lake import Counts, Lake
@@ -16,8 +17,10 @@ from .study import KeywordSet, Study
 log = logging.getLogger(__name__)
 
 
-def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
+def run(study: Study, lake: Lake, stamp: Stamp, scheduler: str | None = None) -> Counts:
     """Write samples, source_files, keyword_sets, keyword_matches and rejected_rows.
+
+    With a scheduler, its workers read the source, and this process the rows that leave a trace.
 
     Returns:
         Rows of the source, and samples that match a keyword set.
@@ -26,7 +29,11 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     with connect(lake) as connection:
         files = open_source(connection, study)
         add_text_function(connection, "clip_tokens", count_clip_tokens, "integer")
-        _keep_rows(connection, study)
+        connection.execute(query("clip_tokens"))
+        if scheduler is None:
+            keep_rows(connection, study)
+        else:
+            _gather_rows(connection, study, scheduler)
         for name in ("keyword_matches", "keyword_set_counts", "rejected_rows"):
             connection.execute(query(name))
         connection.execute(query("samples"), {"max_clip_tokens": MAX_CLIP_TOKENS})
@@ -40,14 +47,43 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     return Counts(sum(file.n_rows for file in files), n_samples)
 
 
-def _keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
-    """One pass over the source: candidates and dirty rows, then the exact rule on candidates."""
+def keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
+    """Make the tables kept_rows and row_matches of the view `source`.
+
+    One pass over it keeps what may match or be dirty; the exact rules decide on that.
+    """
     connection.execute(query("rules"))
+    _declare_keyword_sets(connection, study)
+    connection.execute(query("needles"))
+    in_raw, in_folded = connection.execute(query("needle_patterns")).fetchone() or (None, None)
+    connection.execute(
+        query("kept_rows"),
+        {"in_raw": in_raw, "in_folded": in_folded, "addresses": _addresses(study)},
+    )
+    connection.execute(query("row_matches"))
+
+
+def _gather_rows(connection: duckdb.DuckDBPyConnection, study: Study, scheduler: str) -> None:
+    """The same tables, from what the workers keep of each group of files."""
+    _declare_keyword_sets(connection, study)
+    for number, tables in enumerate(run_on_workers(scheduler, study, _keep_shard)):
+        for name, table in tables.items():
+            connection.register("shard", table)
+            verb = "insert into" if number else "create or replace temp table"
+            connection.execute(f"{verb} {name} {'' if number else 'as'} from shard")
+
+
+def _keep_shard(study: Study) -> dict[str, pa.Table]:
+    with open_shard(study) as connection:
+        keep_rows(connection, study)
+        traces = connection.execute(query("traces")).to_arrow_table()
+        matches = connection.table("row_matches").to_arrow_table()
+        return {"kept_rows": traces, "row_matches": matches}
+
+
+def _declare_keyword_sets(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     sets = [_as_struct(keywords) for keywords in study.keyword_set]
     connection.execute(query("keyword_sets"), {"keyword_sets": sets})
-    (needles,) = connection.execute(query("needles")).fetchone() or (None,)
-    connection.execute(query("kept_rows"), {"needles": needles, "addresses": _addresses(study)})
-    connection.execute(query("row_matches"))
 
 
 def _as_struct(keywords: KeywordSet) -> dict[str, str | Sequence[str] | None]:

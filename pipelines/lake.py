@@ -21,7 +21,7 @@ class Lake:
     samples/            filter   samples, source_files
     keyword_matches/    filter   keyword_sets, keyword_matches
     rejected/           filter   rejected_rows
-    words/              words    words
+    words/              words    words, bigrams
     lance/              fetch    images; embed: image_vectors, caption_vectors
     clusters/           cluster  near_duplicates, clusters, cluster_members
     word_sets/          cluster  word_sets
@@ -66,6 +66,11 @@ class Lake:
     def words(self) -> Path:
         """Every word of the corpus."""
         return self.parquet("words", "words")
+
+    @property
+    def bigrams(self) -> Path:
+        """Every pair of adjacent words that enough captions of the corpus say."""
+        return self.parquet("words", "bigrams")
 
     @property
     def near_duplicates(self) -> Path:

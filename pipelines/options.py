@@ -58,3 +58,8 @@ retry_option = click.option(
     is_flag=True,
     help="Try again what failed and may pass by now: the network, a busy server, a missing file.",
 )
+
+scheduler_option = click.option(
+    "--scheduler",
+    help="Let the workers of a Dask cluster read the parquet, such as tcp://10.0.0.1:8786.",
+)

@@ -26,11 +26,15 @@ class Stage:
     recorded: Callable[[Lake, Study], tuple[Stamp, str] | None]
     extra: str | None = None
 
-    def run(self, study: Study, lake: Lake) -> Run:
-        """Run the stage now, whether it is stale or not; the caller holds the lake's lock."""
+    def run(self, study: Study, lake: Lake, **options: str | None) -> Run:
+        """Run the stage now, whether it is stale or not; the caller holds the lake's lock.
+
+        `options` are those of its own that the command line takes, such as `scheduler`.
+        """
         stamp = expected_stamp(self, study, lake)
         with lake.run(self.name, stamp.digest) as run, one_line_errors(self.name, self.extra):
-            counts: Counts = import_module(f".{self.name}", __package__).run(study, lake, stamp)
+            module = import_module(f".{self.name}", __package__)
+            counts: Counts = module.run(study, lake, stamp, **options)
             run.count(counts)
         return run
 
@@ -137,10 +141,10 @@ STAGES = {
         ),
         Stage(
             "words",
-            "Count every word of the whole corpus.",
+            "Count every word and pair of adjacent words of the whole corpus.",
             ("data", "keyword_set", "words"),
             ("parquet",),
-            _from_parquet("words"),
+            _from_parquet("words", "bigrams"),
         ),
         Stage(
             "fetch",

@@ -58,6 +58,8 @@ class Words:
     """How words are ranked; all of them are counted."""
 
     languages: tuple[str, ...] = key("languages whose stop words are left out of rankings", ("en",))
+    # Most pairs are said once or twice, and would be most of the published file.
+    bigram_min_captions: int = key("captions that say a pair of words that is kept", 5, min=1)
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,25 @@
--- The rows of `source` that may leave a trace: candidates for a keyword set, and dirty rows. One
--- pass over the data. $needles: see needles.sql (null: every row is a candidate); a caption with &
--- may say a word only once its entities are decoded, so it is a candidate too. $addresses: see
--- rules.sql.
+-- The rows of `source` that may leave a trace: those that may match a keyword set, and those that may
+-- be dirty. One pass over the data; what it costs on every row is a text search and comparisons.
+-- $in_raw, $in_folded: see needle_patterns.sql. $addresses: see rules.sql.
 create or replace temp table kept_rows as
-with decoded_rows as (
-    -- folded once here: inside the lambda below it would be folded again for each needle
-    select *, decoded(caption) as caption_decoded, folded(caption) as caption_folded from source
+with kept as (
+    select *
+    from source
+    where
+        regexp_matches(caption, $in_raw)
+        -- an entity may be a letter of a needle
+        or (contains(caption, '&') and regexp_matches(caption, '&[#a-zA-Z]'))
+        or (
+            $in_folded::varchar is not null
+            and strlen(caption) != length(caption)
+            and regexp_matches(folded(caption), $in_folded)
+        )
+        or may_be_dirty(url, caption, width, height, similarity, $addresses)
 ),
-judged as (
-    select
-        * exclude (caption_folded),
-        $needles is null
-        or contains(caption, '&')
-        or list_bool_or(
-            list_transform($needles::varchar[], lambda n: contains(caption_folded, n))
-        ) as is_candidate,
-        broken_rules(url, caption, caption_decoded, width, height, similarity, $addresses)
-            as broken
-    from decoded_rows
+decoded_rows as (
+    select *, decoded(caption) as caption_decoded from kept
 )
-select * from judged where is_candidate or len(broken) > 0;
+select
+    *,
+    broken_rules(url, caption, caption_decoded, width, height, similarity, $addresses) as broken
+from decoded_rows;

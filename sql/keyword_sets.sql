@@ -1,5 +1,5 @@
 -- The study's keyword sets ($keyword_sets), their phrases as token texts, ready for contains().
--- One row a keyword set. `needle` is the longest token that a matching caption must hold.
+-- One row a keyword set.
 create or replace temp table keyword_sets as
 with given as (
     select unnest($keyword_sets::struct(

@@ -1,15 +1,19 @@
--- The cheap scan's list: for each keyword set one token that no matching caption lacks (the longest
--- of one of its phrases), or the longest of each alternative. Null: a set takes every row.
-select case when bool_or(is_everything) then null else list_distinct(flatten(list(needles))) end
-from (
+-- What the cheap scan looks for: of each keyword set one token that no matching caption lacks, the
+-- longest of its `include`, or else the longest of each alternative. One row a keyword set and token.
+create or replace temp table needles as
+with phrases as (
     select
-        is_everything,
-        list_transform(
-            case when len(include_tokens) > 0 then include_tokens[:1] else any_tokens end,
-            lambda phrase: list_reduce(
-                string_split(trim(phrase), ' '),
-                lambda longest, token: if(length(token) > length(longest), token, longest)
-            )
-        ) as needles
+        keyword_set,
+        unnest(
+            if(len(include_tokens) > 0, [array_to_string(include_tokens, ' ')], any_tokens)
+        ) as phrase
     from keyword_sets
-);
+    where not is_everything
+)
+select distinct
+    keyword_set,
+    list_reduce(
+        string_split(trim(regexp_replace(phrase, ' +', ' ', 'g')), ' '),
+        lambda longest, token: if(length(token) > length(longest), token, longest)
+    ) as token
+from phrases;

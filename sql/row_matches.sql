@@ -1,18 +1,30 @@
--- The exact rule: which candidate row matches which keyword set. One row a match.
+-- The exact rule: which row matches which keyword set. One row a match. Only those sets are asked
+-- of which the caption says a needle.
 create or replace temp table row_matches as
-with candidates as (
+with captions as (
     -- A null caption has no token; left null it would make every condition below unknown.
     select source_file, source_row, token_text(coalesce(caption_decoded, '')) as tokens
     from kept_rows
-    where is_candidate
+),
+said as (
+    select *, unnest(list_distinct(string_split(trim(tokens), ' '))) as token from captions
+),
+possible as (
+    select distinct source_file, source_row, tokens, keyword_set
+    from said
+    join needles using (token)
 )
-select candidates.source_file, candidates.source_row, keyword_sets.keyword_set
-from candidates, keyword_sets
-where keyword_sets.is_everything or (
+select source_file, source_row, keyword_set
+from possible
+join keyword_sets using (keyword_set)
+where
     coalesce(list_bool_and(list_transform(
-        keyword_sets.include_tokens, lambda phrase: contains(candidates.tokens, phrase))), true)
+        include_tokens, lambda phrase: contains(tokens, phrase))), true)
     and coalesce(list_bool_or(list_transform(
-        keyword_sets.any_tokens, lambda phrase: contains(candidates.tokens, phrase))), true)
+        any_tokens, lambda phrase: contains(tokens, phrase))), true)
     and not coalesce(list_bool_or(list_transform(
-        keyword_sets.exclude_tokens, lambda phrase: contains(candidates.tokens, phrase))), false)
-);
+        exclude_tokens, lambda phrase: contains(tokens, phrase))), false)
+union all
+select source_file, source_row, keyword_set
+from captions, keyword_sets
+where is_everything;

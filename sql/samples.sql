@@ -1,5 +1,6 @@
 -- One row a matched sample: the rows that share url and caption are one, with n_rows. The clean row
--- that comes first speaks for it; a sample is rejected when each of its rows is.
+-- that comes first speaks for it; a sample is rejected when each of its rows is. clip_tokens is null
+-- where the caption is so short that it need not be counted.
 create or replace temp table samples as
 with matched_rows as (
     select
@@ -19,7 +20,9 @@ ranked as (
     from matched_rows
 ),
 counted as (
-    select *, clip_tokens(caption) as clip_tokens from ranked where place = 1
+    select *, clip_tokens_if_long(caption, $max_clip_tokens) as clip_tokens
+    from ranked
+    where place = 1
 )
 select
     sample_id,
@@ -34,7 +37,7 @@ select
     caption_decoded,
     clip_tokens,
     words_of(caption_decoded) as words,
-    if(len(rules) = 0 and clip_tokens <= $max_clip_tokens, 'ok', 'rejected') as status,
+    if(len(rules) = 0 and coalesce(clip_tokens <= $max_clip_tokens, true), 'ok', 'rejected') as status,
     case
         when len(rules) > 0 then array_to_string(rules, ', ')
         when clip_tokens > $max_clip_tokens then 'over_' || $max_clip_tokens || '_clip_tokens'

@@ -25,6 +25,7 @@ _NAMES = {
     "source_id": ("uid", "sample_id", "key", "id", "hash"),
 }
 _NUMBERS = {"width", "height", "similarity"}
+_WHOLE_NUMBERS = {"SMALLINT", "INTEGER", "BIGINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 
 # The known shapes, by columns that only they have; the first whose columns are all there.
 _SHAPES = (
@@ -53,16 +54,17 @@ class SourceFile:
     def select(self) -> str:
         """The columns of `source`, read from this file's own."""
         return ", ".join(
-            f"{_read_as(column, 'null' if name is None else identifier(name))} as {column}"
-            for column, name in self.columns.items()
+            f"{self._read_as(column, name)} as {column}" for column, name in self.columns.items()
         )
 
-
-def _read_as(column: str, name: str) -> str:
-    if column not in _NUMBERS:
-        return f"try_cast({name} as varchar)"
-    number = f"try_cast({name} as double)"
-    return f"if(isnan({number}), null, {number})"  # pandas writes a missing number as NaN
+    def _read_as(self, column: str, name: str | None) -> str:
+        wanted = "double" if column in _NUMBERS else "varchar"
+        if name is None:
+            return f"null::{wanted}"
+        value = f"try_cast({identifier(name)} as {wanted})"
+        if column not in _NUMBERS or self.types[name] in _WHOLE_NUMBERS:
+            return value
+        return f"if(isnan({value}), null, {value})"  # pandas writes a missing number as NaN
 
 
 def open_source(connection: duckdb.DuckDBPyConnection, study: Study) -> list[SourceFile]:

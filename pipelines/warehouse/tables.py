@@ -91,6 +91,16 @@ TABLES = (
         },
     ),
     Table(
+        "bigrams",
+        lambda lake: lake.bigrams,
+        {
+            "word": "varchar",
+            "next_word": "varchar",
+            "n_captions": "bigint",
+            "n_occurrences": "bigint",
+        },
+    ),
+    Table(
         "images",
         lambda lake: lake.parquet("exports", "images"),
         {

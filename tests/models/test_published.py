@@ -6,14 +6,15 @@ import duckdb
 import pytest
 
 TABLES = {
-    *("build_info", "cluster_members", "cluster_words", "clusters", "funnel", "keyword_clusters"),
-    *("keyword_matches", "keyword_sets", "near_duplicates", "rejected_rows", "removal_list"),
-    *("runs", "samples", "source_files", "word_sets", "words"),
+    *("bigrams", "build_info", "cluster_members", "cluster_words", "clusters", "funnel"),
+    *("keyword_clusters", "keyword_matches", "keyword_sets", "near_duplicates", "rejected_rows"),
+    *("removal_list", "runs", "samples", "source_files", "word_sets", "words"),
 }
 CALLS = {
     "duplicates_of": "duplicates_of('sea', 0.9)",
     "cluster_words_of": "cluster_words_of('e', 0.9)",
     "removal_list_at": "removal_list_at(0.9, 'best')",
+    "words_with": "words_with('Star')",
 }
 
 
@@ -84,3 +85,14 @@ def test_the_removal_list_brings_url_and_caption(published: duckdb.DuckDBPyConne
     reason = "it is nearly identical to the one with the most pixels in its cluster"
     url = "http://user@two.example:8080/y.jpg?z=1"
     assert published.execute(query).fetchall() == [("c", "drop", "b", reason, url, "star sea", 1)]
+
+
+def test_the_words_that_come_with_a_word(published: duckdb.DuckDBPyConnection) -> None:
+    query = f"select word, n_captions, share_in_corpus, round(lift, 3) from {CALLS['words_with']}"
+    # six captions say star; "the", twice in one of them, is said by one
+    assert published.execute(query).fetchall() == [
+        ("red", 1, 0.125, 1.333),
+        ("sea", 1, 0.25, 0.667),
+        ("the", 1, 0.5, 0.333),
+    ]
+    assert published.execute("from words_with('sea star')").fetchall() == []

@@ -1,11 +1,19 @@
-"""Words and their two counts, against a count in plain Python."""
+"""Words, pairs of words and their two counts, against a count in plain Python."""
 
-import re
+import html
+import random
+import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import regex
 
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.study import Study
@@ -22,13 +30,31 @@ CAPTIONS = [
 
 
 def words_in_python(caption: str) -> list[str]:
-    text = re.sub("<[^>]*>", " ", caption.replace("&quot;", '"').replace("&eacute;", "é"))
-    found = re.findall(r"[^\W_]+(?:[-'][^\W_]+)*", text.replace("’", "'").lower())
+    text = regex.sub("</?[a-zA-Z][^<>]*>", " ", html.unescape(html.unescape(caption)))
+    # İ is the one letter whose lower case is two characters in Python, and one in Unicode's table
+    text = unicodedata.normalize("NFC", text.replace("’", "'")).replace("İ", "i")
+    folded = "".join(c.lower() for c in text)
+    found = regex.findall(r"[\p{L}\p{M}\p{N}]+(?:[-'][\p{L}\p{M}\p{N}]+)*", folded)
     return [word.removesuffix("'s") for word in found]
 
 
-def read(lake: Lake, query: str) -> list[tuple[Any, ...]]:
-    return duckdb.execute(query, {"file": str(lake.words)}).fetchall()
+def both_counts(things: Iterable[list[Any]]) -> list[tuple[Any, ...]]:
+    """(thing, n_captions, n_occurrences), sorted."""
+    occurrences: Counter[Any] = Counter()
+    captions: Counter[Any] = Counter()
+    for said in things:
+        occurrences.update(said)
+        captions.update(set(said))
+    return sorted((thing, captions[thing], n) for thing, n in occurrences.items())
+
+
+def read(file: Path, query: str) -> list[tuple[Any, ...]]:
+    return duckdb.execute(query, {"file": str(file)}).fetchall()
+
+
+STAR = "from read_parquet($file) where word = 'star'"
+COUNTS = "select word, n_captions, n_occurrences from read_parquet($file)"
+PAIR_COUNTS = "select (word, next_word), n_captions, n_occurrences from read_parquet($file)"
 
 
 def test_both_counts(
@@ -39,14 +65,11 @@ def test_both_counts(
 ) -> None:
     write_captions(*CAPTIONS)
     run_stages(make_study(star={"include": ["star"]}), "words")
-    occurrences: Counter[str] = Counter()
-    captions: Counter[str] = Counter()
-    for caption in CAPTIONS:
-        occurrences.update(words_in_python(caption or ""))
-        captions.update(set(words_in_python(caption or "")))
-    found = read(lake, "select word, n_captions, n_occurrences from read_parquet($file)")
-    assert sorted(found) == sorted((word, captions[word], n) for word, n in occurrences.items())
-    share = read(lake, "select share_of_captions from read_parquet($file) where word = 'star'")
+    said = [words_in_python(caption or "") for caption in CAPTIONS]
+    assert sorted(read(lake.words, COUNTS)) == both_counts(said)
+    share = read(
+        lake.words, "select share_of_captions from read_parquet($file) where word = 'star'"
+    )
     assert share == [(1 / 6,)]  # six captions are not null
 
 
@@ -59,5 +82,74 @@ def test_a_keyword_is_never_a_stop_word(
     write_captions("the van of van gogh in a room")
     study = make_study(vg={"include": ["van gogh"]}, sections='[words]\nlanguages = ["en", "nl"]')
     run_stages(study, "words")
-    stop = read(lake, "select word from read_parquet($file) where is_stop_word order by 1")
+    stop = read(lake.words, "select word from read_parquet($file) where is_stop_word order by 1")
     assert stop == [("a",), ("in",), ("of",), ("the",)]
+
+
+@pytest.mark.parametrize("minimum", [1, 2])
+def test_pairs_of_adjacent_words(
+    lake: Lake,
+    make_study: Callable[..., Study],
+    write_captions: Callable[..., Any],
+    run_stages: Callable[..., None],
+    minimum: int,
+) -> None:
+    captions = ["a b a b", "A, b", "b - a", "a", "", None, "x’s y's"]
+    write_captions(*captions)
+    run_stages(make_study(sections=f"[words]\nbigram_min_captions = {minimum}"), "words")
+    every = both_counts(list(pairwise(words_in_python(caption or ""))) for caption in captions)
+    kept = [row for row in every if row[1] >= minimum]
+    assert len(kept) == (3 if minimum == 1 else 2)
+    assert sorted(read(lake.bigrams, PAIR_COUNTS)) == kept
+
+
+def agreed_code_points() -> list[str]:
+    """Where Python's Unicode table and DuckDB's say the same: they need not be of one year."""
+    every = map(chr, range(0x110000))
+    letters = pa.table({"c": [c for c in every if unicodedata.category(c) != "Cs"]})
+    is_letter = r"regexp_matches(c, '[\p{L}\p{M}\p{N}]')"
+    known = duckdb.from_arrow(letters).project(f"c, lower(c), nfc_normalize(c), {is_letter}")
+    return [
+        c
+        for c, lower, composed, is_letter in known.fetchall()
+        if unicodedata.category(c) not in ("Cn", "Co")
+        and lower == c.lower()
+        and composed == unicodedata.normalize("NFC", c)
+        and is_letter == bool(regex.match(r"[\p{L}\p{M}\p{N}]", c))
+    ]
+
+
+def odd_captions(n: int) -> list[str]:
+    """Captions of words that come again, of any letters, and of whatever may join or part them."""
+    chance, letters = random.Random(0), agreed_code_points()
+    assert len(letters) > 130_000
+    words = [
+        "van",
+        "Gogh",
+        "gogh's",
+        "self-portrait",
+        "Café",
+        "cafe\u0301",
+        "rock'n'roll",
+        "İ",
+        "a",
+    ]
+    words += ["".join(chance.choices(letters, k=chance.randint(1, 6))) for _ in range(20_000)]
+    joints = [" ", " ", " ", "  ", "-", "'", "’", "’s ", "'s", ", ", "\t", "\u00a0", "", "--", "_"]
+    joints += ["&amp;", "&eacute;", "&amp;quot;", "<b>", "</i>", "&#39;s ", "\u200d", "/", "\u0301"]
+    return [
+        "".join(chance.choice(words) + chance.choice(joints) for _ in range(chance.randint(0, 12)))
+        for _ in range(n)
+    ]
+
+
+def test_100_000_odd_captions(
+    lake: Lake, tmp_path: Path, make_study: Callable[..., Study], run_stages: Callable[..., None]
+) -> None:
+    captions = odd_captions(100_000)
+    table = pa.table({"url": [str(n) for n in range(len(captions))], "text": captions})
+    pq.write_table(table, tmp_path / "odd.parquet")
+    run_stages(make_study(sections="[words]\nbigram_min_captions = 1"), "words")
+    said = [words_in_python(caption) for caption in captions]
+    assert sorted(read(lake.words, COUNTS)) == both_counts(said)
+    assert sorted(read(lake.bigrams, PAIR_COUNTS)) == both_counts(list(pairwise(w)) for w in said)

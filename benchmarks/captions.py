@@ -1,0 +1,222 @@
+"""How fast captions are matched and words counted, beside polars, pandas and pyarrow.
+
+    python benchmarks/captions.py --rows 3000000
+
+All read the same generated parquet from a cache, and must find the same. "The floor" is DuckDB
+decoding the caption column and doing nothing with it. "memtriggers, match" finds the rows by the
+exact token rule, and the captions that are dirty; "filter" is the whole stage: every rule on every
+column, samples, parquet written.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from memtriggers.benchmarks.laion_rows import phrases, rows_in_cache
+from memtriggers.benchmarks.medians import Contestant, print_medians, take_turns
+from memtriggers.pipelines import filter as filter_stage
+from memtriggers.pipelines import words as words_stage
+from memtriggers.pipelines.captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
+from memtriggers.pipelines.captions.source import open_source
+from memtriggers.pipelines.database import add_text_function, connect, query
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.stamp import Stamp
+from memtriggers.pipelines.study import Data, KeywordSet, Study
+
+_PART = r"[^\p{L}\p{M}\p{N}]"
+WORD = r"[\p{L}\p{M}\p{N}]+(?:[-'][\p{L}\p{M}\p{N}]+)*"
+CHECKED_WORDS = 1000  # the most frequent ones: the peers decode no entities and strip no 's
+
+
+def make_study(folder: Path, n_sets: int) -> Study:
+    sets = tuple(KeywordSet(phrase, (phrase,)) for phrase in phrases()[:n_sets])
+    return Study(folder, Data(("*.parquet",)), sets)
+
+
+@contextmanager
+def captions_alone(study: Study, lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection whose `source` has no other column to read."""
+    with connect(lake) as connection:
+        open_source(connection, study)
+        connection.execute(
+            "create or replace temp view source as select filename as source_file, "
+            "file_row_number as source_row, null::varchar as source_id, 'http://a' as url, "
+            "TEXT as caption, null::double as width, null::double as height, "
+            f"null::double as similarity from read_parquet('{study.folder}/*.parquet', "
+            "filename = true, file_row_number = true)"
+        )
+        yield connection
+
+
+def floor(study: Study) -> None:
+    duckdb.execute(f"select sum(strlen(TEXT)) from '{study.folder}/*.parquet'").fetchall()
+
+
+def match(study: Study, lake: Lake) -> dict[str, int]:
+    with captions_alone(study, lake) as connection:
+        filter_stage.keep_rows(connection, study)
+        rows = connection.execute("select keyword_set, count(*) from row_matches group by all")
+        return dict(rows.fetchall())
+
+
+def scan(study: Study) -> pl.LazyFrame:
+    return pl.scan_parquet(f"{study.folder}/*.parquet")
+
+
+def one_with_polars(study: Study, pattern: str) -> dict[str, int]:
+    rows = scan(study).filter(pl.col("TEXT").str.contains(pattern)).select(pl.len()).collect()
+    return {"van gogh": rows.item()}
+
+
+def one_with_pandas(study: Study) -> dict[str, int]:
+    rows = pd.read_parquet(study.folder, columns=["TEXT"])["TEXT"]
+    return {"van gogh": int(rows.str.contains(r"\bvan gogh\b", case=False).sum())}
+
+
+def one_with_pyarrow(study: Study) -> dict[str, int]:
+    rows = pq.read_table(study.folder, columns=["TEXT"])["TEXT"]
+    found = pc.match_substring_regex(rows, r"\bvan gogh\b", ignore_case=True)
+    return {"van gogh": pc.sum(found).as_py()}
+
+
+def many_with_polars(study: Study) -> dict[str, int]:
+    """contains_any, which knows no boundaries, and then the exact match of what it found."""
+    text, names = pl.col("TEXT"), phrases()
+    exact = text.str.extract_all(rf"(?i)\b(?:{'|'.join(names)})\b").list.eval(
+        pl.element().str.to_lowercase()
+    )
+    candidates = scan(study).filter(text.str.contains_any(names, ascii_case_insensitive=True))
+    said = candidates.select(phrase=exact.list.unique()).explode("phrase").drop_nulls()
+    counts = said.group_by("phrase").len().collect()
+    return dict(counts.iter_rows())
+
+
+def words(study: Study, lake: Lake) -> Counter[str]:
+    with captions_alone(study, lake) as connection:
+        for name in ("word_counts", "caption_counts"):
+            connection.execute(query(name))
+        connection.execute(query("words"), {"stop_words": []})
+        rows = connection.execute("select word, n_captions from words where length(word) > 1")
+        return most_frequent(dict(rows.fetchmany(2 * CHECKED_WORDS)))
+
+
+def words_with_polars(study: Study) -> Counter[str]:
+    said = pl.col("TEXT").str.to_lowercase().str.extract_all(WORD)
+    numbered = scan(study).select(word=said).with_row_index("row").explode("word")
+    both = (pl.col("row").n_unique().alias("n_captions"), pl.len().alias("n_occurrences"))
+    counts = numbered.group_by("word").agg(*both).sort("n_captions", descending=True).collect()
+    rows = counts.filter(pl.col("word").str.len_chars() > 1).head(2 * CHECKED_WORDS)
+    return most_frequent(dict(rows.select("word", "n_captions").iter_rows()))
+
+
+def occurrences_with_polars(study: Study) -> None:
+    said = pl.col("TEXT").str.to_lowercase().str.extract_all(WORD)
+    scan(study).select(word=said).explode("word").group_by("word").len().collect()
+
+
+def most_frequent(counts: dict[str, int]) -> Counter[str]:
+    plain = {word: n for word, n in counts.items() if word != "amp" and "'" not in word}
+    return Counter(dict(Counter(plain).most_common(CHECKED_WORDS)))
+
+
+def count_tokens(study: Study, lake: Lake) -> None:
+    """The limit decided for every caption."""
+    with connect(lake) as connection:
+        open_source(connection, study)
+        add_text_function(connection, "clip_tokens", count_clip_tokens, "integer")
+        connection.execute(query("clip_tokens"))
+        connection.execute(
+            "select count(*) filter (clip_tokens_if_long(caption, $max) > $max) from source",
+            {"max": MAX_CLIP_TOKENS},
+        ).fetchall()
+
+
+def run_filter(study: Study, lake: Lake) -> None:
+    filter_stage.run(study, lake, Stamp({}, {}))
+
+
+def run_words(study: Study, lake: Lake) -> None:
+    words_stage.run(study, lake, Stamp({}, {}))
+
+
+def one_set(folder: Path, lake: Lake) -> dict[str, Contestant]:
+    study = make_study(folder, 1)
+    same_rule = rf"(?i)(?:^|{_PART})van{_PART}+gogh(?:$|{_PART})"
+    return {
+        "the floor": lambda: floor(study),
+        "memtriggers, match": lambda: match(study, lake),
+        r"polars (?i)\bvan gogh\b": lambda: one_with_polars(study, r"(?i)\bvan gogh\b"),
+        "polars, the token rule": lambda: one_with_polars(study, same_rule),
+        "pandas": lambda: one_with_pandas(study),
+        "pyarrow.compute": lambda: one_with_pyarrow(study),
+        "memtriggers, filter": lambda: run_filter(study, lake),
+    }
+
+
+def many_sets(folder: Path, lake: Lake) -> dict[str, Contestant]:
+    study = make_study(folder, len(phrases()))
+    return {
+        "the floor": lambda: floor(study),
+        "memtriggers, match": lambda: match(study, lake),
+        "polars contains_any, exact": lambda: many_with_polars(study),
+        "memtriggers, filter": lambda: run_filter(study, lake),
+    }
+
+
+def all_words(folder: Path, lake: Lake) -> dict[str, Contestant]:
+    study = make_study(folder, 1)
+    return {
+        "the floor": lambda: floor(study),
+        "memtriggers, both counts": lambda: words(study, lake),
+        "polars, both counts": lambda: words_with_polars(study),
+        "polars, occurrences": lambda: occurrences_with_polars(study),
+        "memtriggers, words and bigrams": lambda: run_words(study, lake),
+    }
+
+
+def tokens(folder: Path, lake: Lake) -> dict[str, Contestant]:
+    study = make_study(folder, 1)
+    return {"the floor": lambda: floor(study), "memtriggers": lambda: count_tokens(study, lake)}
+
+
+TABLES = {
+    "one keyword set": one_set,
+    "100 keyword sets": many_sets,
+    "words": all_words,
+    "CLIP token limit": tokens,
+}
+
+
+@click.command()
+@click.option("--rows", "sizes", multiple=True, type=int, default=(1_000_000, 3_000_000))
+@click.option("--repeats", default=3, show_default=True, help="Runs of each contestant.")
+@click.option("--only", type=click.Choice(list(TABLES)), help="One table instead of all.")
+@click.option(
+    "--cache",
+    default=Path(tempfile.gettempdir()) / "memtriggers-bench",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where the generated parquet stays.",
+)
+def main(sizes: tuple[int, ...], repeats: int, only: str | None, cache: Path) -> None:
+    """Compare ways to match captions and to count words."""
+    for n_rows in sizes:
+        folder = rows_in_cache(cache, n_rows)
+        for title in [only] if only else TABLES:
+            with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                contestants = TABLES[title](folder, Lake(Path(scratch)))
+                medians = take_turns(contestants, repeats)
+            print_medians(f"{title}, {n_rows:,} rows, medians of {repeats}", medians)
+
+
+if __name__ == "__main__":
+    main()

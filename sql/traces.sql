@@ -1,0 +1,5 @@
+-- Those of the kept rows that leave a trace: they match a keyword set or break a rule.
+select * from kept_rows
+where
+    len(broken) > 0
+    or (source_file, source_row) in (select (source_file, source_row) from row_matches);
