@@ -35,6 +35,7 @@ IMAGES = Table(
             ("original_height", pa.int32()),
             ("n_bytes", pa.int64()),  # of what was fetched; null when nothing came
             ("sha256", pa.string()),  # of what was fetched, in hex
+            ("perceptual_hash", pa.string()),  # dHash of the stored image, 16 hex digits
             ("fetched_at", pa.timestamp("us", tz="UTC")),
         ]
     ),

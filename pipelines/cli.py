@@ -131,6 +131,7 @@ def status(study_file: Path, lake: Lake, as_json: bool) -> None:
 @click.option("--url-column", help="The column of the urls or paths, when it cannot be told.")
 @click.option("--image-root", help="The folder of local images: urls are paths below it.")
 @click.option("--image-column", help="A column that holds the encoded images themselves.")
+@click.option("--image-tars", is_flag=True, help="The images are in img2dataset's tars beside it.")
 @click.option(
     "--output",
     default="study.toml",

@@ -83,9 +83,11 @@ def _forget_failures(store: VectorStore, study: Study) -> None:
     A mended image_root or a larger max_bytes may bring them; with the same settings they would
     fail again.
     """
-    limits = ("max_bytes", "max_pixels", "timeout", "allow_private_hosts")
+    limits = ("max_bytes", "max_pixels", "timeout", "opt_out", "allow_private_hosts")
     settings = {key: value for key, value in asdict(study.fetch).items() if key in limits}
-    settings |= {"image_column": study.data.image_column, "image_root": study.data.image_root}
+    settings |= {
+        key: getattr(study.data, key) for key in ("image_column", "image_root", "image_tars")
+    }
     text = json.dumps(settings, sort_keys=True)
     if store.read_metadata(IMAGES.name, _SETTINGS) != text:
         store.delete(IMAGES.name, f"status != '{OK}'")

@@ -38,6 +38,7 @@ class Data:
     image_root: str | None = key(
         "a folder: the url column holds paths below it", None, example="images"
     )
+    image_tars: bool = key("the images are in img2dataset's tars beside the parquet", False)
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,14 @@ class Fetch:
     """How images are brought in and kept."""
 
     short_side: int = key("pixels; larger images are stored at this size", 256, min=16)
-    quality: int = key("WebP quality of images that were made smaller", 90, min=1, max=100)
+    quality: int = key("JPEG quality of images that were made smaller", 90, min=1, max=100)
     max_bytes: int = key("a larger file is refused", 50_000_000, min=1)
     max_pixels: int = key("a larger image is refused before it is decoded", 100_000_000, min=1)
-    timeout: float = key("seconds for one download", 20.0, min=0.1)
+    timeout: float = key("seconds for one request", 20.0, min=0.1)
+    retries: int = key("further attempts after 429, 5xx and broken connections", 2, min=0)
     connections: int = key("downloads at the same time", 64, min=1)
+    connections_per_host: int = key("of them from the same host", 16, min=1)
+    opt_out: bool = key("leave out images that X-Robots-Tag asks not to use (noai, …)", True)
     allow_private_hosts: bool = key("also fetch from private and loopback addresses", False)
 
 

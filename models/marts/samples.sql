@@ -25,6 +25,7 @@ joined as (
         images.original_width,
         images.original_height,
         images.sha256,
+        images.perceptual_hash,
         image_vectors.vector_status
     from samples
     left join images on samples.sample_id = images.sample_id
@@ -75,6 +76,7 @@ final as (
         original_width,
         original_height,
         sha256,
+        perceptual_hash,
         source_file,
         source_row,
         source_id
