@@ -139,7 +139,7 @@ def _store(picture: Image.Image, data: bytes, settings: Fetch) -> StoredImage:
     rgb = _rgb_on_white(picture)
     if scale == 1 and orientation == 1 and _is_plain(picture, data):
         return StoredImage(data, width, height, width, height, _difference_hash(rgb))
-    small = rgb.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    small = rgb.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
     upright = small if orientation == 1 else small.transpose(_UPRIGHT[orientation])
     original = (width, height) if orientation < 5 else (height, width)  # from 5 on it lies
     kept = _encode(upright, settings.quality)
