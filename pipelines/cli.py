@@ -9,9 +9,17 @@ import click
 from .. import __version__
 from .errors import MemtriggersError
 from .lake import Lake
-from .options import lake_option, retry_option, study_option, verbose_option
+from .options import (
+    device_option,
+    lake_option,
+    retry_option,
+    scheduler_option,
+    study_option,
+    verbose_option,
+    workers_option,
+)
 from .stages import STAGES, Stage
-from .study import Study, load_study
+from .study import Resources, Study, load_study
 
 
 class Flow(click.Group):
@@ -56,8 +64,8 @@ def _stage_command(stage: Stage) -> click.Command:
     @lake_option()
     @study_option
     @verbose_option
-    def command(study_file: Path, lake: Lake, retry: bool = False) -> None:
-        study = load_study(study_file)
+    def command(study_file: Path, lake: Lake, retry: bool = False, **resources: Any) -> None:
+        study = load_study(study_file, Resources(**resources))
         with lake.lock():
             if retry:
                 from .fetch import forget_passing_failures
@@ -68,6 +76,8 @@ def _stage_command(stage: Stage) -> click.Command:
 
     if stage.name == "fetch":
         command = retry_option(command)
+    if stage.name == "embed":
+        command = device_option(workers_option(scheduler_option(command)))
     text = (
         f"{stage.help}\n\n\b\nExample:\n  memtriggers {stage.name} --study study.toml --lake lake"
     )
@@ -82,15 +92,18 @@ for _stage in STAGES.values():
 @lake_option()
 @study_option
 @verbose_option
+@device_option
+@workers_option
+@scheduler_option
 @click.option("--dry-run", is_flag=True, help="Only say which stages would run, and why.")
-def refresh(study_file: Path, lake: Lake, dry_run: bool) -> None:
+def refresh(study_file: Path, lake: Lake, dry_run: bool, **resources: Any) -> None:
     """Run every stage that is stale, in the order of the flow.
 
     \b
     Example:
       memtriggers refresh --study study.toml --lake lake
     """
-    _refresh(load_study(study_file), lake, dry_run)
+    _refresh(load_study(study_file, Resources(**resources)), lake, dry_run)
 
 
 def _refresh(study: Study, lake: Lake, dry_run: bool = False) -> None:

@@ -6,6 +6,7 @@ alone. What is imported at the top is light: `recorded` answers `status` in a ba
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -25,7 +26,7 @@ from .clip.model import ClipChoice, find_clip
 from .clip.shards import Job, Shard
 from .clip.workers import Workers, start_workers
 from .database import connect, query
-from .errors import LakeError, ModelError
+from .errors import LakeError, ModelError, StageError
 from .lake import Counts, Lake
 from .progress import progress
 from .stamp import Stamp
@@ -46,13 +47,15 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """
     store, choice = VectorStore(lake.vectors), find_clip(study)
     names = _table_names(choice)
-    images, version = str(store.path(IMAGES.name)), store.version(IMAGES.name)
-    job = Job(images, version, choice, study.clip.batch_size)
+    # Workers have working directories of their own: the path is absolute.
+    images, version = str(store.path(IMAGES.name).absolute()), store.version(IMAGES.name)
+    job = Job(images, version, choice, study.clip.batch_size, study.resources.device)
     with connect(lake) as connection:
         n_in = _find_work(connection, store, lake, job)
         n_out = 0
         if n_in or not all(map(store.exists, names)):
-            n_out = _embed(connection, store, lake, job, n_in)
+            with start_workers(lake, study.resources, _count_gpus) as workers:
+                n_out = _embed(connection, store, workers, job, n_in)
     if n_in != n_out:
         raise LakeError(f"{lake.vectors}: {n_in} samples went into embed, {n_out} came out")
     for name in names:
@@ -88,7 +91,11 @@ def _find_work(
 
 
 def _embed(
-    connection: duckdb.DuckDBPyConnection, store: VectorStore, lake: Lake, job: Job, n_samples: int
+    connection: duckdb.DuckDBPyConnection,
+    store: VectorStore,
+    workers: Workers,
+    job: Job,
+    n_samples: int,
 ) -> int:
     """Embed and commit every shard; returns the number of samples.
 
@@ -96,7 +103,8 @@ def _embed(
     into the same batches, as in an undisturbed run.
     """
     n_embedded = 0
-    with start_workers(lake, _count_gpus) as workers, progress("embed", n_samples) as advance:
+    job = replace(job, workers_per_host=workers.per_host)
+    with progress("embed", n_samples) as advance:
         for shard, tables in _encode_all(workers, _read_shards(connection), job):
             _commit(store, job.choice.clip_id, shard, *tables)
             n_embedded += len(shard.sample_ids)
@@ -145,10 +153,16 @@ def _encode(shard: Shard, job: Job) -> tuple[pa.Table, pa.Table]:
 
 
 def _result(shard: Shard, future: Any) -> tuple[Shard, tuple[pa.Table, pa.Table]]:
+    from concurrent.futures import CancelledError
+
     from distributed import KilledWorker
 
     try:
         tables = future.result()
+    except CancelledError:
+        raise StageError(
+            "embed: the Dask scheduler was lost; what is finished is kept: run it again"
+        ) from None
     except KilledWorker:
         raise ModelError(
             "embed: the worker was killed again and again, most likely for want of memory; "

@@ -5,7 +5,7 @@ MemtriggersError
 ├── SourceError     a parquet file or a column of it
 ├── LakeError       the lake: locked, missing, damaged
 ├── ModelError      a CLIP model that cannot be loaded
-├── StageError      a file that DuckDB or the disk refused in the middle of a stage
+├── StageError      a file that DuckDB or the disk refused in the middle of a stage, a lost cluster
 ├── BuildError      a dbt model or test
 ├── QueryError      SQL that a user wrote
 └── MissingExtra    a package that the base install leaves out

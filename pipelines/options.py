@@ -58,3 +58,26 @@ retry_option = click.option(
     is_flag=True,
     help="Try again what failed and may pass by now: the network, a busy server, a missing file.",
 )
+
+device_option = click.option(
+    "--device",
+    envvar="MEMTRIGGERS_DEVICE",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="Where models run; auto: on every GPU, else on the CPU.",
+)
+
+workers_option = click.option(
+    "--workers",
+    envvar="MEMTRIGGERS_WORKERS",
+    type=click.IntRange(min=1),
+    help="Worker processes on this machine; one, or one a GPU, if left out.",
+)
+
+scheduler_option = click.option(
+    "--scheduler",
+    envvar="MEMTRIGGERS_SCHEDULER",
+    metavar="ADDRESS",
+    help="Work on the Dask cluster at tcp://host:port, which must see the lake as you do.",
+)

@@ -108,6 +108,15 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What the work is done with, which changes nothing in what comes out: no part of the file."""
+
+    device: str = "auto"  # or "cpu", "cuda"
+    workers: int | None = None  # processes on this machine; None: one, or one a GPU
+    scheduler: str | None = None  # tcp://host:port of a Dask cluster instead of this machine
+
+
+@dataclass(frozen=True)
 class Study:
     """One study; `folder` is where its relative paths start."""
 
@@ -119,6 +128,7 @@ class Study:
     clip: Clip = Clip()
     cluster: Cluster = Cluster()
     report: Report = Report()
+    resources: Resources = Resources()
 
     def path(self, text: str) -> str:
         """A path or glob of the study, absolute; an address such as s3://… as it is."""
@@ -136,7 +146,7 @@ class Study:
         return sorted(self.cluster.thresholds)[len(self.cluster.thresholds) // 2]
 
 
-def load_study(path: Path) -> Study:
+def load_study(path: Path, resources: Resources = Resources()) -> Study:
     """Read and check a study file.
 
     Raises:
@@ -152,7 +162,7 @@ def load_study(path: Path) -> Study:
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise StudyError(f"{path}: not a readable TOML file: {error}") from None
-    study = _read_table(Study, document, str(path), folder=path.parent)
+    study = _read_table(Study, document, str(path), folder=path.parent, resources=resources)
     _check_keyword_sets(study, path)
     _check_thresholds(study, path)
     return study
