@@ -42,7 +42,8 @@ class Encoder:
 
     def __init__(self, choice: ClipChoice, device: str, batch_size: int, threads: int) -> None:
         self._clip = load_clip(choice, device)
-        self._clip.model.to(memory_format=torch.channels_last)  # convolutions: up to twice as fast
+        self.model = self._clip.model
+        self.model.to(memory_format=torch.channels_last)  # convolutions: up to twice as fast
         self._device = device
         self._is_gpu = device != "cpu"
         self._batch_size = batch_size if self._is_gpu else min(batch_size, _CPU_BATCH)
@@ -69,14 +70,15 @@ class Encoder:
         return np.concatenate(list(self._threads.map(encode, batches)))
 
     def _image_batch(self, images: list[bytes]) -> NDArray[np.float32]:
-        pixels = torch.stack([self._decode(image) for image in images])  # (b, 3, side, side)
+        pixels = torch.stack([self.decode(image) for image in images])  # (b, 3, side, side)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        return self._forward(self._clip.model.encode_image, pixels)
+        return self._forward(self.model.encode_image, pixels)
 
     def _caption_batch(self, captions: list[str]) -> NDArray[np.float32]:
-        return self._forward(self._clip.model.encode_text, self._clip.tokenizer(captions))
+        return self._forward(self.model.encode_text, self._clip.tokenizer(captions))
 
-    def _decode(self, image: bytes) -> torch.Tensor:
+    def decode(self, image: bytes) -> torch.Tensor:
+        """One encoded image as the model takes it: (3, side, side) float32."""
         with Image.open(io.BytesIO(image)) as picture:
             pixels: torch.Tensor = self._clip.preprocess(picture)
         return pixels
