@@ -1,6 +1,7 @@
 """The command line: one command a stage, in the order of the flow, and a few beside them."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,6 +16,7 @@ from .options import (
     retry_option,
     scheduler_option,
     study_option,
+    vector_options,
     verbose_option,
     workers_option,
 )
@@ -64,8 +66,16 @@ def _stage_command(stage: Stage) -> click.Command:
     @lake_option()
     @study_option
     @verbose_option
-    def command(study_file: Path, lake: Lake, retry: bool = False, **resources: Any) -> None:
+    def command(
+        study_file: Path,
+        lake: Lake,
+        retry: bool = False,
+        vectors: dict[str, Any] | None = None,
+        **resources: Any,
+    ) -> None:
         study = load_study(study_file, Resources(**resources))
+        if vectors:
+            study = replace(study, data=replace(study.data, **vectors))
         with lake.lock():
             if retry:
                 from .fetch import forget_passing_failures
@@ -77,7 +87,7 @@ def _stage_command(stage: Stage) -> click.Command:
     if stage.name == "fetch":
         command = retry_option(command)
     if stage.name == "embed":
-        command = device_option(workers_option(scheduler_option(command)))
+        command = vector_options(device_option(workers_option(scheduler_option(command))))
     text = (
         f"{stage.help}\n\n\b\nExample:\n  memtriggers {stage.name} --study study.toml --lake lake"
     )

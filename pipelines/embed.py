@@ -22,6 +22,7 @@ from ..lance.tables import (
     image_vectors,
     image_vectors_name,
 )
+from .clip.imported import import_vectors
 from .clip.model import ClipChoice, find_clip
 from .clip.shards import Job, Shard
 from .clip.workers import Workers, start_workers
@@ -36,32 +37,42 @@ _SHARD = 512  # samples in one task and one transaction: what a kill can lose
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
-    """Commit the vectors that fetched samples lack, for the model of the study.
+    """Commit the vectors that samples lack, for the model of the study: made or imported.
 
     Returns:
         Samples that lacked a vector, and samples embedded.
 
     Raises:
         ModelError: the model cannot be found or loaded, or workers die of it.
+        SourceError: vectors to import do not fit their metadata, or the model's table.
 
     """
     store, choice = VectorStore(lake.vectors), find_clip(study)
-    names = _table_names(choice)
+    encode = encode_images if study.data.vectors is None else import_vectors
+    counts = encode(study, lake, choice)
+    if counts.n_in != counts.n_out:
+        raise LakeError(
+            f"{lake.vectors}: {counts.n_in} samples went into embed, {counts.n_out} came out"
+        )
+    for name in _table_names(choice):
+        store.compact(name, VECTOR_ROWS_PER_FILE)
+    for name in _table_names(choice):
+        store.write_stamp(name, stamp)
+    return counts
+
+
+def encode_images(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
+    """Commit the vectors that the model makes of the stored images and their captions."""
+    store = VectorStore(lake.vectors)
     # Workers have working directories of their own: the path is absolute.
     images, version = str(store.path(IMAGES.name).absolute()), store.version(IMAGES.name)
     job = Job(images, version, choice, study.clip.batch_size, study.resources.device)
     with connect(lake) as connection:
         n_in = _find_work(connection, store, lake, job)
         n_out = 0
-        if n_in or not all(map(store.exists, names)):
+        if n_in or not all(map(store.exists, _table_names(choice))):
             with start_workers(lake, study.resources, _count_gpus) as workers:
                 n_out = _embed(connection, store, workers, job, n_in)
-    if n_in != n_out:
-        raise LakeError(f"{lake.vectors}: {n_in} samples went into embed, {n_out} came out")
-    for name in names:
-        store.compact(name, VECTOR_ROWS_PER_FILE)
-    for name in names:
-        store.write_stamp(name, stamp)
     return Counts(n_in, n_out)
 
 

@@ -37,7 +37,7 @@ _SETTINGS = "memtriggers_fetch_settings"
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
-    """Commit a row to `images` for every sample that has none.
+    """Commit a row to `images` for every sample that has none; none where vectors are imported.
 
     Returns:
         Samples without a row before, and rows committed.
@@ -53,7 +53,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     with connect(lake) as connection:
         connection.register("stored_images", store.sample_ids(IMAGES.name))
         connection.execute(query("samples_to_fetch"), {"samples": str(lake.samples)})
-        n_in = len(connection.table("samples_to_fetch"))
+        is_imported = study.data.vectors is not None
+        n_in = 0 if is_imported else len(connection.table("samples_to_fetch"))
         n_before = store.count(IMAGES.name)
         if n_in:
             _fetch(study, store, connection, n_in)

@@ -81,3 +81,23 @@ scheduler_option = click.option(
     metavar="ADDRESS",
     help="Work on the Dask cluster at tcp://host:port, which must see the lake as you do.",
 )
+
+
+def vector_options(command: Command) -> Command:
+    """Vectors that exist already: `vectors`, the keys of `[data]` that were given, as a dict."""
+
+    def collect(ctx: click.Context, param: click.Parameter, pattern: str | None) -> None:
+        if pattern is not None:
+            absolute = pattern if "://" in pattern else str(Path(pattern).absolute())
+            ctx.params.setdefault("vectors", {})[str(param.name)] = absolute
+
+    for name, text in (
+        ("metadata", "The parquet files beside them, row by row."),
+        ("caption-vectors", "Those of the captions, such as 'text_emb_*.npy'."),
+        ("vectors", "Import clip-retrieval's image embeddings, such as 'img_emb_*.npy'."),
+    ):
+        key = name.replace("-", "_")
+        command = click.option(
+            f"--{name}", key, metavar="GLOB", expose_value=False, callback=collect, help=text
+        )(command)
+    return command

@@ -149,7 +149,7 @@ STAGES = {
         Stage(
             "embed",
             "Turn images and captions into CLIP vectors.",
-            ("clip",),
+            ("clip", "data"),
             ("filter", "fetch", "clip"),
             _vectors,
             extra="embed",

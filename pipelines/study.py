@@ -38,6 +38,17 @@ class Data:
     image_root: str | None = key(
         "a folder: the url column holds paths below it", None, example="images"
     )
+    vectors: str | None = key(
+        "image embeddings (.npy) that exist already, and make images superfluous",
+        None,
+        example="img_emb_*.npy",
+    )
+    caption_vectors: str | None = key(
+        "those of the captions beside them", None, example="text_emb_*.npy"
+    )
+    metadata: str | None = key(
+        "the parquet beside them, row by row", None, example="metadata_*.parquet"
+    )
     image_tars: bool = key("the images are in img2dataset's tars beside the parquet", False)
 
 

@@ -39,11 +39,11 @@ placed as (
         *,
         case
             when filter_status = 'rejected' then 'rejected'
+            when vector_status = 'ok' then 'embedded'
+            when vector_status is not null then 'embed_failed'
             when image_status is null then 'pending'
             when image_status <> 'ok' then 'fetch_failed'
-            when vector_status is null then 'fetched'
-            when vector_status <> 'ok' then 'embed_failed'
-            else 'embedded'
+            else 'fetched'
         end as status
     from joined
 
