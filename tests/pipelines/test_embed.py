@@ -216,6 +216,14 @@ if __name__ == "__main__":
 
 
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+# Its task has been started by then: two are in flight.
+KILL_WORKERS = """
+        import psutil
+        children = psutil.Process().children(recursive=True)
+        workers = [p for p in children if "spawn_main" in " ".join(p.cmdline())]
+        print("killed", len(workers), "worker", flush=True)
+        workers[0].kill()
+"""
 INTERRUPT = "os.killpg(0, signal.SIGINT)"  # all of them, as a terminal does
 
 
@@ -301,6 +309,26 @@ def test_a_kill_and_a_second_start_end_like_an_undisturbed_run(
     lake.samples.parent.rename(undisturbed.samples.parent)
     start(RUN.format(**values(undisturbed, tmp_path))).communicate(timeout=120)
     assert read_vectors(undisturbed, study) == (images, captions)
+
+
+def test_a_killed_worker_is_replaced_and_nothing_is_lost(
+    make_fetched: Any,
+    run_stages: Callable[..., None],
+    lake: Lake,
+    tmp_path: Path,
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    study, ids = make_fetched(2000)
+    process = start(RUN.format(**values(lake, tmp_path, KILL_WORKERS, 2)))
+    output, _ = process.communicate(timeout=120)
+    assert (process.returncode, output) == (0, "killed 1 worker\n")
+    interrupted = read_vectors(lake, study)
+    assert set(interrupted[0]) == set(interrupted[1]) == set(with_image(ids))
+
+    undisturbed = copy_of(lake, tmp_path / "undisturbed")
+    with undisturbed.lock():
+        STAGES["embed"].run(study, undisturbed)
+    assert read_vectors(undisturbed, study) == interrupted
 
 
 def test_an_interrupt_ends_it_without_a_word_from_the_workers(
