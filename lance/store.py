@@ -15,6 +15,8 @@ from ..pipelines.errors import LakeError, MissingExtra
 from ..pipelines.stamp import METADATA_KEY, Stamp, parse_stamp
 from .tables import Table
 
+COMMITS_PER_COMPACTION = 256
+
 
 @dataclass(frozen=True)
 class VectorStore:
@@ -81,12 +83,17 @@ class VectorStore:
 
         The caller has left out the samples that are there already (an anti-join): nothing is
         merged here, because merges slow down as the table grows and two at once leave duplicates.
+        Now and then the files are joined: a commit takes longer with every file and version.
         """
         rows = rows.cast(table.schema)
         if self.exists(table.name):
             if rows.num_rows == 0:
                 return
-            import_lance().write_dataset(rows, self.dataset(table.name), mode="append")
+            dataset = self.dataset(table.name)
+            if dataset.version % COMMITS_PER_COMPACTION == 0:
+                self.compact(table.name, table.rows_per_file)
+                dataset = self.dataset(table.name)
+            import_lance().write_dataset(rows, dataset, mode="append")
         else:
             self.root.mkdir(parents=True, exist_ok=True)
             import_lance().write_dataset(rows, str(self.path(table.name)), mode="create")

@@ -7,10 +7,11 @@ import pyarrow as pa
 OK = "ok"
 NOT_FINITE = "not_finite"  # of a vector
 
-# Rows in one file after compaction, about 1 GB each. The last file is written again by the next
-# compaction, so larger ones would make every night write more.
+# Rows in one file after compaction: about 1 GB of images, or as many vectors as are compacted at a
+# time. The last file is written again by the next compaction, so larger ones would make every night
+# write more.
 IMAGE_ROWS_PER_FILE = 50_000
-VECTOR_ROWS_PER_FILE = 1_000_000
+VECTOR_ROWS_PER_FILE = 131_072
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Table:
 
     name: str
     schema: pa.Schema
+    rows_per_file: int = VECTOR_ROWS_PER_FILE
 
 
 IMAGES = Table(
@@ -39,6 +41,7 @@ IMAGES = Table(
             ("fetched_at", pa.timestamp("us", tz="UTC")),
         ]
     ),
+    IMAGE_ROWS_PER_FILE,
 )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from memtriggers.lance.store import VectorStore
+from memtriggers.lance.store import COMMITS_PER_COMPACTION, VectorStore
 from memtriggers.lance.tables import IMAGES, Table, image_vectors
 from memtriggers.pipelines.errors import LakeError
 from memtriggers.pipelines.stamp import Stamp
@@ -122,6 +122,16 @@ def test_compaction_keeps_rows_order_and_stamp(store: VectorStore) -> None:
     assert len(list(data.iterdir())) == 1
     assert store.sample_ids(VECTORS.name).read_all()["sample_id"].to_pylist() == ids
     assert store.read_stamp(VECTORS.name) == STAMP
+
+
+def test_many_appends_leave_few_files_and_versions(store: VectorStore) -> None:
+    ids = [f"{i:03}" for i in range(2 * COMMITS_PER_COMPACTION + 50)]
+    for sample_id in ids:
+        store.append(VECTORS, rows([sample_id]))
+    folder = store.path(VECTORS.name)
+    for part in ("data", "_versions"):
+        assert len(list((folder / part).iterdir())) < COMMITS_PER_COMPACTION
+    assert store.sample_ids(VECTORS.name).read_all()["sample_id"].to_pylist() == ids
 
 
 def test_compaction_removes_what_a_killed_append_left(store: VectorStore) -> None:

@@ -94,6 +94,8 @@ def embed(study: Study, lake: Lake, before: str = "") -> subprocess.CompletedPro
 SMALL_SHARDS = """
 from memtriggers.pipelines.clip import imported
 imported._ROWS = 20
+from memtriggers.lance import store
+store.COMMITS_PER_COMPACTION = 8
 """
 # A thread that kills the process so many seconds after the first commit has begun.
 KILLED_IN_A_COMMIT = (
