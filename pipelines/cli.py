@@ -233,6 +233,33 @@ def sql(
 
 
 @cli.command()
+@click.argument("text", required=False)
+@click.option(
+    "--image",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Look for images like this one.",
+)
+@lake_option()
+@study_option
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def search(
+    text: str | None, image: Path | None, lake: Lake, study_file: Path, limit: int, as_json: bool
+) -> None:
+    """Find the samples whose images are nearest to a text or to an image.
+
+    \b
+    Example:
+      memtriggers search "starry night over a village" --limit 5
+    """
+    from .search import print_search
+
+    if (text is None) == (image is None):
+        raise click.UsageError("give one of: a TEXT, --image")
+    print_search(load_study(study_file), lake, text, image, limit, as_json)
+
+
+@cli.command()
 @click.argument("what", type=click.Choice(["removal-list", "kept", "weights"]))
 @lake_option()
 @click.option("--threshold", required=True, type=float, help="Cosine from which two are one.")

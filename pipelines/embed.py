@@ -56,6 +56,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         )
     for name in _table_names(choice):
         store.compact(name, VECTOR_ROWS_PER_FILE)
+    store.build_index(image_vectors_name(choice.clip_id))
     for name in _table_names(choice):
         store.write_stamp(name, stamp)
     return counts
