@@ -260,6 +260,27 @@ def search(
 
 
 @cli.command()
+@lake_option()
+@click.option(
+    "--rows",
+    default=1_000_000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many rows to reckon with.",
+)
+def doctor(lake: Lake, rows: int) -> None:
+    """Say what this machine has, and what so many rows will need in time and space.
+
+    \b
+    Example:
+      memtriggers doctor --lake memtriggers-demo --rows 90000
+    """
+    from .doctor import print_doctor
+
+    print_doctor(lake, rows)
+
+
+@cli.command()
 @click.argument("what", type=click.Choice(["removal-list", "kept", "weights"]))
 @lake_option()
 @click.option("--threshold", required=True, type=float, help="Cosine from which two are one.")
