@@ -24,6 +24,9 @@ check: lint types test  ## what CI runs
 
 bench: .venv/installed  ## time us and the peers in turn
 	$(BIN)/python benchmarks/cluster.py
+	$(BIN)/python benchmarks/embed.py
+	$(BIN)/python benchmarks/fetch.py
+	$(BIN)/python benchmarks/store.py
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("memtriggers needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
