@@ -241,7 +241,13 @@ def sql(
 )
 @lake_option()
 @study_option
-@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 10_000))
+@click.option(
+    "--limit",
+    default=10,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="How many samples to show.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def search(
     text: str | None, image: Path | None, lake: Lake, study_file: Path, limit: int, as_json: bool
