@@ -27,6 +27,9 @@ bench: .venv/installed  ## time us and the peers in turn
 	$(BIN)/python benchmarks/cluster.py
 	$(BIN)/python benchmarks/captions.py
 	$(BIN)/python benchmarks/captions_memory.py
+	$(BIN)/python benchmarks/embed.py
+	$(BIN)/python benchmarks/fetch.py
+	$(BIN)/python benchmarks/store.py
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("memtriggers needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'

@@ -23,6 +23,7 @@ from memtriggers.benchmarks.cluster import THRESHOLDS, make_vectors
 from memtriggers.pipelines.clusters.cell_workers import forest_of_cells
 from memtriggers.pipelines.clusters.cells import nearest_cells, pair_recall, rows_of_cells
 from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.study import Resources
 
 
 class PeakMemory(threading.Thread):
@@ -52,7 +53,9 @@ def run_one(n: int, dimensions: int) -> dict[str, Any]:
     nearest = nearest_cells(vectors)
     with tempfile.TemporaryDirectory() as folder:
         cells = rows_of_cells(nearest)
-        forest = forest_of_cells(Lake(Path(folder)), vectors, cells, THRESHOLDS, lambda cells: None)
+        forest = forest_of_cells(
+            Lake(Path(folder)), Resources(), vectors, cells, THRESHOLDS, lambda cells: None
+        )
     recall = pair_recall(vectors, nearest, list(THRESHOLDS))
     seconds = time.perf_counter() - started
     return {

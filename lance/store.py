@@ -9,11 +9,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..pipelines.errors import LakeError, MissingExtra
 from ..pipelines.stamp import METADATA_KEY, Stamp, parse_stamp
 from .tables import Table
+
+COMMITS_PER_COMPACTION = 256
+INDEX_ROWS = 2_000_000  # from which an index pays: below, all vectors are read within seconds
+# Partitions that are looked into, and how many times as many candidates are compared exactly. Only
+# an index heeds them.
+_SEARCH_EFFORT = {"nprobes": 64, "refine_factor": 20}
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,40 @@ class VectorStore:
             return self.reader(name, ["sample_id"])
         return pa.schema([("sample_id", pa.string())]).empty_table().to_reader()
 
+    def nearest(self, name: str, wanted: npt.NDArray[np.float32], number: int) -> pa.Table:
+        """The rows (sample_id, cosine) whose vectors are nearest to one of d dimensions.
+
+        With an index some may be missed; the cosines are exact, of vectors renormalised in float32.
+        """
+        scanner = self.dataset(name).scanner(
+            columns=["sample_id", "vector", "_distance"],
+            nearest={"column": "vector", "q": _unit(wanted), "k": number, "metric": "cosine"}
+            | _SEARCH_EFFORT,
+        )
+        rows = scanner.to_table().filter(pc.field("vector").is_valid())
+        vectors = rows["vector"].combine_chunks().flatten().to_numpy()
+        unit = _unit(vectors.reshape(len(rows), -1).astype(np.float32))
+        cosine = pa.array(unit @ _unit(wanted), pa.float32())
+        return pa.table({"sample_id": rows["sample_id"], "cosine": cosine})
+
+    def build_index(self, name: str) -> None:
+        """Make searches fast, where reading every vector would take more than a moment.
+
+        The index is approximate; rows that are not in it yet are searched one by one. It is built
+        once and then carried on.
+        """
+        dataset = self.dataset(name)
+        if dataset.describe_indices():
+            dataset.optimize.optimize_indices()
+        elif (n_rows := dataset.count_rows()) >= INDEX_ROWS:
+            dataset.create_index(
+                "vector",
+                "IVF_PQ",
+                metric="cosine",
+                num_partitions=round(n_rows**0.5),
+                num_sub_vectors=dataset.schema.field("vector").type.list_size // 8,
+            )
+
     def create(self, table: Table) -> None:
         """Make the table, without a row, when there is none."""
         if not self.exists(table.name):
@@ -81,12 +124,17 @@ class VectorStore:
 
         The caller has left out the samples that are there already (an anti-join): nothing is
         merged here, because merges slow down as the table grows and two at once leave duplicates.
+        Now and then the files are joined: a commit takes longer with every file and version.
         """
         rows = rows.cast(table.schema)
         if self.exists(table.name):
             if rows.num_rows == 0:
                 return
-            import_lance().write_dataset(rows, self.dataset(table.name), mode="append")
+            dataset = self.dataset(table.name)
+            if dataset.version % COMMITS_PER_COMPACTION == 0:
+                self.compact(table.name, table.rows_per_file)
+                dataset = self.dataset(table.name)
+            import_lance().write_dataset(rows, dataset, mode="append")
         else:
             self.root.mkdir(parents=True, exist_ok=True)
             import_lance().write_dataset(rows, str(self.path(table.name)), mode="create")
@@ -155,6 +203,11 @@ def import_lance() -> Any:
             "the Lance tables need the package pylance; install: pip install 'memtriggers[embed]'"
         ) from None
     return lance
+
+
+def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    unit: npt.NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return unit
 
 
 def _first_line(error: Exception) -> str:

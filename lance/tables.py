@@ -7,10 +7,11 @@ import pyarrow as pa
 OK = "ok"
 NOT_FINITE = "not_finite"  # of a vector
 
-# Rows in one file after compaction, about 1 GB each. The last file is written again by the next
-# compaction, so larger ones would make every night write more.
+# Rows in one file after compaction: about 1 GB of images, or as many vectors as are compacted at a
+# time. The last file is written again by the next compaction, so larger ones would make every night
+# write more.
 IMAGE_ROWS_PER_FILE = 50_000
-VECTOR_ROWS_PER_FILE = 1_000_000
+VECTOR_ROWS_PER_FILE = 131_072
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Table:
 
     name: str
     schema: pa.Schema
+    rows_per_file: int = VECTOR_ROWS_PER_FILE
 
 
 IMAGES = Table(
@@ -35,9 +37,11 @@ IMAGES = Table(
             ("original_height", pa.int32()),
             ("n_bytes", pa.int64()),  # of what was fetched; null when nothing came
             ("sha256", pa.string()),  # of what was fetched, in hex
+            ("perceptual_hash", pa.string()),  # dHash of the stored image, 16 hex digits
             ("fetched_at", pa.timestamp("us", tz="UTC")),
         ]
     ),
+    IMAGE_ROWS_PER_FILE,
 )
 
 

@@ -1,6 +1,7 @@
 """The command line: one command a stage, in the order of the flow, and a few beside them."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,9 +11,18 @@ from .. import __version__
 from .errors import MemtriggersError
 from .evaluation.command import evaluate
 from .lake import Lake
-from .options import lake_option, retry_option, scheduler_option, study_option, verbose_option
+from .options import (
+    device_option,
+    lake_option,
+    retry_option,
+    scheduler_option,
+    study_option,
+    vector_options,
+    verbose_option,
+    workers_option,
+)
 from .stages import STAGES, Stage
-from .study import Study, load_study
+from .study import Resources, Study, load_study
 
 
 class Flow(click.Group):
@@ -57,20 +67,32 @@ def _stage_command(stage: Stage) -> click.Command:
     @lake_option()
     @study_option
     @verbose_option
-    def command(study_file: Path, lake: Lake, retry: bool = False, **options: str | None) -> None:
-        study = load_study(study_file)
+    def command(
+        study_file: Path,
+        lake: Lake,
+        retry: bool = False,
+        vectors: dict[str, Any] | None = None,
+        **resources: Any,
+    ) -> None:
+        study = load_study(study_file, Resources(**resources))
+        if vectors:
+            study = replace(study, data=replace(study.data, **vectors))
         with lake.lock():
             if retry:
                 from .fetch import forget_passing_failures
 
                 forget_passing_failures(lake)
-            run = stage.run(study, lake, **options)
+            run = stage.run(study, lake)
         click.echo(run.summary)
 
     if stage.name == "fetch":
         command = retry_option(command)
     if stage.name in ("filter", "words"):
         command = scheduler_option(command)
+    if stage.name == "cluster":
+        command = workers_option(scheduler_option(command))
+    if stage.name == "embed":
+        command = vector_options(device_option(workers_option(scheduler_option(command))))
     text = (
         f"{stage.help}\n\n\b\nExample:\n  memtriggers {stage.name} --study study.toml --lake lake"
     )
@@ -85,15 +107,18 @@ for _stage in STAGES.values():
 @lake_option()
 @study_option
 @verbose_option
+@device_option
+@workers_option
+@scheduler_option
 @click.option("--dry-run", is_flag=True, help="Only say which stages would run, and why.")
-def refresh(study_file: Path, lake: Lake, dry_run: bool) -> None:
+def refresh(study_file: Path, lake: Lake, dry_run: bool, **resources: Any) -> None:
     """Run every stage that is stale, in the order of the flow.
 
     \b
     Example:
       memtriggers refresh --study study.toml --lake lake
     """
-    _refresh(load_study(study_file), lake, dry_run)
+    _refresh(load_study(study_file, Resources(**resources)), lake, dry_run)
 
 
 def _refresh(study: Study, lake: Lake, dry_run: bool = False) -> None:
@@ -137,6 +162,7 @@ cli.add_command(evaluate)
 @click.option("--url-column", help="The column of the urls or paths, when it cannot be told.")
 @click.option("--image-root", help="The folder of local images: urls are paths below it.")
 @click.option("--image-column", help="A column that holds the encoded images themselves.")
+@click.option("--image-tars", is_flag=True, help="The images are in img2dataset's tars beside it.")
 @click.option(
     "--output",
     default="study.toml",
@@ -212,6 +238,60 @@ def sql(
         raise click.UsageError("give one of: a QUERY, --file, --tables")
     text = tables_query() if tables else query or (file.read_text("utf-8") if file else "")
     print_query(lake, text, form, output)
+
+
+@cli.command()
+@click.argument("text", required=False)
+@click.option(
+    "--image",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Look for images like this one.",
+)
+@lake_option()
+@study_option
+@click.option(
+    "--limit",
+    default=10,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="How many samples to show.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def search(
+    text: str | None, image: Path | None, lake: Lake, study_file: Path, limit: int, as_json: bool
+) -> None:
+    """Find the samples whose images are nearest to a text or to an image.
+
+    \b
+    Example:
+      memtriggers search "starry night over a village" --limit 5
+    """
+    from .search import print_search
+
+    if (text is None) == (image is None):
+        raise click.UsageError("give one of: a TEXT, --image")
+    print_search(load_study(study_file), lake, text, image, limit, as_json)
+
+
+@cli.command()
+@lake_option()
+@click.option(
+    "--rows",
+    default=1_000_000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many rows to reckon with.",
+)
+def doctor(lake: Lake, rows: int) -> None:
+    """Say what this machine has, and what so many rows will need in time and space.
+
+    \b
+    Example:
+      memtriggers doctor --lake memtriggers-demo --rows 90000
+    """
+    from .doctor import print_doctor
+
+    print_doctor(lake, rows)
 
 
 @cli.command()

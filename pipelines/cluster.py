@@ -71,7 +71,7 @@ def _find_forest(
     nearest = nearest_cells(unit)
     cells = rows_of_cells(nearest)
     with progress("cluster", len(cells)) as advance:
-        forest = forest_of_cells(lake, unit, cells, thresholds, advance)
+        forest = forest_of_cells(lake, study.resources, unit, cells, thresholds, advance)
     return forest, pair_recall(unit, nearest, thresholds)
 
 

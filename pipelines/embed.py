@@ -6,6 +6,7 @@ alone. What is imported at the top is light: `recorded` answers `status` in a ba
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -21,11 +22,12 @@ from ..lance.tables import (
     image_vectors,
     image_vectors_name,
 )
+from .clip.imported import import_vectors
 from .clip.model import ClipChoice, find_clip
 from .clip.shards import Job, Shard
 from .clip.workers import Workers, start_workers
 from .database import connect, query
-from .errors import LakeError, ModelError
+from .errors import LakeError, ModelError, StageError
 from .lake import Counts, Lake
 from .progress import progress
 from .stamp import Stamp
@@ -35,30 +37,43 @@ _SHARD = 512  # samples in one task and one transaction: what a kill can lose
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
-    """Commit the vectors that fetched samples lack, for the model of the study.
+    """Commit the vectors that samples lack, for the model of the study: made or imported.
 
     Returns:
         Samples that lacked a vector, and samples embedded.
 
     Raises:
         ModelError: the model cannot be found or loaded, or workers die of it.
+        SourceError: vectors to import do not fit their metadata, or the model's table.
 
     """
     store, choice = VectorStore(lake.vectors), find_clip(study)
-    names = _table_names(choice)
-    images, version = str(store.path(IMAGES.name)), store.version(IMAGES.name)
-    job = Job(images, version, choice, study.clip.batch_size)
+    encode = encode_images if study.data.vectors is None else import_vectors
+    counts = encode(study, lake, choice)
+    if counts.n_in != counts.n_out:
+        raise LakeError(
+            f"{lake.vectors}: {counts.n_in} samples went into embed, {counts.n_out} came out"
+        )
+    for name in _table_names(choice):
+        store.compact(name, VECTOR_ROWS_PER_FILE)
+    store.build_index(image_vectors_name(choice.clip_id))
+    for name in _table_names(choice):
+        store.write_stamp(name, stamp)
+    return counts
+
+
+def encode_images(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
+    """Commit the vectors that the model makes of the stored images and their captions."""
+    store = VectorStore(lake.vectors)
+    # Workers have working directories of their own: the path is absolute.
+    images, version = str(store.path(IMAGES.name).absolute()), store.version(IMAGES.name)
+    job = Job(images, version, choice, study.clip.batch_size, study.resources.device)
     with connect(lake) as connection:
         n_in = _find_work(connection, store, lake, job)
         n_out = 0
-        if n_in or not all(map(store.exists, names)):
-            n_out = _embed(connection, store, lake, job, n_in)
-    if n_in != n_out:
-        raise LakeError(f"{lake.vectors}: {n_in} samples went into embed, {n_out} came out")
-    for name in names:
-        store.compact(name, VECTOR_ROWS_PER_FILE)
-    for name in names:
-        store.write_stamp(name, stamp)
+        if n_in or not all(map(store.exists, _table_names(choice))):
+            with start_workers(lake, study.resources, _count_gpus) as workers:
+                n_out = _embed(connection, store, workers, job, n_in)
     return Counts(n_in, n_out)
 
 
@@ -88,7 +103,11 @@ def _find_work(
 
 
 def _embed(
-    connection: duckdb.DuckDBPyConnection, store: VectorStore, lake: Lake, job: Job, n_samples: int
+    connection: duckdb.DuckDBPyConnection,
+    store: VectorStore,
+    workers: Workers,
+    job: Job,
+    n_samples: int,
 ) -> int:
     """Embed and commit every shard; returns the number of samples.
 
@@ -96,7 +115,8 @@ def _embed(
     into the same batches, as in an undisturbed run.
     """
     n_embedded = 0
-    with start_workers(lake, _count_gpus) as workers, progress("embed", n_samples) as advance:
+    job = replace(job, workers_per_host=workers.per_host)
+    with progress("embed", n_samples) as advance:
         for shard, tables in _encode_all(workers, _read_shards(connection), job):
             _commit(store, job.choice.clip_id, shard, *tables)
             n_embedded += len(shard.sample_ids)
@@ -145,10 +165,16 @@ def _encode(shard: Shard, job: Job) -> tuple[pa.Table, pa.Table]:
 
 
 def _result(shard: Shard, future: Any) -> tuple[Shard, tuple[pa.Table, pa.Table]]:
+    from concurrent.futures import CancelledError
+
     from distributed import KilledWorker
 
     try:
         tables = future.result()
+    except CancelledError:
+        raise StageError(
+            "embed: the Dask scheduler was lost; what is finished is kept: run it again"
+        ) from None
     except KilledWorker:
         raise ModelError(
             "embed: the worker was killed again and again, most likely for want of memory; "

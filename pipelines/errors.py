@@ -6,7 +6,7 @@ MemtriggersError
 ├── LakeError       the lake: locked, missing, damaged
 ├── ModelError      a CLIP model that cannot be loaded
 ├── EvaluationError what `evaluate` was given
-├── StageError      a file that DuckDB or the disk refused in the middle of a stage
+├── StageError      a file that DuckDB or the disk refused in the middle of a stage, a lost cluster
 ├── BuildError      a dbt model or test
 ├── QueryError      SQL that a user wrote
 └── MissingExtra    a package that the base install leaves out

@@ -7,7 +7,7 @@ from ..lance.store import VectorStore
 from ..lance.tables import image_vectors_name
 from .clip.model import ClipChoice, find_clip
 from .clip.recommended import Recommendation, write_beside_weights
-from .clusters.forest import Vectors
+from .clusters.edges import Vectors
 from .errors import EvaluationError
 from .evaluation.encoded import ORIGINAL, Encoded, encode_all
 from .evaluation.figures import SERIES, Measured, measure_copies, measure_labelled

@@ -37,7 +37,7 @@ _SETTINGS = "memtriggers_fetch_settings"
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
-    """Commit a row to `images` for every sample that has none.
+    """Commit a row to `images` for every sample that has none; none where vectors are imported.
 
     Returns:
         Samples without a row before, and rows committed.
@@ -53,7 +53,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     with connect(lake) as connection:
         connection.register("stored_images", store.sample_ids(IMAGES.name))
         connection.execute(query("samples_to_fetch"), {"samples": str(lake.samples)})
-        n_in = len(connection.table("samples_to_fetch"))
+        is_imported = study.data.vectors is not None
+        n_in = 0 if is_imported else len(connection.table("samples_to_fetch"))
         n_before = store.count(IMAGES.name)
         if n_in:
             _fetch(study, store, connection, n_in)
@@ -83,9 +84,11 @@ def _forget_failures(store: VectorStore, study: Study) -> None:
     A mended image_root or a larger max_bytes may bring them; with the same settings they would
     fail again.
     """
-    limits = ("max_bytes", "max_pixels", "timeout", "allow_private_hosts")
+    limits = ("max_bytes", "max_pixels", "timeout", "opt_out", "allow_private_hosts")
     settings = {key: value for key, value in asdict(study.fetch).items() if key in limits}
-    settings |= {"image_column": study.data.image_column, "image_root": study.data.image_root}
+    settings |= {
+        key: getattr(study.data, key) for key in ("image_column", "image_root", "image_tars")
+    }
     text = json.dumps(settings, sort_keys=True)
     if store.read_metadata(IMAGES.name, _SETTINGS) != text:
         store.delete(IMAGES.name, f"status != '{OK}'")

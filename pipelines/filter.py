@@ -17,7 +17,7 @@ from .study import KeywordSet, Study
 log = logging.getLogger(__name__)
 
 
-def run(study: Study, lake: Lake, stamp: Stamp, scheduler: str | None = None) -> Counts:
+def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """Write samples, source_files, keyword_sets, keyword_matches and rejected_rows.
 
     With a scheduler, its workers read the source, and this process the rows that leave a trace.
@@ -30,10 +30,10 @@ def run(study: Study, lake: Lake, stamp: Stamp, scheduler: str | None = None) ->
         files = open_source(connection, study)
         add_text_function(connection, "clip_tokens", count_clip_tokens, "integer")
         connection.execute(query("clip_tokens"))
-        if scheduler is None:
+        if study.resources.scheduler is None:
             keep_rows(connection, study)
         else:
-            _gather_rows(connection, study, scheduler)
+            _gather_rows(connection, study)
         for name in ("keyword_matches", "keyword_set_counts", "rejected_rows"):
             connection.execute(query(name))
         connection.execute(query("samples"), {"max_clip_tokens": MAX_CLIP_TOKENS})
@@ -63,10 +63,10 @@ def keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     connection.execute(query("row_matches"))
 
 
-def _gather_rows(connection: duckdb.DuckDBPyConnection, study: Study, scheduler: str) -> None:
+def _gather_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     """The same tables, from what the workers keep of each group of files."""
     _declare_keyword_sets(connection, study)
-    for number, tables in enumerate(run_on_workers(scheduler, study, _keep_shard)):
+    for number, tables in enumerate(run_on_workers(study, _keep_shard)):
         for name, table in tables.items():
             connection.register("shard", table)
             verb = "insert into" if number else "create or replace temp table"

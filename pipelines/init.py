@@ -21,7 +21,7 @@ def write_study(
     output: Path,
     force: bool,
     keywords: tuple[str, ...] = (),
-    **data: str | None,
+    **data: Any,
 ) -> list[str]:
     """Look at the parquet and write a study for it; returns what to tell the user.
 

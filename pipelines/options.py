@@ -59,7 +59,45 @@ retry_option = click.option(
     help="Try again what failed and may pass by now: the network, a busy server, a missing file.",
 )
 
+device_option = click.option(
+    "--device",
+    envvar="MEMTRIGGERS_DEVICE",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="Where models run; auto: on every GPU, else on the CPU.",
+)
+
+workers_option = click.option(
+    "--workers",
+    envvar="MEMTRIGGERS_WORKERS",
+    type=click.IntRange(min=1),
+    help="Worker processes on this machine; one, or one a GPU, if left out.",
+)
+
 scheduler_option = click.option(
     "--scheduler",
-    help="Let the workers of a Dask cluster read the parquet, such as tcp://10.0.0.1:8786.",
+    envvar="MEMTRIGGERS_SCHEDULER",
+    metavar="ADDRESS",
+    help="Work on the Dask cluster at tcp://host:port, which must see the lake as you do.",
 )
+
+
+def vector_options(command: Command) -> Command:
+    """Vectors that exist already: `vectors`, the keys of `[data]` that were given, as a dict."""
+
+    def collect(ctx: click.Context, param: click.Parameter, pattern: str | None) -> None:
+        if pattern is not None:
+            absolute = pattern if "://" in pattern else str(Path(pattern).absolute())
+            ctx.params.setdefault("vectors", {})[str(param.name)] = absolute
+
+    for name, text in (
+        ("metadata", "The parquet files beside them, row by row."),
+        ("caption-vectors", "Those of the captions, such as 'text_emb_*.npy'."),
+        ("vectors", "Import clip-retrieval's image embeddings, such as 'img_emb_*.npy'."),
+    ):
+        key = name.replace("-", "_")
+        command = click.option(
+            f"--{name}", key, metavar="GLOB", expose_value=False, callback=collect, help=text
+        )(command)
+    return command

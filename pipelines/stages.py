@@ -26,15 +26,11 @@ class Stage:
     recorded: Callable[[Lake, Study], tuple[Stamp, str] | None]
     extra: str | None = None
 
-    def run(self, study: Study, lake: Lake, **options: str | None) -> Run:
-        """Run the stage now, whether it is stale or not; the caller holds the lake's lock.
-
-        `options` are those of its own that the command line takes, such as `scheduler`.
-        """
+    def run(self, study: Study, lake: Lake) -> Run:
+        """Run the stage now, whether it is stale or not; the caller holds the lake's lock."""
         stamp = expected_stamp(self, study, lake)
         with lake.run(self.name, stamp.digest) as run, one_line_errors(self.name, self.extra):
-            module = import_module(f".{self.name}", __package__)
-            counts: Counts = module.run(study, lake, stamp, **options)
+            counts: Counts = import_module(f".{self.name}", __package__).run(study, lake, stamp)
             run.count(counts)
         return run
 
@@ -157,7 +153,7 @@ STAGES = {
         Stage(
             "embed",
             "Turn images and captions into CLIP vectors.",
-            ("clip",),
+            ("clip", "data"),
             ("filter", "fetch", "clip"),
             _vectors,
             extra="embed",

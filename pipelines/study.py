@@ -38,6 +38,18 @@ class Data:
     image_root: str | None = key(
         "a folder: the url column holds paths below it", None, example="images"
     )
+    vectors: str | None = key(
+        "image embeddings (.npy) that exist already, and make images superfluous",
+        None,
+        example="img_emb_*.npy",
+    )
+    caption_vectors: str | None = key(
+        "those of the captions beside them", None, example="text_emb_*.npy"
+    )
+    metadata: str | None = key(
+        "the parquet beside them, row by row", None, example="metadata_*.parquet"
+    )
+    image_tars: bool = key("the images are in img2dataset's tars beside the parquet", False)
 
 
 @dataclass(frozen=True)
@@ -67,11 +79,14 @@ class Fetch:
     """How images are brought in and kept."""
 
     short_side: int = key("pixels; larger images are stored at this size", 256, min=16)
-    quality: int = key("WebP quality of images that were made smaller", 90, min=1, max=100)
+    quality: int = key("JPEG quality of images that were made smaller", 90, min=1, max=100)
     max_bytes: int = key("a larger file is refused", 50_000_000, min=1)
     max_pixels: int = key("a larger image is refused before it is decoded", 100_000_000, min=1)
-    timeout: float = key("seconds for one download", 20.0, min=0.1)
+    timeout: float = key("seconds for one request", 20.0, min=0.1)
+    retries: int = key("further attempts after 429, 5xx and broken connections", 2, min=0)
     connections: int = key("downloads at the same time", 64, min=1)
+    connections_per_host: int = key("of them from the same host", 16, min=1)
+    opt_out: bool = key("leave out images that X-Robots-Tag asks not to use (noai, …)", True)
     allow_private_hosts: bool = key("also fetch from private and loopback addresses", False)
 
 
@@ -120,6 +135,15 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What the work is done with, which changes nothing in what comes out: no part of the file."""
+
+    device: str = "auto"  # or "cpu", "cuda"
+    workers: int | None = None  # processes on this machine; None: one, or one a GPU
+    scheduler: str | None = None  # tcp://host:port of a Dask cluster instead of this machine
+
+
+@dataclass(frozen=True)
 class Study:
     """One study; `folder` is where its relative paths start."""
 
@@ -131,6 +155,7 @@ class Study:
     clip: Clip = Clip()
     cluster: Cluster = Cluster()
     report: Report = Report()
+    resources: Resources = Resources()
 
     def path(self, text: str) -> str:
         """A path or glob of the study, absolute; an address such as s3://… as it is."""
@@ -141,7 +166,7 @@ class Study:
         return {name: _hash(getattr(self, name)) for name in keys}
 
 
-def load_study(path: Path) -> Study:
+def load_study(path: Path, resources: Resources = Resources()) -> Study:
     """Read and check a study file.
 
     Raises:
@@ -157,7 +182,7 @@ def load_study(path: Path) -> Study:
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise StudyError(f"{path}: not a readable TOML file: {error}") from None
-    study = _read_table(Study, document, str(path), folder=path.parent)
+    study = _read_table(Study, document, str(path), folder=path.parent, resources=resources)
     _check_keyword_sets(study, path)
     _check_thresholds(study, path)
     return study

@@ -18,7 +18,7 @@ from .study import Study
 _COUNTS = ("word_counts", "pair_counts", "caption_counts")
 
 
-def run(study: Study, lake: Lake, stamp: Stamp, scheduler: str | None = None) -> Counts:
+def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """Write words and bigrams; with a scheduler, its workers count.
 
     Returns:
@@ -27,13 +27,13 @@ def run(study: Study, lake: Lake, stamp: Stamp, scheduler: str | None = None) ->
     """
     with connect(lake) as connection:
         files = open_source(connection, study)
-        if scheduler is None:
+        if study.resources.scheduler is None:
             _declare_counts(connection)
             n_words = _write(connection, study, lake, stamp)
         else:
             folder = lake.scratch / "words"
             try:
-                _gather_counts(connection, study, scheduler, folder)
+                _gather_counts(connection, study, folder)
                 n_words = _write(connection, study, lake, stamp)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -53,11 +53,9 @@ def _write(connection: duckdb.DuckDBPyConnection, study: Study, lake: Lake, stam
     return write_parquet(connection, "words", lake.words, stamp)
 
 
-def _gather_counts(
-    connection: duckdb.DuckDBPyConnection, study: Study, scheduler: str, folder: Path
-) -> None:
+def _gather_counts(connection: duckdb.DuckDBPyConnection, study: Study, folder: Path) -> None:
     """Keep the counts of each group of files in a folder, and declare their sums."""
-    for number, tables in enumerate(run_on_workers(scheduler, study, _count_shard)):
+    for number, tables in enumerate(run_on_workers(study, _count_shard)):
         for name, table in tables.items():
             path = folder / name / f"{number}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)

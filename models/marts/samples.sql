@@ -25,6 +25,7 @@ joined as (
         images.original_width,
         images.original_height,
         images.sha256,
+        images.perceptual_hash,
         image_vectors.vector_status
     from samples
     left join images on samples.sample_id = images.sample_id
@@ -38,11 +39,11 @@ placed as (
         *,
         case
             when filter_status = 'rejected' then 'rejected'
+            when vector_status = 'ok' then 'embedded'
+            when vector_status is not null then 'embed_failed'
             when image_status is null then 'pending'
             when image_status <> 'ok' then 'fetch_failed'
-            when vector_status is null then 'fetched'
-            when vector_status <> 'ok' then 'embed_failed'
-            else 'embedded'
+            else 'fetched'
         end as status
     from joined
 
@@ -75,6 +76,7 @@ final as (
         original_width,
         original_height,
         sha256,
+        perceptual_hash,
         source_file,
         source_row,
         source_id

@@ -16,6 +16,7 @@ renamed as (
         original_height,
         n_bytes,
         sha256,
+        perceptual_hash,
         fetched_at
     from source
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import duckdb
 
+from ..clip.workers import join_cluster
 from ..database import connect
 from ..errors import MissingExtra
 from ..lake import Lake
@@ -20,13 +21,12 @@ T = TypeVar("T")
 TASKS_PER_WORKER = 4  # more would even out slow files, and leave more partial counts to merge
 
 
-def run_on_workers(scheduler: str, study: Study, task: Callable[[Study], T]) -> Iterator[T]:
+def run_on_workers(study: Study, task: Callable[[Study], T]) -> Iterator[T]:
     """Run a task for each group of the study's files on the workers of a Dask cluster.
 
     Args:
-        scheduler: its address, such as `tcp://10.0.0.1:8786`. Workers see the files under the same
-            names and have this package installed.
-        study: whose files are divided.
+        study: whose files are divided, and whose resources name the cluster. Its workers see the
+            files under the same names and have this package installed.
         task: takes the study of one group of files; pure, as it may run twice.
 
     Returns:
@@ -34,16 +34,17 @@ def run_on_workers(scheduler: str, study: Study, task: Callable[[Study], T]) -> 
 
     Raises:
         MissingExtra: Dask is not installed.
+        StageError: nobody answers at the scheduler's address, or it has no workers.
 
     """
     try:
-        from distributed import Client, as_completed
+        from distributed import as_completed
     except ModuleNotFoundError:
         raise MissingExtra(
             "--scheduler needs the package distributed; install: pip install 'memtriggers[embed]'"
         ) from None
-    with Client(scheduler) as client:
-        n_tasks = TASKS_PER_WORKER * max(1, len(client.nthreads()))
+    with join_cluster(study.resources) as workers:
+        client, n_tasks = workers.client, TASKS_PER_WORKER * workers.number
         futures = client.map(task, _divide(study, n_tasks), pure=False)
         for future in as_completed(futures):
             yield future.result()

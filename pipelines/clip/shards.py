@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 
+from ..errors import LakeError
 from .model import ClipChoice
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is the same for every shard: the pinned table of images, and the model."""
+    """What is the same for every shard: the pinned table of images, the model, and its device."""
 
     images: str
     version: int
     choice: ClipChoice
     batch_size: int
+    device: str
+    workers_per_host: int = 1  # that share its cores
 
 
 @dataclass(frozen=True)
@@ -24,3 +27,26 @@ class Shard:
     row_offsets: list[int]
     lacks_image_vector: list[bool]
     lacks_caption_vector: list[bool]
+
+
+def read_images(shard: Shard, job: Job) -> list[bytes]:
+    """The stored images of a shard, in its order.
+
+    Raises:
+        LakeError: the table cannot be read where this runs.
+
+    """
+    import lance
+
+    try:
+        dataset = lance.dataset(job.images, version=job.version)
+    except (OSError, ValueError) as error:
+        raise LakeError(
+            f"{job.images}: a worker cannot read it; the lake must lie where every worker finds it "
+            f"under the same path ({str(error).splitlines()[0][:200]})"
+        ) from None
+    table = dataset.take(shard.row_offsets, columns=["sample_id", "image"])
+    if table["sample_id"].to_pylist() != shard.sample_ids:
+        raise RuntimeError(f"{job.images}: version {job.version} does not hold these samples")
+    images: list[bytes] = table["image"].to_pylist()
+    return images

@@ -1,4 +1,4 @@
-"""A Dask cluster on this machine for the length of one stage: one worker, or one a GPU."""
+"""The Dask workers of a stage: on this machine while it lasts, or of a cluster that exists."""
 
 import logging
 import os
@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
+from ..database import first_line
+from ..errors import StageError
 from ..lake import Lake
+from ..study import Resources
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
 
 # Distributed tells its workers' malloc to give memory back at once, and so to have each large
@@ -27,21 +30,74 @@ _WORKER_ENVIRONMENT = {
 }
 
 
+_ANSWER_SECONDS = 10  # what a scheduler may take to answer
+
+
 @dataclass(frozen=True)
 class Workers:
-    """Worker processes that take tasks; each runs one at a time, with every core or its GPU."""
+    """Worker processes that take tasks; each runs one at a time, with its cores or its GPU."""
 
     client: "Client"
     number: int
+    per_host: int  # that share the cores of one machine; 1 where someone else started them
 
 
 @contextmanager
-def start_workers(lake: Lake, count_gpus: Callable[[], int]) -> Iterator[Workers]:
-    """Start workers, and close them however the block ends.
+def start_workers(
+    lake: Lake, resources: Resources, count_gpus: Callable[[], int]
+) -> Iterator[Workers]:
+    """Start workers, or join those of `resources.scheduler`; close ours however the block ends.
 
     `count_gpus` runs in a worker, so that this process need not import torch. On a machine without
     a GPU one worker uses all the cores: a second one would only hold the model twice.
+
+    Raises:
+        StageError: nobody answers at the scheduler's address, or it has no workers.
+
     """
+    if resources.scheduler is not None:
+        with join_cluster(resources) as workers:
+            yield workers
+    else:
+        with _start_cluster(lake) as (cluster, client):
+            n_gpus = 0 if resources.device == "cpu" else client.submit(count_gpus).result()
+            number = resources.workers or max(1, n_gpus)
+            cluster.scale(number)
+            client.wait_for_workers(number)
+            yield Workers(client, number, per_host=number)
+
+
+@contextmanager
+def join_cluster(resources: Resources) -> Iterator[Workers]:
+    """Join the workers of `resources.scheduler`, and leave them running.
+
+    Raises:
+        StageError: nobody answers at the address, or it has no workers.
+
+    """
+    from distributed import Client
+
+    scheduler = resources.scheduler
+    try:
+        client = Client(scheduler, timeout=_ANSWER_SECONDS)
+    except (OSError, ValueError) as error:
+        raise StageError(
+            f"--scheduler {scheduler}: no Dask scheduler answers there ({first_line(error)}); "
+            "start one with: dask scheduler"
+        ) from None
+    with client:
+        number = len(client.nthreads())
+        if number == 0:
+            raise StageError(
+                f"--scheduler {scheduler}: it has no workers; start some with: "
+                f"dask worker {scheduler}"
+            )
+        yield Workers(client, number, per_host=1)
+
+
+@contextmanager
+def _start_cluster(lake: Lake) -> Iterator[tuple["LocalCluster", "Client"]]:
+    """One worker on this machine, to which others may be added."""
     import dask
     from distributed import Client, LocalCluster
 
@@ -65,11 +121,8 @@ def start_workers(lake: Lake, count_gpus: Callable[[], int]) -> Iterator[Workers
                 )
                 stack.enter_context(cluster)
             client = stack.enter_context(Client(cluster))
-            number = max(1, client.submit(count_gpus).result())
-            cluster.scale(number)
-            client.wait_for_workers(number)
             try:
-                yield Workers(client, number)
+                yield cluster, client
             finally:
                 with _interrupts_deferred():
                     stack.close()

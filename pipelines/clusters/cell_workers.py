@@ -13,6 +13,7 @@ import numpy as np
 
 from ..clip.workers import Workers, start_workers
 from ..lake import Lake
+from ..study import Resources
 from .edges import Edges, Rows, Vectors
 from .forest import spanning_forest
 from .growing import GrowingForest
@@ -20,6 +21,7 @@ from .growing import GrowingForest
 
 def forest_of_cells(
     lake: Lake,
+    resources: Resources,
     unit: Vectors,
     cells: Sequence[Rows],
     thresholds: Sequence[float],
@@ -29,6 +31,7 @@ def forest_of_cells(
 
     Args:
         lake: its scratch folder holds the vectors meanwhile; workers read them there.
+        resources: which workers.
         unit: (n, d) float32, each row of norm 1.
         cells: the rows of each cell, ascending.
         thresholds: see `spanning_forest`.
@@ -40,7 +43,7 @@ def forest_of_cells(
     path.parent.mkdir(parents=True, exist_ok=True)
     np.save(path, unit)
     try:
-        with start_workers(lake, _one) as workers:
+        with start_workers(lake, resources, _one) as workers:
             for forest in _forests(workers, path, cells, thresholds):
                 growing.add(forest)
                 advance(1)

@@ -4,6 +4,8 @@ The cells are those of k-means on a sample, and a vector lies in its few nearest
 pairs has a cell in common is measured on a sample of rows.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -40,7 +42,7 @@ def rows_of_cells(nearest: Rows) -> list[Rows]:
     return [cell for cell in np.split(rows, starts) if len(cell) > 1]
 
 
-def pair_recall(unit: Vectors, nearest: Rows, thresholds: list[float]) -> dict[float, float]:
+def pair_recall(unit: Vectors, nearest: Rows, thresholds: Sequence[float]) -> dict[float, float]:
     """The share of the pairs at each threshold that have a cell in common.
 
     Measured on every pair of some random rows; 1 where these have none.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from ..clusters.forest import Vectors
+from ..clusters.edges import Vectors
 from ..errors import EvaluationError
 from ..images.decode import image_limits
 from ..progress import progress

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..clip.recommended import Recommendation
-from ..clusters.forest import Vectors
+from ..clusters.edges import Vectors
 from ..errors import EvaluationError
 from .copies import KINDS
 from .encoded import COPY, ORIGINAL, Encoded

@@ -11,7 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from ..captions.source import SourceFile, read_source_files
-from ..clusters.forest import Vectors, renormalised
+from ..clusters.edges import Vectors, renormalised
 from ..database import connect, query
 from ..errors import EvaluationError, SourceError
 from ..lake import Lake

@@ -18,7 +18,7 @@ from torchvision.transforms import v2
 
 from ..clip.encoder import Encoder, count_gpus
 from ..clip.model import ClipChoice
-from ..clusters.forest import Vectors, renormalised
+from ..clusters.edges import Vectors, renormalised
 from ..errors import ModelError
 
 _BATCH = 16
@@ -53,7 +53,7 @@ def load_model(choice: ClipChoice, batch_size: int) -> Model:
 
     device = "cuda:0" if count_gpus() else "cpu"
     began = time.perf_counter()
-    encoder = Encoder(choice, device, batch_size)
+    encoder = Encoder(choice, device, batch_size, CPU_COUNT)
     seconds = time.perf_counter() - began
     method = Method(choice.clip_id, lambda images: renormalised(encoder.images(images)))
     return Model(method, lambda texts: renormalised(encoder.captions(texts)), device, seconds)

@@ -7,7 +7,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 from numpy.typing import NDArray
 
-from ..clusters.forest import Vectors
+from ..clusters.edges import Vectors
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from ...lance.store import VectorStore
 from ...lance.tables import IMAGES, OK, caption_vectors_name, image_vectors_name
 from ...sample.data import is_held_out
-from ..clusters.forest import Vectors, renormalised
+from ..clusters.edges import Vectors, renormalised
 from ..database import connect, query
 from ..errors import EvaluationError
 from ..lake import Lake

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..clusters.forest import Vectors
+from ..clusters.edges import Vectors
 
 RANKS = (1, 5, 10)
 _BLOCK_ROWS = 1024

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.sparse import csr_array
 
-from ..clusters.forest import Vectors
+from ..clusters.edges import Vectors
 from .pairs import Mask, Rows, Rule
 
 _SIDE = 32  # pixels of a thumbnail

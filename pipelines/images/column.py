@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from ..errors import SourceError
 from .decode import Refused
+from .img2dataset import Outcomes, open_file
 from .rows import READS_AT_ONCE, Row
 
 _ROWS_AT_ONCE = 64  # rows of encoded images in memory
@@ -16,6 +16,8 @@ _ROWS_AT_ONCE = 64  # rows of encoded images in memory
 
 class ColumnSource:
     """A column of the parquet: binary, or a struct with a field `bytes`.
+
+    Where img2dataset wrote the file, a null has the status and the message that it gave the row.
 
     Rows come sorted by file and row, so each file is read once, forwards, row group by row group.
     """
@@ -32,6 +34,7 @@ class ColumnSource:
             self._file = ParquetColumn(row.source_file, self._column)
         data = self._file.value(row.source_row)
         if data is None:
+            self._file.outcomes.check(row.source_row)
             raise Refused("not_found", f"{self._column} is null")
         return data
 
@@ -48,10 +51,11 @@ class ParquetColumn:
         self.path, self._column = path, column
         try:
             # Without pre-buffering, or a whole row group of images would lie in memory.
-            self._parquet = pq.ParquetFile(_open(path), pre_buffer=False, buffer_size=1 << 20)
+            self._parquet = pq.ParquetFile(open_file(path), pre_buffer=False, buffer_size=1 << 20)
         except (OSError, pa.ArrowException) as error:
             raise SourceError(f"{path}: cannot be read: {error}") from None
         self._leaf = self._find_leaf()
+        self.outcomes = Outcomes(self._parquet)
         metadata = self._parquet.metadata
         self._starts = [0]
         for group in range(metadata.num_row_groups):
@@ -95,13 +99,6 @@ class ParquetColumn:
             where = f"row {self._first} of {self._column}"
             raise SourceError(f"{self.path}: {where} cannot be read: {error}") from None
         self._values = values.field("bytes") if pa.types.is_struct(values.type) else values
-
-
-def _open(path: str) -> pa.NativeFile:
-    if "://" not in path:
-        return pa.OSFile(path)
-    system, inner = fs.FileSystem.from_uri(path)
-    return system.open_input_file(inner)
 
 
 def _is_bytes(kind: pa.DataType) -> bool:

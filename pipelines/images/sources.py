@@ -1,4 +1,4 @@
-"""Where images come from, as the study says: files below a folder, a column, or http(s)."""
+"""Where images come from, as the study says: a column, tars, files below a folder, or http(s)."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +21,10 @@ async def open_image_source(study: Study) -> AsyncIterator[ImageSource]:
         from .column import ColumnSource
 
         yield ColumnSource(study.data.image_column)
+    elif study.data.image_tars:
+        from .img2dataset import TarSource
+
+        yield TarSource(study.fetch.max_bytes)
     elif study.data.image_root is not None:
         from .files import FileSource
 

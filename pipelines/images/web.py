@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -14,12 +15,15 @@ from yarl import URL
 from ... import __version__
 from ..study import Fetch
 from .decode import Refused
+from .headers import is_opted_out, retry_after
 from .rows import Row
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
+_BUSY = (429, 500, 502, 503, 504)
+_BACKOFF = 0.5  # seconds before the second attempt, and twice as long before each further one
 _CHUNK = 65_536  # bytes
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _AZURE_METADATA = ipaddress.ip_address("168.63.129.16")  # the one that no reserved range covers
@@ -30,57 +34,101 @@ _HEADERS = {
 }
 
 
+class _MayPass(Refused):
+    """Refused for now: another attempt after so many seconds, None when the server names none."""
+
+    def __init__(self, status: str, reason: str, wait: float | None = None) -> None:
+        super().__init__(status, reason)
+        self.wait = wait
+
+
 class WebSource:
-    """Downloads over one bounded pool of connections."""
+    """Downloads over one bounded pool of connections, few of them to the same host."""
 
     def __init__(self, session: aiohttp.ClientSession, settings: Fetch) -> None:
         self._session, self._settings = session, settings
         self.at_once = settings.connections
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def read(self, row: Row) -> bytes:
         """The bytes that the sample's address serves.
 
+        A busy server and a connection that broke are tried again, `retries` times, after the wait
+        that the server names; one that is longer than a request may take is left to a later run.
+
         Raises:
             Refused: invalid_url, private_address, dns, tls, connection, timeout, http_<code>,
-                too_many_redirects or too_large.
+                too_many_redirects, too_large or opted_out.
 
         """
+        for attempt in range(self._settings.retries):
+            try:
+                return await self._read_once(row.url)
+            except _MayPass as refused:
+                wait = _BACKOFF * 2**attempt if refused.wait is None else refused.wait
+                if wait > self._settings.timeout:
+                    raise
+            await asyncio.sleep(wait)
+        return await self._read_once(row.url)
+
+    async def _read_once(self, url: str | None) -> bytes:
         try:
-            async with asyncio.timeout(self._settings.timeout):
-                return await self._follow(_parse(row.url))
+            return await self._follow(_parse(url))
         except TimeoutError:
             raise Refused("timeout", f"after {self._settings.timeout:g} s") from None
         except aiohttp.ClientConnectorDNSError as error:
             raise Refused("dns", str(error.os_error)) from None
         except aiohttp.ClientSSLError as error:
             raise Refused("tls", str(error)) from None
+        except aiohttp.ClientConnectorError as error:  # nobody there, which seldom passes soon
+            raise Refused("connection", str(error)) from None
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError) as error:
             raise Refused("invalid_url", str(error)) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Refused("connection", str(error) or type(error).__name__) from None
+            raise _MayPass("connection", str(error) or type(error).__name__) from None
 
     async def _follow(self, url: URL) -> bytes:
         for _ in range(1 + _MAX_REDIRECTS):
             _check_address(url, self._settings)
-            # By hand, so that every step of a redirect is checked.
-            async with self._session.get(url, allow_redirects=False) as response:
+            # By hand, so that every step of a redirect is checked. Waiting for a turn takes no time
+            # from the request.
+            async with (
+                self._turn(url),
+                asyncio.timeout(self._settings.timeout),
+                self._session.get(url, allow_redirects=False) as response,
+            ):
                 if response.status not in _REDIRECTS:
                     return await self._body(response)
                 url = _check_scheme(url.join(URL(response.headers.get("Location", ""))))
         raise Refused("too_many_redirects", f"more than {_MAX_REDIRECTS}")
 
+    def _turn(self, url: URL) -> asyncio.Semaphore:
+        """What a request to this host waits for; forgotten when nobody does."""
+        turn = asyncio.Semaphore(self._settings.connections_per_host)
+        return self._turns.setdefault(url.host or "", turn)
+
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        if not 200 <= response.status < 300:
-            raise Refused(f"http_{response.status}", response.reason or "")
+        self._check_response(response)
         limit = self._settings.max_bytes
-        if (response.content_length or 0) > limit:
-            raise Refused("too_large", f"{response.content_length:,} bytes; at most {limit:,}")
         data = bytearray()
         async for chunk in response.content.iter_chunked(_CHUNK):
             data += chunk
             if len(data) > limit:
                 raise Refused("too_large", f"more than {limit:,} bytes")
         return bytes(data)
+
+    def _check_response(self, response: aiohttp.ClientResponse) -> None:
+        """Refuse, from its status and headers alone, what need not be read."""
+        status, reason = f"http_{response.status}", response.reason or ""
+        if response.status in _BUSY:
+            raise _MayPass(status, reason, retry_after(response.headers))
+        if not 200 <= response.status < 300:
+            raise Refused(status, reason)
+        if self._settings.opt_out and is_opted_out(response.headers):
+            raise Refused("opted_out", ", ".join(response.headers.getall("X-Robots-Tag")))
+        limit = self._settings.max_bytes
+        if (response.content_length or 0) > limit:
+            raise Refused("too_large", f"{response.content_length:,} bytes; at most {limit:,}")
 
 
 @asynccontextmanager
@@ -96,7 +144,7 @@ async def open_web(settings: Fetch) -> AsyncIterator[WebSource]:
     async with aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=settings.timeout),
+        timeout=aiohttp.ClientTimeout(total=None),  # each request has its own
         headers=_HEADERS,
     ) as session:
         yield WebSource(session, settings)

@@ -113,6 +113,7 @@ TABLES = (
             "original_height": "integer",
             "n_bytes": "bigint",
             "sha256": "varchar",
+            "perceptual_hash": "varchar",
             "fetched_at": "timestamp with time zone",
         },
     ),

@@ -6,10 +6,11 @@ from pathlib import Path
 import duckdb
 import lancedb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
-from memtriggers.lance.store import VectorStore
+from memtriggers.lance.store import COMMITS_PER_COMPACTION, VectorStore
 from memtriggers.lance.tables import IMAGES, Table, image_vectors
 from memtriggers.pipelines.errors import LakeError
 from memtriggers.pipelines.stamp import Stamp
@@ -124,6 +125,16 @@ def test_compaction_keeps_rows_order_and_stamp(store: VectorStore) -> None:
     assert store.read_stamp(VECTORS.name) == STAMP
 
 
+def test_many_appends_leave_few_files_and_versions(store: VectorStore) -> None:
+    ids = [f"{i:03}" for i in range(2 * COMMITS_PER_COMPACTION + 50)]
+    for sample_id in ids:
+        store.append(VECTORS, rows([sample_id]))
+    folder = store.path(VECTORS.name)
+    for part in ("data", "_versions"):
+        assert len(list((folder / part).iterdir())) < COMMITS_PER_COMPACTION
+    assert store.sample_ids(VECTORS.name).read_all()["sample_id"].to_pylist() == ids
+
+
 def test_compaction_removes_what_a_killed_append_left(store: VectorStore) -> None:
     store.append(VECTORS, rows(["a"]))
     data = store.path(VECTORS.name) / "data"
@@ -170,3 +181,45 @@ def test_duckdb_anti_joins_against_the_stream(store: VectorStore) -> None:
 
 def test_images_hold_times_in_utc() -> None:
     assert IMAGES.schema.field("fetched_at").type == pa.timestamp("us", tz="UTC")
+
+
+def some_vectors(number: int, dimensions: int = 32) -> npt.NDArray[np.float16]:
+    """Unit vectors in 50 groups."""
+    random = np.random.default_rng(0)
+    centres = random.standard_normal((50, dimensions))
+    vectors = centres[random.integers(0, 50, number)]
+    vectors = vectors + 0.3 * random.standard_normal((number, dimensions))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+
+
+@pytest.mark.parametrize("is_indexed", [False, True])
+def test_nearest_neighbours_are_those_of_brute_force(
+    store: VectorStore, is_indexed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memtriggers.lance.store.INDEX_ROWS", 1_000 if is_indexed else 10_000)
+    table, vectors = image_vectors("some", 32), some_vectors(3_000)
+    is_null = np.arange(3_000) % 100 == 99
+    column = pa.FixedSizeListArray.from_arrays(vectors.ravel(), 32, mask=pa.array(is_null))
+    ids = np.array([f"{number:04}" for number in range(3_000)])
+    for part in (slice(0, 2_500), slice(2_500, 3_000)):  # the second is indexed later, or not yet
+        status = np.where(is_null[part], "not_finite", "ok")
+        store.append(
+            table, pa.table({"sample_id": ids[part], "vector": column[part], "status": status})
+        )
+        store.build_index(table.name)
+    assert bool(store.dataset(table.name).describe_indices()) == is_indexed
+
+    n_found = 0
+    for number in range(0, 3_000, 150):
+        wanted = vectors[number].astype(np.float32) * 7  # of any norm
+        unit = vectors.astype(np.float32)
+        cosine = unit @ wanted / np.linalg.norm(unit, axis=1) / np.linalg.norm(wanted)
+        cosine[is_null] = -2
+        best = np.argsort(-cosine)[:10]
+        found = store.nearest(table.name, wanted, 10)
+        assert found.num_rows == 10
+        by_id = dict(zip(ids, cosine, strict=True))
+        for row in found.to_pylist():
+            assert abs(row["cosine"] - by_id[row["sample_id"]]) < 1e-5
+        n_found += len(set(ids[best]) & set(found["sample_id"].to_pylist()))
+    assert n_found >= (190 if is_indexed else 200)

@@ -1,10 +1,14 @@
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ import psutil
 import pyarrow as pa
 import pytest
 import torch
+from distributed import Client, LocalCluster
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -21,9 +26,10 @@ from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import caption_vectors_name, image_vectors_name
 from memtriggers.pipelines.clip.model import find_clip, load_clip
 from memtriggers.pipelines.embed import recorded
-from memtriggers.pipelines.errors import ModelError
+from memtriggers.pipelines.errors import ModelError, StageError
 from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.stages import STAGES
+from memtriggers.pipelines.study import Resources, Study
 
 Vectors = dict[str, tuple[str, tuple[float, ...] | None]]
 
@@ -210,6 +216,14 @@ if __name__ == "__main__":
 
 
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+# Its task has been started by then: two are in flight.
+KILL_WORKERS = """
+        import psutil
+        children = psutil.Process().children(recursive=True)
+        workers = [p for p in children if "spawn_main" in " ".join(p.cmdline())]
+        print("killed", len(workers), "worker", flush=True)
+        workers[0].kill()
+"""
 INTERRUPT = "os.killpg(0, signal.SIGINT)"  # all of them, as a terminal does
 
 
@@ -297,6 +311,26 @@ def test_a_kill_and_a_second_start_end_like_an_undisturbed_run(
     assert read_vectors(undisturbed, study) == (images, captions)
 
 
+def test_a_killed_worker_is_replaced_and_nothing_is_lost(
+    make_fetched: Any,
+    run_stages: Callable[..., None],
+    lake: Lake,
+    tmp_path: Path,
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    study, ids = make_fetched(2000)
+    process = start(RUN.format(**values(lake, tmp_path, KILL_WORKERS, 2)))
+    output, _ = process.communicate(timeout=120)
+    assert (process.returncode, output) == (0, "killed 1 worker\n")
+    interrupted = read_vectors(lake, study)
+    assert set(interrupted[0]) == set(interrupted[1]) == set(with_image(ids))
+
+    undisturbed = copy_of(lake, tmp_path / "undisturbed")
+    with undisturbed.lock():
+        STAGES["embed"].run(study, undisturbed)
+    assert read_vectors(undisturbed, study) == interrupted
+
+
 def test_an_interrupt_ends_it_without_a_word_from_the_workers(
     make_fetched: Any,
     run_stages: Callable[..., None],
@@ -313,3 +347,92 @@ def test_an_interrupt_ends_it_without_a_word_from_the_workers(
     run_stages(study, "embed")
     images, captions = read_vectors(lake, study)
     assert set(images) == set(captions) == set(with_image(ids))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[str]:
+    """A scheduler and two workers, processes of their own as on three hosts; yields the address."""
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    options = ["--scheduler-file", str(folder / "scheduler.json"), "--no-dashboard"]
+    here = ["--host", "127.0.0.1"]
+    scheduler = ["distributed.cli.dask_scheduler", *options, *here, "--port", "0"]
+    worker = ["distributed.cli.dask_worker", *options, *here, "--nthreads", "2"]
+    worker += ["--local-directory", str(folder), "--death-timeout", "60"]
+    processes = [
+        subprocess.Popen([sys.executable, "-m", *command], cwd=folder, stderr=subprocess.DEVNULL)
+        for command in (scheduler, worker, worker)
+    ]
+    with wait_for_workers(folder / "scheduler.json", 2) as address:
+        yield address
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(60)
+
+
+@contextmanager
+def wait_for_workers(file: Path, number: int) -> Iterator[str]:
+    while not file.exists() or not file.read_text():
+        time.sleep(0.1)
+    with Client(scheduler_file=str(file)) as client:
+        client.wait_for_workers(number, timeout=60)
+    yield json.loads(file.read_text())["address"]
+
+
+def copy_of(lake: Lake, root: Path) -> Lake:
+    """Another lake with the same samples and images, and no vectors."""
+    copy = Lake(root)
+    shutil.copytree(lake.samples.parent, copy.samples.parent)
+    shutil.copytree(lake.vectors / "images.lance", copy.vectors / "images.lance")
+    return copy
+
+
+def test_a_cluster_of_two_workers_and_two_local_ones_give_the_same_table(
+    make_fetched: Any,
+    run_stages: Callable[..., None],
+    lake: Lake,
+    tmp_path: Path,
+    cluster: str,
+) -> None:
+    study, ids = make_fetched(1400)
+    run_stages(study, "embed")
+    expected = read_vectors(lake, study)
+    assert set(expected[0]) == set(with_image(ids))
+    for name, resources in (
+        ("cluster", Resources(scheduler=cluster)),
+        ("two", Resources(workers=2, device="cpu")),
+    ):
+        other = copy_of(lake, tmp_path / name)
+        with other.lock():
+            STAGES["embed"].run(replace(study, resources=resources), other)
+        assert read_vectors(other, study) == expected
+    with Client(cluster) as client:
+        assert client.run(lambda: "torch" in sys.modules).keys() == client.nthreads().keys()
+        assert all(client.run(lambda: "torch" in sys.modules).values()), "both did some of it"
+
+
+def test_a_scheduler_that_is_not_there_and_one_without_workers_are_one_line(
+    make_fetched: Any, run_stages: Callable[..., None]
+) -> None:
+    study, _ = make_fetched(3)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(StageError, match="no Dask scheduler answers") as error:
+            run_stages(replace(study, resources=Resources(scheduler=address)), "embed")
+    assert "\n" not in str(error.value)
+    with LocalCluster(n_workers=0, dashboard_address=None, host="127.0.0.1") as empty:
+        resources = Resources(scheduler=empty.scheduler_address)
+        with pytest.raises(StageError, match="no workers; start some with: dask worker"):
+            run_stages(replace(study, resources=resources), "embed")
+
+
+def test_a_gpu_that_is_not_there_is_one_line(
+    make_fetched: Any, run_stages: Callable[..., None]
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    study, _ = make_fetched(3)
+    with pytest.raises(ModelError, match="--device cuda: a worker sees no GPU"):
+        run_stages(replace(study, resources=Resources(device="cuda")), "embed")

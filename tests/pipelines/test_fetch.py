@@ -64,7 +64,8 @@ def test_an_image_is_stored_with_what_is_known_of_it(
     assert (row["original_width"], row["original_height"]) == (300, 300)
     assert row["n_bytes"] == len(data)
     assert row["sha256"] == hashlib.sha256(data).hexdigest()
-    assert row["image"][8:12] == b"WEBP"
+    assert row["image"][:3] == b"\xff\xd8\xff"
+    assert len(row["perceptual_hash"]) == 16
     assert datetime.now(UTC) - row["fetched_at"] < timedelta(minutes=5)
 
 

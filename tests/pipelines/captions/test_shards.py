@@ -1,6 +1,7 @@
 """Two workers find and count what one machine does."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from distributed import LocalCluster
 from memtriggers.pipelines.errors import SourceError
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.study import Resources, Study
 
 SAME = {"URL": "https://a.example/1", "TEXT": "van gogh, the star"}
 FILES: list[list[dict[str, Any]]] = [
@@ -40,9 +41,10 @@ def study(make_study: Callable[..., Study], write_laion: Callable[..., Path]) ->
 
 def test_the_same_answer_as_on_one_machine(study: Study, tmp_path: Path, scheduler: str) -> None:
     alone, together = Lake(tmp_path / "alone"), Lake(tmp_path / "together")
+    divided = replace(study, resources=Resources(scheduler=scheduler))
     for stage in ("filter", "words"):
         STAGES[stage].run(study, alone)
-        STAGES[stage].run(study, together, scheduler=scheduler)
+        STAGES[stage].run(divided, together)
     for table in (*TABLES, "words", "bigrams"):
         expected, found = (pq.read_table(getattr(lake, table)) for lake in (alone, together))
         assert expected.num_rows > 0
@@ -54,4 +56,5 @@ def test_the_same_answer_as_on_one_machine(study: Study, tmp_path: Path, schedul
 def test_bad_data_on_a_worker_is_one_line(study: Study, tmp_path: Path, scheduler: str) -> None:
     (tmp_path / "3.parquet").write_bytes(b"PAR1 not really PAR1")
     with pytest.raises(SourceError, match=r"3\.parquet: not a readable parquet file"):
-        STAGES["words"].run(study, Lake(tmp_path / "lake"), scheduler=scheduler)
+        divided = replace(study, resources=Resources(scheduler=scheduler))
+        STAGES["words"].run(divided, Lake(tmp_path / "lake"))

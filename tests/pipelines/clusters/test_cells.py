@@ -10,6 +10,7 @@ from memtriggers.pipelines.clusters.cells import nearest_cells, pair_recall, row
 from memtriggers.pipelines.clusters.edges import Rows, Vectors, exact_cosines, renormalised
 from memtriggers.pipelines.clusters.forest import components, spanning_forest
 from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.study import Resources
 
 THRESHOLDS = [0.7, 0.9]
 
@@ -67,7 +68,9 @@ def test_the_forest_of_cells_has_the_components_of_the_pairs_that_share_one(
     unit = make_vectors(600)
     nearest = nearest_cells(unit)[:, :1]  # one of two, so that some pairs are missed
     seen: list[int] = []
-    forest = forest_of_cells(lake, unit, rows_of_cells(nearest), THRESHOLDS, seen.append)
+    forest = forest_of_cells(
+        lake, Resources(), unit, rows_of_cells(nearest), THRESHOLDS, seen.append
+    )
     assert sum(seen) == len(rows_of_cells(nearest))
     assert np.array_equal(forest.cosine, exact_cosines(unit, forest.first, forest.second))
     assert not list(lake.scratch.rglob("*.npy"))

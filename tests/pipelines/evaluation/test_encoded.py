@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from memtriggers.pipelines.clusters.forest import Vectors, renormalised
+from memtriggers.pipelines.clusters.edges import Vectors, renormalised
 from memtriggers.pipelines.errors import EvaluationError
 from memtriggers.pipelines.evaluation.copies import KINDS
 from memtriggers.pipelines.evaluation.encoded import COPY, N_CHANGED, ORIGINAL, encode_all

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from memtriggers.pipelines.clusters.forest import Vectors, renormalised
+from memtriggers.pipelines.clusters.edges import Vectors, renormalised
 from memtriggers.pipelines.evaluation.pairs import Curve, Rule, count_pairs, nearest_share
 from memtriggers.pipelines.evaluation.rules import (
     alike_rule,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from memtriggers.pipelines.clusters.forest import renormalised
+from memtriggers.pipelines.clusters.edges import renormalised
 from memtriggers.pipelines.evaluation.retrieval import Retrieval, retrieval
 
 

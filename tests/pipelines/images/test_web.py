@@ -2,9 +2,11 @@ import asyncio
 import gzip
 import ipaddress
 import socket
+import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -13,13 +15,13 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from memtriggers.pipelines.images.decode import Refused
+from memtriggers.pipelines.images.decode import Refused, image_limits, store_image
 from memtriggers.pipelines.images.rows import Row
 from memtriggers.pipelines.images.web import PublicResolver, WebSource, is_public, open_web
 from memtriggers.pipelines.study import Fetch, Study
 
-# Path: status, headers, body. `serve` fills in {base}.
-Routes = dict[str, tuple[int, dict[str, str], bytes]]
+Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
+Routes = dict[str, Answer | list[Answer]]  # by path; of a list, each request takes one
 SETTINGS = Fetch(timeout=2.0, max_bytes=100_000, connections=4, allow_private_hosts=True)
 
 
@@ -47,7 +49,7 @@ def handler(routes: Routes) -> type[BaseHTTPRequestHandler]:
             if self.path == "/hang":
                 time.sleep(3)
                 return
-            status, headers, body = routes.get(self.path, (404, {}, b"nothing here"))
+            status, headers, body = next_answer(routes, self.path)
             self.send_response(status)
             for name, value in ({"Content-Length": str(len(body))} | headers).items():
                 if value:
@@ -55,6 +57,10 @@ def handler(routes: Routes) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             with suppress(ConnectionError):  # the client hangs up on what is too large
                 self.wfile.write(body)
+            if "X-Reset" in headers:
+                self.wfile.flush()
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                self.connection.close()
 
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
@@ -62,22 +68,64 @@ def handler(routes: Routes) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-async def download(urls: list[str | None], settings: Fetch) -> list[bytes | str]:
+RESET = struct.pack("ii", 1, 0)  # closing sends RST: "connection reset by peer"
+
+
+def next_answer(routes: Routes, path: str) -> Answer:
+    answers = routes.get(path, (404, {}, b"nothing here"))
+    if isinstance(answers, tuple):
+        return answers
+    return answers.pop(0) if len(answers) > 1 else answers[0]
+
+
+async def download(urls: Sequence[str | None], settings: Fetch) -> list[bytes | str]:
     """The bytes of each address, or the status for which it was refused."""
     async with open_web(settings) as web:
+        return await download_from(web, urls)
 
-        async def one(url: str | None) -> bytes | str:
-            try:
-                return await web.read(Row("", url, "", 0))
-            except Refused as refused:
-                assert isinstance(refused.reason, str)
-                return refused.status
 
-        return await asyncio.gather(*map(one, urls))
+async def download_from(web: WebSource, urls: Sequence[str | None]) -> list[bytes | str]:
+    async def one(url: str | None) -> bytes | str:
+        try:
+            return await web.read(Row("", url, "", 0))
+        except Refused as refused:
+            assert isinstance(refused.reason, str)
+            return refused.status
+
+    return await asyncio.gather(*map(one, urls))
 
 
 def get(*urls: str | None, settings: Fetch = SETTINGS) -> list[bytes | str]:
     return asyncio.run(download(list(urls), settings))
+
+
+def get_from_outside(urls: list[str], settings: Fetch) -> list[bytes | str]:
+    """The same where `public.example` is a name of this machine."""
+
+    async def all_of_them() -> list[bytes | str]:
+        connector = aiohttp.TCPConnector(resolver=OneHost())
+        async with aiohttp.ClientSession(connector=connector) as session:
+            return await download_from(WebSource(session, settings), urls)
+
+    return asyncio.run(all_of_them())
+
+
+class OneHost(AbstractResolver):
+    """Knows where `public.example` is: here. So this machine serves as if it were out there."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        if host != "public.example":
+            raise OSError(f"{host}: unknown")
+        return [
+            ResolveResult(
+                hostname=host, host="127.0.0.1", port=port, family=family, proto=0, flags=0
+            )
+        ]
+
+    async def close(self) -> None:
+        """Nothing to close."""
 
 
 def test_a_study_with_addresses_fetches_them(
@@ -131,24 +179,6 @@ def test_numbers_that_only_a_socket_takes_for_an_address() -> None:
     assert set(statuses) <= {"invalid_url", "private_address", "dns"}
 
 
-class OneHost(AbstractResolver):
-    """Knows where `public.example` is: here."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        if host != "public.example":
-            raise OSError(f"{host}: unknown")
-        return [
-            ResolveResult(
-                hostname=host, host="127.0.0.1", port=port, family=family, proto=0, flags=0
-            )
-        ]
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-
 def test_every_step_of_a_redirect_is_checked(serve: Callable[[Routes], str]) -> None:
     routes: Routes = {"/image": (200, {}, b"image")}
     port = serve(routes).rpartition(":")[2]
@@ -161,22 +191,11 @@ def test_every_step_of_a_redirect_is_checked(serve: Callable[[Routes], str]) -> 
     }
     routes |= {path: (302, {"Location": target}, b"") for path, target in targets.items()}
 
-    async def follow(settings: Fetch) -> list[bytes | str]:
-        connector = aiohttp.TCPConnector(resolver=OneHost())
-        async with aiohttp.ClientSession(connector=connector) as session:
-            web, results = WebSource(session, settings), []
-            for path in targets:
-                try:
-                    url = f"http://public.example:{port}{path}"
-                    results.append(await web.read(Row("", url, "", 0)))
-                except Refused as refused:
-                    results.append(refused.status)
-        return results
-
-    assert asyncio.run(follow(Fetch(timeout=2.0))) == [
+    urls = [f"http://public.example:{port}{path}" for path in targets]
+    assert get_from_outside(urls, Fetch(timeout=2.0)) == [
         *("private_address", "private_address", "invalid_url", b"image", b"image")
     ]
-    assert asyncio.run(follow(SETTINGS))[0] == b"image"
+    assert get_from_outside(urls, SETTINGS)[0] == b"image"
 
 
 def test_a_name_with_a_private_address_is_refused_where_it_is_resolved() -> None:
@@ -186,6 +205,101 @@ def test_a_name_with_a_private_address_is_refused_where_it_is_resolved() -> None
     with pytest.raises(Refused) as refused:
         asyncio.run(resolve())
     assert refused.value.status == "private_address"
+
+
+def test_every_answer_has_its_status_and_nothing_inside_is_asked(
+    serve: Callable[[Routes], str], draw: Callable[..., bytes], png_bomb: bytes
+) -> None:
+    image = draw(0)
+    inside: Routes = {"/secret": [(200, {}, b"secret"), (500, {}, b"asked twice")]}
+    inside_url = serve(inside) + "/secret"
+    robots = {"X-Robots-Tag": "noai"}
+    answers: dict[str, tuple[Answer | list[Answer], str]] = {
+        "/good": ((200, {}, image), "ok"),
+        "/404": ((404, {}, b""), "http_404"),
+        "/500": ([(500, {}, b""), (200, {}, image)], "ok"),
+        "/429": ([(429, {"Retry-After": "1"}, b""), (200, {}, image)], "ok"),
+        "/429-for-long": ([(429, {"Retry-After": "9"}, b""), (200, {}, image)], "http_429"),
+        "/hang": ((200, {}, b""), "timeout"),
+        "/reset": ((200, {"X-Reset": "1", "Content-Length": "999"}, image[:50]), "connection"),
+        "/reset-once": (
+            [(200, {"X-Reset": "1", "Content-Length": "999"}, image[:50]), (200, {}, image)],
+            "ok",
+        ),
+        "/to-loopback": ((302, {"Location": inside_url}, b""), "private_address"),
+        "/to-metadata": ((302, {"Location": "http://169.254.169.254/"}, b""), "private_address"),
+        "/5-gb": ((200, {"Content-Length": str(5 * 10**9)}, b"starts"), "too_large"),
+        "/bomb": ((200, {}, png_bomb), "too_many_pixels"),
+        "/html": ((200, {"Content-Type": "image/png"}, b"<!DOCTYPE html>"), "not_an_image"),
+        "/noai": ((200, robots, image), "opted_out"),
+    }
+    port = serve({path: answer for path, (answer, _) in answers.items()}).rpartition(":")[2]
+    urls = [f"http://public.example:{port}{path}" for path in answers]
+    settings = Fetch(timeout=2.0, max_bytes=10**8)
+    fetched = get_from_outside(urls, settings)
+    with image_limits(settings.max_pixels):
+        statuses = [store(data, settings) for data in fetched]
+    assert dict(zip(answers, statuses, strict=True)) == {
+        path: status for path, (_, status) in answers.items()
+    }
+    assert len(inside["/secret"]) == 2, "nobody asked for it"
+
+
+def store(data: bytes | str, settings: Fetch) -> str:
+    """The status with which a download ends as a row."""
+    if isinstance(data, str):
+        return data
+    try:
+        store_image(data, settings)
+    except Refused as refused:
+        return refused.status
+    return "ok"
+
+
+def test_what_cannot_pass_is_asked_once_and_what_can_a_few_times(
+    serve: Callable[[Routes], str],
+) -> None:
+    image: Answer = (200, {}, b"image")
+    routes: Routes = {
+        "/404": [(404, {}, b""), image],
+        "/410": [(410, {}, b""), image],
+        "/503": [(503, {"Retry-After": "0"}, b"")] * 2 + [image],
+        "/502": [(502, {"Retry-After": "0"}, b"")] * 3 + [image],
+    }
+    base = serve(routes)
+    assert get(*(base + path for path in routes)) == ["http_404", "http_410", b"image", "http_502"]
+    assert get(base + "/502", settings=replace(SETTINGS, retries=0)) == [b"image"]
+
+
+def test_opting_out_is_heeded_unless_the_study_says_no(serve: Callable[[Routes], str]) -> None:
+    url = serve({"/": (200, {"X-Robots-Tag": "noindex"}, b"image")})
+    assert get(url) == ["opted_out"]
+    assert get(url, settings=replace(SETTINGS, opt_out=False)) == [b"image"]
+
+
+def test_a_host_has_few_connections_at_a_time_and_waiting_is_no_timeout() -> None:
+    at_once, most = 0, 0
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            nonlocal at_once, most
+            at_once += 1
+            most = max(most, at_once)
+            time.sleep(0.1)
+            at_once -= 1
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        settings = replace(SETTINGS, timeout=0.5, connections=64, connections_per_host=2)
+        url = f"http://127.0.0.1:{server.server_port}/"
+        assert get(*[url] * 16, settings=settings) == [b""] * 16
+        server.shutdown()
+    assert most == 2
 
 
 def test_redirects_come_to_an_end(serve: Callable[[Routes], str]) -> None:
@@ -211,7 +325,7 @@ def test_sizes_are_limited_whatever_the_server_says(serve: Callable[[Routes], st
 
 def test_a_hang_and_a_hang_up(serve: Callable[[Routes], str]) -> None:
     base = serve({"/half": (200, {"Content-Length": "1000"}, b"half")})
-    settings = Fetch(timeout=0.3, allow_private_hosts=True)
+    settings = Fetch(timeout=0.3, retries=1, allow_private_hosts=True)
     assert get(f"{base}/hang", f"{base}/half", settings=settings) == ["timeout", "connection"]
 
 

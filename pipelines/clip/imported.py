@@ -1,0 +1,178 @@
+"""Vectors that exist already, in clip-retrieval's layout: .npy files with parquet beside them.
+
+Row n of `img_emb_7.npy` belongs to row n of `metadata_7.parquet`; no image is needed.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from glob import glob
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from ...lance.store import VectorStore
+from ...lance.tables import Table, caption_vectors, image_vectors
+from ..captions.source import SourceFile, open_source
+from ..database import connect, query
+from ..errors import SourceError, StudyError
+from ..lake import Counts, Lake
+from ..progress import progress
+from ..study import BUNDLED_CLIP, Data, Study
+from .model import ClipChoice
+from .vectors import vector_table
+
+_ROWS = 10_000  # vectors in one transaction
+
+
+def import_vectors(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
+    """Commit the vectors that samples lack, found by the url and the caption of the metadata.
+
+    Returns:
+        Samples that lacked a vector which the files have, and samples that have got theirs.
+
+    Raises:
+        StudyError: there is no metadata, or the model that made the vectors is not named.
+        SourceError: files that do not belong together; names them.
+
+    """
+    _check(study)
+    store = VectorStore(lake.vectors)
+    with connect(lake) as connection:
+        metadata = _open_metadata(study, connection)
+        images = _open_arrays(study, study.data.vectors, metadata)
+        captions = _open_arrays(study, study.data.caption_vectors, metadata)
+        dimensions = next(iter(images.values())).shape[1]
+        tables = (
+            image_vectors(choice.clip_id, dimensions),
+            caption_vectors(choice.clip_id, dimensions),
+        )
+        for table in tables:
+            _create(store, table)
+        n_in = _find_work(connection, store, lake, tables, bool(captions))
+        n_out = 0
+        with progress("embed", n_in) as advance:
+            for file, rows in _read_rows(connection):
+                for table, arrays, lacks in zip(tables, (images, captions), (2, 3), strict=True):
+                    _append(store, table, arrays.get(file), [r for r in rows if r[lacks]])
+                n_out += len(rows)
+                advance(len(rows))
+    return Counts(n_in, n_out)
+
+
+def _check(study: Study) -> None:
+    if study.data.metadata is None:
+        raise StudyError(
+            "data: metadata: missing; it says which rows the vectors belong to: --metadata, or "
+            'metadata = "metadata_*.parquet"'
+        )
+    if study.clip.model == BUNDLED_CLIP:
+        raise StudyError(
+            "clip: model: name the model that made the imported vectors, for LAION-400M's: "
+            'model = "ViT-B-32", pretrained = "openai"'
+        )
+
+
+def _open_metadata(study: Study, connection: duckdb.DuckDBPyConnection) -> dict[str, SourceFile]:
+    """Create the view `source` over the metadata; returns its files by number."""
+    assert study.data.metadata is not None  # checked
+    only = replace(study, data=Data(parquet=(study.data.metadata,)))
+    files = {file.path: file for file in open_source(connection, only)}
+    return {number: files[path] for number, path in _numbered(list(files)).items()}
+
+
+def _open_arrays(
+    study: Study, pattern: str | None, metadata: dict[str, SourceFile]
+) -> dict[str, Any]:
+    """The (n, d) arrays of a pattern, mapped and not read, by the file of metadata beside each."""
+    if pattern is None:
+        return {}
+    paths = _numbered(glob(study.path(pattern), recursive=True))
+    if paths.keys() != metadata.keys():
+        odd = sorted(paths.keys() ^ metadata.keys())
+        raise SourceError(
+            f"{study.path(pattern)}: {len(paths)} files for {len(metadata)} of metadata; without "
+            f"the other of the two: number {', '.join(odd[:5])}"
+        )
+    arrays = {metadata[number].path: _open(paths[number], metadata[number]) for number in metadata}
+    if len(shapes := {array.shape[1] for array in arrays.values()}) > 1:
+        raise SourceError(f"{study.path(pattern)}: vectors of several lengths: {sorted(shapes)}")
+    return arrays
+
+
+def _numbered(paths: list[str]) -> dict[str, str]:
+    """Files by the last number in their names, without leading zeros."""
+    numbers = {path: re.findall(r"\d+", Path(path).stem) for path in paths}
+    numbered = {str(int(found[-1])): path for path, found in numbers.items() if found}
+    if len(numbered) < len(paths):
+        raise SourceError(
+            f"{paths[0]}: two files share its number, or one has none; vectors and metadata belong "
+            "together by the last number in their names, as img_emb_7.npy and metadata_7.parquet"
+        )
+    return numbered
+
+
+def _open(path: str, metadata: SourceFile) -> Any:
+    try:
+        array = np.load(path, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path}: not a readable .npy file: {error}") from None
+    if array.ndim != 2 or array.dtype.kind != "f" or len(array) != metadata.n_rows:
+        raise SourceError(
+            f"{path}: {array.dtype} of shape {array.shape}; expected a vector of floats for each "
+            f"of the {metadata.n_rows:,} rows of {metadata.path}"
+        )
+    return array
+
+
+def _create(store: VectorStore, table: Table) -> None:
+    """Make the table, or see that what it holds is as long."""
+    store.create(table)
+    length = table.schema.field("vector").type.list_size
+    stored = store.dataset(table.name).schema.field("vector").type.list_size
+    if stored != length:
+        raise SourceError(
+            f"{store.path(table.name)}: holds vectors of length {stored}, the imported ones have "
+            f"{length}: another model made them; name it in [clip]"
+        )
+
+
+def _find_work(
+    connection: duckdb.DuckDBPyConnection,
+    store: VectorStore,
+    lake: Lake,
+    tables: tuple[Table, Table],
+    captions: bool,
+) -> int:
+    """Create the table vectors_to_import; returns its number of rows."""
+    connection.register("image_vectors", store.sample_ids(tables[0].name))
+    connection.register("caption_vectors", store.sample_ids(tables[1].name))
+    values = {"samples": str(lake.samples), "captions": captions}
+    connection.execute(query("vectors_to_import"), values)
+    return len(connection.table("vectors_to_import"))
+
+
+def _read_rows(
+    connection: duckdb.DuckDBPyConnection,
+) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
+    """Rows (sample_id, row, lacks_image_vector, lacks_caption_vector) of one file at a time."""
+    # Nothing else may be asked of this connection until the last row is read.
+    found = connection.execute(
+        "select source_file, sample_id, source_row, lacks_image_vector, lacks_caption_vector "
+        "from vectors_to_import order by source_file, source_row"
+    )
+    while batch := found.fetchmany(_ROWS):
+        for file, rows in groupby(batch, key=lambda row: row[0]):
+            yield file, [(row[1], row[2], row[3], row[4]) for row in rows]
+
+
+def _append(store: VectorStore, table: Table, array: Any, rows: list[tuple[Any, ...]]) -> None:
+    if rows:
+        sample_ids, places = [row[0] for row in rows], [row[1] for row in rows]
+        vectors = np.asarray(array[places], np.float32)
+        rows_of: pa.Table = vector_table(sample_ids, vectors)
+        store.append(table, rows_of)

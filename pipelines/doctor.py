@@ -1,0 +1,93 @@
+"""doctor: what this machine has, and what a study of N rows will need, from measured rates."""
+
+import json
+import os
+import shutil
+from datetime import datetime
+from importlib.util import find_spec
+from typing import Any
+
+import click
+
+from ..lance.store import VectorStore
+from .lake import Lake, installed_versions
+from .terminal import print_table
+
+_QUADRATIC = ("cluster",)  # every pair is compared: twice the rows take four times as long
+_GB = 1e9
+
+
+def print_doctor(lake: Lake, rows: int) -> None:
+    """Print the machine, and for each stage the time and space of `rows` rows of its own.
+
+    The rates are those of the largest run of each stage in this lake, on whatever made it.
+    """
+    print_table(["what", "here"], [*_machine(), ("free disk", _free_disk(lake))])
+    click.echo()
+    times, spaces = estimate_times(lake, rows), estimate_spaces(lake, rows)
+    if not times:
+        click.echo(
+            f"{lake.root}: no run to measure yet; memtriggers demo makes some: "
+            "memtriggers doctor --lake memtriggers-demo"
+        )
+        return
+    print_table(["stage", "rows measured", "rows/s", f"seconds for {rows:,}"], times)
+    click.echo()
+    print_table(["table", "bytes a row", f"GB for {rows:,}"], spaces)
+
+
+def estimate_times(lake: Lake, rows: int) -> list[tuple[str, str, str, str]]:
+    """A stage, the rows of its largest run, rows a second, and seconds for `rows` rows."""
+    largest: dict[str, dict[str, Any]] = {}
+    for file in sorted(lake.runs.glob("*.json")):
+        run = json.loads(file.read_text("utf-8"))
+        before = largest.get(run["stage"], {"n_in": 0})
+        if run["status"] == "ok" and run["n_in"] > before["n_in"]:
+            largest[run["stage"]] = run
+    return [_time(run, rows) for run in largest.values()]
+
+
+def _time(run: dict[str, Any], rows: int) -> tuple[str, str, str, str]:
+    started, finished = map(datetime.fromisoformat, (run["started_at"], run["finished_at"]))
+    seconds, growth = (finished - started).total_seconds(), rows / run["n_in"]
+    factor = growth**2 if run["stage"] in _QUADRATIC else growth
+    rate = run["n_in"] / seconds
+    return run["stage"], f"{run['n_in']:,}", f"{rate:,.0f}", f"{seconds * factor:,.0f}"
+
+
+def estimate_spaces(lake: Lake, rows: int) -> list[tuple[str, str, str]]:
+    """A table of the vector store, its bytes a row, and GB for `rows` rows."""
+    store, spaces = VectorStore(lake.vectors), []
+    for folder in sorted(lake.vectors.glob("*.lance")):
+        if n_rows := store.count(folder.stem):
+            n_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            each = n_bytes / n_rows
+            spaces.append((folder.stem, f"{each:,.0f}", f"{each * rows / _GB:,.2f}"))
+    return spaces
+
+
+def _machine() -> list[tuple[str, str]]:
+    versions = [f"{name} {version}" for name, version in installed_versions().items()]
+    has_lance = find_spec("duckdb_extension_lance") is not None
+    return [
+        ("cores", str(len(os.sched_getaffinity(0)))),
+        ("GPUs", _gpus()),
+        ("versions", ", ".join(versions)),
+        ("DuckDB extension lance", "installed" if has_lance else "not installed; not needed"),
+    ]
+
+
+def _gpus() -> str:
+    if find_spec("torch") is None:
+        return "unknown without torch; install: pip install 'memtriggers[embed]'"
+    import torch
+
+    if not torch.cuda.is_available():
+        return "none: models run on the CPU"
+    return ", ".join(torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count()))
+
+
+def _free_disk(lake: Lake) -> str:
+    root = lake.root.absolute()
+    folder = next(path for path in (root, *root.parents) if path.exists())
+    return f"{shutil.disk_usage(folder).free / _GB:,.0f} GB at {folder}"

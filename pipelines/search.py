@@ -1,0 +1,88 @@
+"""search: the samples whose images are nearest to a text or to an image."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from ..lance.store import VectorStore
+from ..lance.tables import image_vectors_name
+from .clip.model import find_clip
+from .database import connect, query
+from .errors import MissingExtra, SourceError
+from .lake import Lake
+from .study import Study
+from .terminal import print_table
+
+_MARGIN = 4  # the store keeps samples that left the study: so many times as many are looked at
+
+Vector = npt.NDArray[np.float32]
+Found = list[dict[str, Any]]
+
+
+def print_search(
+    study: Study, lake: Lake, text: str | None, image: Path | None, limit: int, as_json: bool
+) -> None:
+    """Print the nearest samples as a table or as one JSON document."""
+    rows = search(study, lake, text, image, limit)
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    cells = [(f"{row['cosine']:.4f}", row["sample_id"], row["caption"], row["url"]) for row in rows]
+    print_table(["cosine", "sample_id", "caption", "url"], cells)
+
+
+def search(
+    study: Study, lake: Lake, text: str | None = None, image: Path | None = None, limit: int = 10
+) -> Found:
+    """The `limit` samples with the largest cosine to a text or an image: one of them is given.
+
+    Returns:
+        Rows (cosine, sample_id, caption, url), the most similar first. The cosine is that of the
+        stored float16 vector, renormalised in float32.
+
+    Raises:
+        LakeError: nothing is embedded yet.
+        ModelError: the model cannot be loaded.
+        SourceError: the image cannot be read.
+        MissingExtra: torch or Lance is not installed.
+
+    """
+    choice = find_clip(study)
+    store, name = VectorStore(lake.vectors), image_vectors_name(choice.clip_id)
+    store.version(name)  # before a model is loaded for nothing
+    try:
+        from .clip.encoder import Encoder
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"search needs the package {error.name}; install: pip install 'memtriggers[embed]'"
+        ) from None
+    encoder = Encoder(choice, "cpu", batch_size=1, threads=1)
+    if image is not None:
+        wanted = encoder.images([_read_image(image, study)])[0]
+    else:
+        wanted = encoder.captions([text or ""])[0]
+    found = store.nearest(name, wanted, _MARGIN * limit)
+    with connect(lake) as connection:
+        connection.register("found", found)
+        values = {"samples": str(lake.samples), "limit": limit}
+        rows: Found = (
+            connection.execute(query("nearest_samples"), values).to_arrow_table().to_pylist()
+        )
+    return rows
+
+
+def _read_image(path: Path, study: Study) -> bytes:
+    """The image as `fetch` would have stored it, so that a copy has a cosine of 1."""
+    from .images.decode import Refused, image_limits, store_image
+
+    try:
+        with image_limits(study.fetch.max_pixels):
+            return store_image(path.read_bytes(), study.fetch).image
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
+    except Refused as refused:
+        raise SourceError(f"{path}: {refused.status}: {refused.reason}") from None

@@ -1,0 +1,107 @@
+"""search finds what is there: a copy of an image first, and what the model says of a text."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from memtriggers.pipelines.clip.model import find_clip, load_clip
+from memtriggers.pipelines.errors import LakeError, SourceError
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.search import search
+from memtriggers.pipelines.study import Study
+
+
+@pytest.fixture
+def embedded(
+    tmp_path: Path,
+    lake: Lake,
+    tiny_clip: Path,
+    draw: Callable[..., bytes],
+    make_study: Callable[..., Study],
+    write_samples: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+) -> tuple[Study, list[str]]:
+    """Twenty embedded samples; the last leaves the study afterwards."""
+    (tmp_path / "images").mkdir()
+    for number in range(20):
+        (tmp_path / "images" / f"{number}.png").write_bytes(draw(number, side=40))
+    ids = write_samples(*({} for _ in range(20)))
+    study = make_study(data='image_root = "images"', sections=f'[clip]\nmodel = "{tiny_clip}"')
+    run_stages(study, "fetch", "embed")
+    write_samples(*({} for _ in range(19)))
+    return study, ids
+
+
+def test_an_image_finds_its_copy_first(
+    embedded: tuple[Study, list[str]], lake: Lake, tmp_path: Path
+) -> None:
+    study, ids = embedded
+    rows = search(study, lake, image=tmp_path / "images" / "7.png", limit=3)
+    assert len(rows) == 3
+    assert (rows[0]["sample_id"], rows[0]["caption"], rows[0]["url"]) == (
+        *(ids[7], "picture 7", "7.png"),
+    )
+    assert rows[0]["cosine"] == pytest.approx(1, abs=1e-3)
+    assert [row["cosine"] for row in rows] == sorted((r["cosine"] for r in rows), reverse=True)
+
+
+def test_a_sample_that_left_the_study_is_not_found(
+    embedded: tuple[Study, list[str]], lake: Lake, tmp_path: Path
+) -> None:
+    study, ids = embedded
+    rows = search(study, lake, image=tmp_path / "images" / "19.png", limit=19)
+    assert {row["sample_id"] for row in rows} == set(ids[:19])
+
+
+def test_a_text_finds_what_the_model_says(
+    embedded: tuple[Study, list[str]], lake: Lake, draw: Callable[..., bytes]
+) -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    study, ids = embedded
+    clip = load_clip(find_clip(study))
+    images = [clip.preprocess(Image.open(BytesIO(draw(n, side=40)))) for n in range(19)]
+    with torch.inference_mode():
+        image = clip.model.encode_image(torch.stack(images), normalize=True)
+        text = clip.model.encode_text(clip.tokenizer(["a picture"]), normalize=True)
+    expected = (image @ text[0]).numpy()
+    rows = search(study, lake, "a picture", limit=19)
+    found = {row["sample_id"]: row["cosine"] for row in rows}
+    assert np.allclose([found[sample_id] for sample_id in ids[:19]], expected, atol=1e-3)
+
+
+def test_the_command_prints_a_table_or_json(
+    embedded: tuple[Study, list[str]], lake: Lake, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "memtriggers", "search", "--lake", str(lake.root)]
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True)
+
+    table = run("a picture", "--limit", "2")
+    assert table.stdout.split()[:4] == ["cosine", "sample_id", "caption", "url"]
+    assert len(table.stdout.splitlines()) == 3 and table.stderr == ""
+    rows = json.loads(run("--image", "images/3.png", "--json", "--limit", "1").stdout)
+    assert rows[0]["caption"] == "picture 3"
+    assert run().returncode == run("a", "--image", "images/3.png").returncode == 2
+
+
+def test_what_cannot_be_searched_is_one_line(
+    embedded: tuple[Study, list[str]], lake: Lake, tmp_path: Path
+) -> None:
+    study, _ = embedded
+    (tmp_path / "text.png").write_text("no image")
+    with pytest.raises(SourceError, match=r"text\.png: not_an_image"):
+        search(study, lake, image=tmp_path / "text.png")
+    shutil.rmtree(lake.vectors)
+    with pytest.raises(LakeError, match="no such table; run: memtriggers refresh"):
+        search(study, lake, "a picture")
