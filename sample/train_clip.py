@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,9 +22,11 @@ class Recipe:
     """What a training run depends on; the same recipe gives the same model."""
 
     seed: int = 0
-    steps: int = 360
-    batch: int = 128  # pictures a step, one copy of each
+    steps: int = 450
+    batch: int = 96  # pictures a step, one copy of each
+    strength: float = 1.0  # of the copies; those of the evaluation have 0.5
     temperature: float = 0.05  # of the copy loss, as in SSCD
+    margin: float = 0.2  # by which a copy must be closer to its picture than to any other
     memory: float = 0.5  # share that a picture's remembered embedding keeps at each visit
     caption_weight: float = 0.5
     trunk_rate: float = 2e-4
@@ -33,6 +36,14 @@ class Recipe:
     frozen_blocks: int = 4  # the lower blocks cost most of the time and gain least
     pull: float = 5.0  # towards the ImageNet weights, times the learning rate, a step
     average: float = 0.99  # of the exponential moving average that is saved
+
+
+# First what a copy is and what captions say; then details, by milder copies: under strong ones two
+# Rubik's cubes are one picture, and captions draw the pictures of a series to each other.
+PHASES = (
+    Recipe(),
+    Recipe(steps=250, strength=0.6, caption_weight=0.1, text_rate=5e-4, warm_up=10),
+)
 
 
 @torch.no_grad()
@@ -46,12 +57,6 @@ def start_projection(model: Model, pixels: Array) -> torch.Tensor:
     projection = model.visual.head.proj.weight
     projection.copy_(directions[: len(projection)])
     return functional.normalize(features @ projection.T, dim=-1)
-
-
-def hard_copy(pixels: Array, rng: np.random.Generator) -> Array:
-    """A copy for training, changed up to twice as much as those it is evaluated on."""
-    copy = copy_of(Image.fromarray(pixels), rng, strength=1.0)
-    return np.asarray(copy)
 
 
 def shorten(caption: str, rng: np.random.Generator) -> str:
@@ -69,13 +74,16 @@ def copy_loss(
     memory: torch.Tensor,
     same: torch.Tensor,
     temperature: float,
+    margin: float,
 ) -> torch.Tensor:
     """Instance discrimination: a copy must find its picture among all the remembered ones.
 
     views: (b, d) of unit norm; rows: (b,) int64; memory: (n, d) of unit norm, without gradient;
-    same: (n, n) bool, the pictures that are no negatives. After Wu et al. 2018, arXiv:1805.01978.
+    same: (n, n) bool, the pictures that are no negatives. After Wu et al. 2018, arXiv:1805.01978;
+    the margin, which makes one threshold fit all pictures, after CosFace, arXiv:1801.09414.
     """
-    logits = views @ memory.T / temperature
+    own = functional.one_hot(rows, len(memory))
+    logits = (views @ memory.T - margin * own) / temperature
     return functional.cross_entropy(hide_others(logits, same[rows], rows), rows)
 
 
@@ -166,11 +174,14 @@ class Training:
         chosen = self.pictures()
         rows = torch.from_numpy(chosen)
         tokens = self.tokenizer([shorten(self.captions[row], rng) for row in chosen])
-        copies = [hard_copy(self.pixels[row], rng) for row in chosen]
+        pictures = [Image.fromarray(self.pixels[row]) for row in chosen]
+        copies = [np.asarray(copy_of(picture, rng, recipe.strength)) for picture in pictures]
         views = functional.normalize(self.model.encode_image(to_input(copies)), dim=-1)
         texts = functional.normalize(self.model.encode_text(tokens), dim=-1)
         scale = self.model.logit_scale.exp().clamp(max=50)
-        image_loss = copy_loss(views, rows, self.memory, self.same, recipe.temperature)
+        image_loss = copy_loss(
+            views, rows, self.memory, self.same, recipe.temperature, recipe.margin
+        )
         text_loss = caption_loss(views, texts, rows, self.memory, self.same_caption, scale)
         self.update(image_loss + recipe.caption_weight * text_loss)
         self.remember(rows, views.detach())
@@ -225,36 +236,47 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.memory = state["memory"]
 
+    def follow(self, before: "Training") -> None:
+        """Start from what an earlier phase ended with."""
+        self.model.load_state_dict(before.average)
+        self.average = {name: value.clone() for name, value in before.average.items()}
+        self.memory = before.memory.clone()
 
-def train(recipe: Recipe, checkpoint: Path, out: Path) -> None:
-    """Train to the last step, saving every 50, and export the averaged weights."""
-    training = Training(recipe, read_sample(), checkpoint)
-    training.resume()
-    start, first = time.monotonic(), training.step
-    while training.step < recipe.steps:
-        copies, captions = training.advance()
-        if training.step % 10 == 0:
-            pace = (time.monotonic() - start) / (training.step - first)
-            print(f"{training.step} {copies:.3f} {captions:.3f} {pace:.2f} s/step", flush=True)
-        if training.step % 50 == 0:
-            training.save()
-    export(training.average, out)
+    def finish(self) -> None:
+        """Go on to the last step, saving every 50."""
+        start, first = time.monotonic(), self.step
+        while self.step < self.recipe.steps:
+            copies, captions = self.advance()
+            if self.step % 10 == 0:
+                pace = (time.monotonic() - start) / (self.step - first)
+                print(f"{self.step} {copies:.3f} {captions:.3f} {pace:.2f} s/step", flush=True)
+            if self.step % 50 == 0:
+                self.save()
+
+
+def train(phases: Sequence[Recipe], sample: Sample, checkpoints: Path) -> Training:
+    """Go through the phases, each with a checkpoint of its own; returns the last."""
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    trainings: list[Training] = []
+    for number, recipe in enumerate(phases, 1):
+        training = Training(recipe, sample, checkpoints / f"phase_{number}.pt")
+        if trainings:
+            training.follow(trainings[-1])
+        training.resume()
+        training.finish()
+        trainings.append(training)
+    return trainings[-1]
 
 
 def main() -> None:
-    """Read the command line and train, or export a checkpoint."""
+    """Read the command line, train, and export the averaged weights."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="file outside the tree; resumed if there")
+    parser.add_argument("checkpoints", type=Path, help="folder outside the tree; resumed if there")
     parser.add_argument("--out", type=Path, default=HERE / "clip")
-    parser.add_argument("--steps", type=int, default=Recipe.steps)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--export", action="store_true", help="only write the checkpoint's model")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    if arguments.export:
-        export(torch.load(arguments.checkpoint, weights_only=True)["average"], arguments.out)
-    else:
-        train(Recipe(steps=arguments.steps), arguments.checkpoint, arguments.out)
+    export(train(PHASES, read_sample(), arguments.checkpoints).average, arguments.out)
 
 
 if __name__ == "__main__":

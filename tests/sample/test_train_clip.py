@@ -1,6 +1,7 @@
 """The parts of the training that a mistake would spoil without a word."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,19 @@ def test_the_same_picture_is_no_negative() -> None:
     views, rows = memory[:1], torch.tensor([0])
     apart, same = torch.eye(4, dtype=torch.bool), torch.eye(4, dtype=torch.bool)
     same[0, 1] = same[1, 0] = True
-    assert train_clip.copy_loss(views, rows, memory, apart, 0.05).item() == pytest.approx(
-        np.log(2), abs=1e-3
-    )
-    assert train_clip.copy_loss(views, rows, memory, same, 0.05).item() == pytest.approx(
-        0, abs=1e-3
-    )
+    losses = [
+        train_clip.copy_loss(views, rows, memory, alike, temperature=0.05, margin=0.0).item()
+        for alike in (apart, same)
+    ]
+    assert losses == pytest.approx([np.log(2), 0], abs=1e-3)
+
+
+def test_a_copy_must_be_closer_to_its_picture_by_the_margin() -> None:
+    memory, rows, apart = unit(torch.eye(8)[:2]), torch.tensor([0]), torch.eye(2).bool()
+    view = unit(torch.tensor([[1.1, 0.9, 0, 0, 0, 0, 0, 0]]))
+    gap = (view @ memory.T).diff().abs().item()
+    loss = train_clip.copy_loss(view, rows, memory, apart, temperature=0.05, margin=gap)
+    assert loss.item() == pytest.approx(np.log(2), abs=1e-3)
 
 
 def test_caption_loss_is_least_for_matching_pairs() -> None:
@@ -89,3 +97,31 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
     torch.save({"recipe": other}, training.checkpoint)
     with pytest.raises(train_clip.RecipeError, match="another recipe"):
         training.resume()
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Torch's threads wait for each other at every layer, and long where a machine is busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_training_that_was_killed_ends_where_an_undisturbed_one_does(tmp_path: Path) -> None:
+    sample = data.read_sample().at(np.arange(40))
+    phases = [train_clip.Recipe(steps=2, batch=8), train_clip.Recipe(steps=3, batch=8)]
+    whole = train_clip.train(phases, sample, tmp_path / "whole")
+
+    first = train_clip.train(phases[:1], sample, tmp_path / "killed")
+    first.save()
+    second = train_clip.Training(phases[1], sample, tmp_path / "killed" / "phase_2.pt")
+    second.follow(first)
+    second.advance()
+    second.save()
+    again = train_clip.train(phases, sample, tmp_path / "killed")
+
+    assert again.step == 3
+    for name, weights in whole.average.items():
+        assert torch.equal(weights, again.average[name]), name
