@@ -4,7 +4,6 @@ The driver hands shards to Dask workers and commits what they return; torch is l
 alone. What is imported at the top is light: `recorded` answers `status` in a base install too.
 """
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -25,13 +24,14 @@ from ..lance.tables import (
 from .clip.imported import import_vectors
 from .clip.model import ClipChoice, find_clip
 from .clip.shards import Job, Shard
-from .clip.workers import Workers, start_workers
 from .database import connect, query
 from .errors import LakeError, ModelError, StageError
+from .in_flight import in_flight
 from .lake import Counts, Lake
 from .progress import progress
 from .stamp import Stamp
 from .study import Study
+from .workers import Workers, start_workers
 
 _SHARD = 512  # samples in one task and one transaction: what a kill can lose
 
@@ -143,13 +143,12 @@ def _encode_all(
     workers: Workers, shards: Iterator[Shard], job: Job
 ) -> Iterator[tuple[Shard, tuple[pa.Table, pa.Table]]]:
     """Encode shards on the workers, at most two a worker at a time, and yield them in order."""
-    in_flight: deque[tuple[Shard, Any]] = deque()
-    for shard in shards:
-        in_flight.append((shard, workers.client.submit(_encode, shard, job, pure=False)))
-        if len(in_flight) > 2 * workers.number:
-            yield _result(*in_flight.popleft())
-    while in_flight:
-        yield _result(*in_flight.popleft())
+
+    def submit(shard: Shard) -> Any:
+        return workers.client.submit(_encode, shard, job, pure=False)
+
+    for shard, future in in_flight(submit, shards, 2 * workers.number):
+        yield _result(shard, future)
 
 
 def _count_gpus() -> int:

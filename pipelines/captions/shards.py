@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import duckdb
 
-from ..clip.workers import join_cluster
 from ..database import connect
 from ..errors import MissingExtra
 from ..lake import Lake
 from ..study import Study
+from ..workers import join_cluster
 from .source import find_files, open_source
 
 T = TypeVar("T")

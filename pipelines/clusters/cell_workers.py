@@ -4,16 +4,16 @@ Within a cell the search is exact, so that a pair which is found is one; a pair 
 common is missed.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..clip.workers import Workers, start_workers
+from ..in_flight import in_flight
 from ..lake import Lake
 from ..study import Resources
+from ..workers import Workers, start_workers
 from .edges import Edges, Rows, Vectors
 from .forest import spanning_forest
 from .growing import GrowingForest
@@ -60,13 +60,12 @@ def _forests(
     workers: Workers, path: Path, cells: Sequence[Rows], thresholds: Sequence[float]
 ) -> Iterator[Edges]:
     """The forest of each cell in turn; two cells a worker are under way."""
-    in_flight: deque[Any] = deque()
-    for rows in cells:
-        in_flight.append(workers.client.submit(_forest, path, rows, thresholds, pure=False))
-        if len(in_flight) > 2 * workers.number:
-            yield in_flight.popleft().result()
-    while in_flight:
-        yield in_flight.popleft().result()
+
+    def submit(rows: Rows) -> Any:
+        return workers.client.submit(_forest, path, rows, thresholds, pure=False)
+
+    for _, future in in_flight(submit, cells, 2 * workers.number):
+        yield future.result()
 
 
 def _forest(path: Path, rows: Rows, thresholds: Sequence[float]) -> Edges:

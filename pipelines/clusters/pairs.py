@@ -1,13 +1,13 @@
 """Every pair of rows that may change a forest, found in blocks of products, a few at a time."""
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
 
+from ..in_flight import in_flight
 from .bound import STRIPE
 from .edges import MARGIN, Edges, Rows, Vectors, concatenated
 from .growing import GrowingForest, Known
@@ -30,14 +30,13 @@ def near_pairs(
 
     """
     threads = os.cpu_count() or 1
-    in_flight: deque[Future[Edges]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        for block in blocks:
-            in_flight.append(pool.submit(_search, vectors, bounds, growing.known, *block))
-            if len(in_flight) > 2 * threads:
-                yield in_flight.popleft().result()
-        while in_flight:
-            yield in_flight.popleft().result()
+
+        def submit(block: Block) -> Future[Edges]:
+            return pool.submit(_search, vectors, bounds, growing.known, *block)
+
+        for _, future in in_flight(submit, blocks, 2 * threads):
+            yield future.result()
 
 
 def new_blocks(n: int, n_old: int, block_rows: int) -> Iterator[Block]:

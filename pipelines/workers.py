@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
-from ..database import first_line
-from ..errors import StageError
-from ..lake import Lake
-from ..study import Resources
+from .database import first_line
+from .errors import StageError
+from .lake import Lake
+from .study import Resources
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
