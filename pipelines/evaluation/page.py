@@ -1,20 +1,18 @@
 """The page of an evaluation: its figures, and its curves drawn as SVG."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from ..page.answers import percent, shown
+from ..page.html import render_template
 from .copies import KINDS
 
 if TYPE_CHECKING:
     from .summary import Summary
 
-TEMPLATES = Path(__file__).resolve().parents[1] / "page" / "templates"
 Floats = NDArray[np.float64]
 WIDTH, HEIGHT = 480, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 16, 36  # room for the labels
@@ -53,18 +51,12 @@ class LineChart:
 
 def render(summary: "Summary") -> str:
     """The page as one HTML document that needs nothing beside it."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"shown": shown, "percent": percent}
-    template = environment.get_template("evaluation.html.jinja")
     kinds = list(dict.fromkeys(pairs for pairs, _ in summary.measured.curves))
     charts = {pairs: _charts(summary, pairs) for pairs in kinds}
-    return template.render(summary=summary, charts=charts, kinds=KINDS)
+    filters = {"shown": shown, "percent": percent}
+    return render_template(
+        "evaluation.html.jinja", filters, summary=summary, charts=charts, kinds=KINDS
+    )
 
 
 def _charts(summary: "Summary", pairs: str) -> list[LineChart]:

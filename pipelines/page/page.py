@@ -1,21 +1,19 @@
 """The report's page: its answers, read from the published database, and their HTML."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..stamp import Stamp
 from ..study import Study
 from .answers import Answer, ask, percent, shown
 from .charts import BarChart, bar_chart
+from .html import render_template
 
 if TYPE_CHECKING:
     from ..images.thumbnails import Thumbnail
 
-TEMPLATES = Path(__file__).resolve().parent / "templates"
 N_WORDS = 5  # of a cluster, as in the paper's Table 1
 N_IMAGES = 8  # of a cluster
 N_SIZES = 30  # clusters of a keyword set, as in the paper's figures 1 and 2
@@ -95,18 +93,12 @@ def render(page: Page, thumbnails: "dict[str, Thumbnail]", stamp: Stamp) -> str:
         stamp: goes into the head, where `report.recorded` finds it.
 
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"shown": shown, "percent": percent, "bar_chart": _size_chart}
+    filters = {"shown": shown, "percent": percent, "bar_chart": _size_chart}
     numbers = {thumbnail: n for n, thumbnail in enumerate(dict.fromkeys(thumbnails.values()), 1)}
     pictures = {sample_id: numbers[thumbnail] for sample_id, thumbnail in thumbnails.items()}
-    template = environment.get_template("report.html.jinja")
-    return template.render(page=page, stamp=stamp, thumbnails=numbers, pictures=pictures)
+    return render_template(
+        "report.html.jinja", filters, page=page, stamp=stamp, thumbnails=numbers, pictures=pictures
+    )
 
 
 def _size_chart(sizes: list[int]) -> BarChart:
