@@ -41,10 +41,11 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """
     sample_ids, unit = read_vectors(study, lake)
     thresholds = resolve_thresholds(study, lake).computed
-    forest, recall = _find_forest(study, lake, stamp, as_bytes(sample_ids), unit)
+    ids = as_bytes(sample_ids)
+    forest, recall = _find_forest(study, lake, stamp, ids, unit, thresholds)
     exact = {}
     if recall is None:
-        exact[FINGERPRINT_KEY] = fingerprint(as_bytes(sample_ids), unit, thresholds, stamp)
+        exact[FINGERPRINT_KEY] = fingerprint(ids, unit, thresholds, stamp)
     clusters = {
         threshold: find_clusters(
             unit, components(forest, len(unit), threshold), study.cluster.min_cluster_size
@@ -60,10 +61,14 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 
 
 def _find_forest(
-    study: Study, lake: Lake, stamp: Stamp, sample_ids: SampleIds, unit: Vectors
+    study: Study,
+    lake: Lake,
+    stamp: Stamp,
+    sample_ids: SampleIds,
+    unit: Vectors,
+    thresholds: Sequence[float],
 ) -> tuple[Edges, dict[float, float] | None]:
     """The forest, and the recall of pairs if it is not exact."""
-    thresholds = resolve_thresholds(study, lake).computed
     if _is_exact(study, len(unit)):
         start = earlier_forest(lake, sample_ids, unit, thresholds, stamp)
         with progress("cluster", block_count(len(unit))) as advance:

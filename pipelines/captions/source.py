@@ -85,7 +85,7 @@ def open_source(connection: duckdb.DuckDBPyConnection, study: Study) -> list[Sou
         groups.setdefault(file.select, []).append(file)
     selects = [
         f"select filename as source_file, file_row_number as source_row, {select} "
-        f"from read_parquet([{', '.join(literal(_as_pattern(file.path)) for file in group)}], "
+        f"from read_parquet([{', '.join(literal(as_pattern(file.path)) for file in group)}], "
         "filename = true, file_row_number = true, union_by_name = true, binary_as_string = true)"
         for select, group in groups.items()
     ]
@@ -114,7 +114,7 @@ def _glob_local(pattern: str) -> list[str]:
     return [pattern] if Path(pattern).is_file() else glob(pattern, recursive=True)
 
 
-def _as_pattern(path: str) -> str:
+def as_pattern(path: str) -> str:
     """A file's name as DuckDB must read it, which takes every name for a pattern."""
     return path if "://" in path else escape(path)
 
@@ -127,7 +127,7 @@ def _glob_remote(pattern: str) -> list[str]:
 
 
 def _read_source_file(path: str, data: Data, connection: duckdb.DuckDBPyConnection) -> SourceFile:
-    values = {"path": _as_pattern(path)}
+    values = {"path": as_pattern(path)}
     try:
         rows = connection.execute("describe from read_parquet($path)", values).fetchall()
         (n_rows,) = connection.execute(

@@ -29,6 +29,21 @@ _CPU_BATCH = 16
 _one_shard_at_a_time = Lock()  # a worker of someone else's cluster may run several tasks at once
 
 
+class BatchThreads:
+    """Threads that each take whole batches through a network, one torch thread each."""
+
+    def __init__(self, number: int) -> None:
+        # A thread's number of torch threads is its own.
+        self._pool = ThreadPoolExecutor(number, initializer=torch.set_num_threads, initargs=(1,))
+
+    def run(
+        self, items: list[T], size: int, encode: Callable[[list[T]], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """What `encode` makes of the items, `size` at a time, in their order: (n, d)."""
+        batches = [items[start : start + size] for start in range(0, len(items), size)]
+        return np.concatenate(list(self._pool.map(encode, batches)))
+
+
 class Encoder:
     """A CLIP model on one device, used by as many threads as there are cores.
 
@@ -48,10 +63,7 @@ class Encoder:
         self._is_gpu = device != "cpu"
         self._batch_size = batch_size if self._is_gpu else min(batch_size, _CPU_BATCH)
         self._turn = Lock() if self._is_gpu else nullcontext()
-        # A thread's number of torch threads is its own.
-        self._threads = ThreadPoolExecutor(
-            threads, initializer=torch.set_num_threads, initargs=(1,)
-        )
+        self._threads = BatchThreads(threads)
 
     def images(self, images: list[bytes]) -> NDArray[np.float32]:
         """The embeddings of n encoded images, (n, d) as they leave the model: not unit norm."""
@@ -65,9 +77,7 @@ class Encoder:
     def _in_batches(
         self, items: list[T], encode: Callable[[list[T]], NDArray[np.float32]]
     ) -> NDArray[np.float32]:
-        size = self._batch_size
-        batches = [items[start : start + size] for start in range(0, len(items), size)]
-        return np.concatenate(list(self._threads.map(encode, batches)))
+        return self._threads.run(items, self._batch_size, encode)
 
     def _image_batch(self, images: list[bytes]) -> NDArray[np.float32]:
         pixels = torch.stack([self.decode(image) for image in images])  # (b, 3, side, side)

@@ -1,7 +1,6 @@
 """Pairs that people labelled: a column of the source, or a file of pairs; and stored vectors."""
 
 from dataclasses import dataclass
-from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ..captions.source import SourceFile, read_source_files
+from ..captions.source import as_pattern, read_source_files
 from ..clusters.edges import Vectors, renormalised
 from ..database import connect, query
 from ..errors import EvaluationError, SourceError
@@ -114,7 +113,7 @@ def label_column(study: Study, lake: Lake, column: str, pictures: Pictures) -> L
         assert pictures.source is not None, "labels are of pictures of a lake"
         places = pa.array(range(len(pictures)))
         connection.register("chosen", pictures.source.append_column("place", places))
-        values = {"files": [_as_pattern(file) for file in files], "label": column}
+        values = {"files": [as_pattern(file.path) for file in files], "label": column}
         found = connection.execute(query("evaluation_labels"), values).to_arrow_table()
     return Labelled(column, label_rule(found["label"].to_pylist()))
 
@@ -146,8 +145,3 @@ def stored_vectors(study: Study, lake: Lake, path: Path, pictures: Pictures) -> 
     assert pictures.source is not None, "stored vectors are of pictures of a lake"
     unit = renormalised(vectors[pictures.source["source_row"].to_numpy()])
     return check_finite(unit, f"--vectors {path}", pictures.sample_ids)
-
-
-def _as_pattern(file: SourceFile) -> str:
-    # DuckDB takes every name for a pattern.
-    return file.path if "://" in file.path else escape(file.path)

@@ -4,7 +4,6 @@ import io
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +15,7 @@ from dask.system import CPU_COUNT
 from PIL import Image
 from torchvision.transforms import v2
 
-from ..clip.encoder import Encoder, count_gpus
+from ..clip.encoder import BatchThreads, Encoder, count_gpus
 from ..clip.model import ClipChoice
 from ..clusters.edges import Vectors, renormalised
 from ..errors import ModelError
@@ -119,6 +118,7 @@ class _Tower:
     ) -> None:
         self._network = network.eval().to(device, memory_format=torch.channels_last)
         self._device = device
+        self._threads = BatchThreads(CPU_COUNT)
         self._preprocess = v2.Compose(
             [
                 v2.Resize([side, side], v2.InterpolationMode.BICUBIC),
@@ -129,12 +129,7 @@ class _Tower:
         )
 
     def __call__(self, images: list[bytes]) -> Vectors:
-        batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
-        # A thread's number of torch threads is its own.
-        with ThreadPoolExecutor(
-            CPU_COUNT, initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool:
-            return renormalised(np.concatenate(list(pool.map(self._batch, batches))))
+        return renormalised(self._threads.run(images, _BATCH, self._batch))
 
     def _batch(self, images: list[bytes]) -> Vectors:
         pixels = torch.stack([self._preprocess(_open(image)) for image in images])
