@@ -21,7 +21,7 @@ import polars as pl
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from memtriggers.benchmarks.laion_rows import phrases, rows_in_cache
+from memtriggers.benchmarks.laion_rows import cache_option, phrases, rows_in_cache
 from memtriggers.benchmarks.medians import Contestant, print_medians, take_turns
 from memtriggers.pipelines import filter as filter_stage
 from memtriggers.pipelines import words as words_stage
@@ -200,13 +200,7 @@ TABLES = {
 @click.option("--rows", "sizes", multiple=True, type=int, default=(1_000_000, 3_000_000))
 @click.option("--repeats", default=3, show_default=True, help="Runs of each contestant.")
 @click.option("--only", type=click.Choice(list(TABLES)), help="One table instead of all.")
-@click.option(
-    "--cache",
-    default=Path(tempfile.gettempdir()) / "memtriggers-bench",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Where the generated parquet stays.",
-)
+@cache_option
 def main(sizes: tuple[int, ...], repeats: int, only: str | None, cache: Path) -> None:
     """Compare ways to match captions and to count words."""
     for n_rows in sizes:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from memtriggers.benchmarks.laion_rows import rows_in_cache
+from memtriggers.benchmarks.laion_rows import cache_option, rows_in_cache
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stamp import Stamp
 from memtriggers.pipelines.study import Data, KeywordSet, Study
@@ -50,13 +50,7 @@ def measure(stage: str, folder: Path, memory_limit: str) -> dict[str, float]:
 @click.command()
 @click.option("--rows", "sizes", multiple=True, type=int, default=(1_000_000, 10_000_000))
 @click.option("--memory-limit", default="1GB", show_default=True, help="DuckDB's.")
-@click.option(
-    "--cache",
-    default=Path(tempfile.gettempdir()) / "memtriggers-bench",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Where the generated parquet stays.",
-)
+@cache_option
 @click.option("--stage", hidden=True)
 @click.option("--folder", type=click.Path(path_type=Path), hidden=True)
 def main(

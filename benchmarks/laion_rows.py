@@ -5,9 +5,11 @@ LAION-400M: 59 bytes and 9 words on average, 80 % of at most 75 bytes, 6 % not A
 0.5 % with an entity, 20 % that repeat a word.
 """
 
+import tempfile
 from itertools import product
 from pathlib import Path
 
+import click
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -28,6 +30,14 @@ _FEW_SHARE = 0.16  # of all words: one of the 12 that are said most, as "of", "t
 _ODD = (*("&",) * 8, *("café", "naïve", "’s", "日本", "–") * 3, *("|", "-") * 2, "&amp;", "<b>")
 _ODD_SHARE = 0.015  # of all pieces
 _LENGTH = 2.16, 0.55  # pieces of a caption: mean and standard deviation of the logarithm
+
+cache_option = click.option(
+    "--cache",
+    default=Path(tempfile.gettempdir()) / "memtriggers-bench",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where the generated parquet stays.",
+)
 
 Random = np.random.Generator
 Integers = npt.NDArray[np.int64]

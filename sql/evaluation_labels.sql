@@ -1,5 +1,6 @@
 -- The label of each image of the relation chosen (place, source_file, source_row), by place; null
--- where the column says nothing (pandas writes that as NaN). $files: the parquet files of the source; $label: the column's name.
+-- where the column says nothing (pandas writes that as NaN). $files: the parquet files of the source;
+-- $label: the column's name.
 with labels as (
     select
         filename as source_file,
