@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from ..lance.store import VectorStore
+from .clusters.cells import EXACT_ROWS
 from .lake import Lake, installed_versions
 from .terminal import print_table
 
-_QUADRATIC = ("cluster",)  # every pair is compared: twice the rows take four times as long
 _GB = 1e9
 
 
@@ -49,10 +49,18 @@ def estimate_times(lake: Lake, rows: int) -> list[tuple[str, str, str, str]]:
 
 def _time(run: dict[str, Any], rows: int) -> tuple[str, str, str, str]:
     started, finished = map(datetime.fromisoformat, (run["started_at"], run["finished_at"]))
-    seconds, growth = (finished - started).total_seconds(), rows / run["n_in"]
-    factor = growth**2 if run["stage"] in _QUADRATIC else growth
+    seconds = (finished - started).total_seconds()
+    factor = _work(run["stage"], rows) / _work(run["stage"], run["n_in"])
     rate = run["n_in"] / seconds
     return run["stage"], f"{run['n_in']:,}", f"{rate:,.0f}", f"{seconds * factor:,.0f}"
+
+
+def _work(stage: str, rows: int) -> float:
+    """What a stage does for so many rows, in a unit of its own."""
+    if stage != "cluster":
+        return rows
+    # All pairs are compared as long as that is feasible; past it, fewer a row than there.
+    return min(rows, EXACT_ROWS) * rows
 
 
 def estimate_spaces(lake: Lake, rows: int) -> list[tuple[str, str, str]]:

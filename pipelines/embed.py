@@ -25,13 +25,13 @@ from .clip.imported import import_vectors
 from .clip.model import ClipChoice, find_clip
 from .clip.shards import Job, Shard
 from .database import connect, query
-from .errors import LakeError, ModelError, StageError
+from .errors import LakeError
 from .in_flight import in_flight
 from .lake import Counts, Lake
 from .progress import progress
 from .stamp import Stamp
 from .study import Study
-from .workers import Workers, start_workers
+from .workers import Workers, result_of, start_workers
 
 _SHARD = 512  # samples in one task and one transaction: what a kill can lose
 
@@ -164,21 +164,7 @@ def _encode(shard: Shard, job: Job) -> tuple[pa.Table, pa.Table]:
 
 
 def _result(shard: Shard, future: Any) -> tuple[Shard, tuple[pa.Table, pa.Table]]:
-    from concurrent.futures import CancelledError
-
-    from distributed import KilledWorker
-
-    try:
-        tables = future.result()
-    except CancelledError:
-        raise StageError(
-            "embed: the Dask scheduler was lost; what is finished is kept: run it again"
-        ) from None
-    except KilledWorker:
-        raise ModelError(
-            "embed: the worker was killed again and again, most likely for want of memory; "
-            "lower clip.batch_size"
-        ) from None
+    tables = result_of(future, "embed", "lower clip.batch_size")
     if any(table.num_rows != len(shard.sample_ids) for table in tables):
         raise LakeError(f"embed: {len(shard.sample_ids)} samples went in, not as many came out")
     return shard, tables

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .database import first_line
 from .errors import StageError
@@ -93,6 +93,31 @@ def join_cluster(resources: Resources) -> Iterator[Workers]:
                 f"dask worker {scheduler}"
             )
         yield Workers(client, number, per_host=1)
+
+
+def result_of(future: Any, stage: str, way_out: str) -> Any:
+    """What a task returned; whatever it raised.
+
+    Raises:
+        StageError: the scheduler was lost, or the task's workers were killed; `way_out` says what
+            makes a task of this stage smaller.
+
+    """
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker
+
+    try:
+        return future.result()
+    except CancelledError:
+        raise StageError(
+            f"{stage}: the Dask scheduler was lost; what is finished is kept: run it again"
+        ) from None
+    except KilledWorker:
+        raise StageError(
+            f"{stage}: the worker was killed again and again, most likely for want of memory; "
+            f"{way_out}"
+        ) from None
 
 
 @contextmanager

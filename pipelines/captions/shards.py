@@ -13,7 +13,7 @@ from ..database import connect
 from ..errors import MissingExtra
 from ..lake import Lake
 from ..study import Study
-from ..workers import join_cluster
+from ..workers import join_cluster, result_of
 from .source import find_files, open_source
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ def run_on_workers(study: Study, task: Callable[[Study], T]) -> Iterator[T]:
         client, n_tasks = workers.client, TASKS_PER_WORKER * workers.number
         futures = client.map(task, _divide(study, n_tasks), pure=False)
         for future in as_completed(futures):
-            yield future.result()
+            yield result_of(future, "--scheduler", "split the parquet into smaller files")
             future.release()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..in_flight import in_flight
 from ..lake import Lake
 from ..study import Resources
-from ..workers import Workers, start_workers
+from ..workers import Workers, result_of, start_workers
 from .edges import Edges, Rows, Vectors
 from .forest import spanning_forest
 from .growing import GrowingForest
@@ -65,7 +65,7 @@ def _forests(
         return workers.client.submit(_forest, path, rows, thresholds, pure=False)
 
     for _, future in in_flight(submit, cells, 2 * workers.number):
-        yield future.result()
+        yield result_of(future, "cluster", "run it where there is more memory, or with --workers 1")
 
 
 def _forest(path: Path, rows: Rows, thresholds: Sequence[float]) -> Edges:

@@ -34,6 +34,12 @@ def test_times_come_from_the_largest_run_of_each_stage(lake: Lake) -> None:
     ]
 
 
+def test_past_the_exact_method_cluster_grows_with_the_rows(lake: Lake) -> None:
+    write_run(lake, "cluster", 100_000, 10)
+    for rows, seconds in ((200_000, "40"), (400_000, "80"), (800_000, "160")):
+        assert estimate_times(lake, rows)[0][-1] == seconds
+
+
 def test_space_comes_from_the_files_of_each_table(lake: Lake) -> None:
     table = image_vectors("tiny", 512)
     vectors = pa.array([[0.5] * 512] * 1000, pa.list_(pa.float16(), 512))
