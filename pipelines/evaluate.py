@@ -23,7 +23,8 @@ from .evaluation.methods import Model, find_peers, load_model
 from .evaluation.pictures import Pictures, lake_pictures, sample_pictures
 from .evaluation.retrieval import Retrieval, retrieval
 from .evaluation.rules import alike_rule, label_rule
-from .evaluation.summary import Summary, write_evaluation
+from .evaluation.summary import Summary
+from .evaluation.written import write_evaluation
 from .lake import Lake
 from .study import Study
 

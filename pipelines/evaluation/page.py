@@ -1,7 +1,6 @@
 """The page of an evaluation: its figures, and its curves drawn as SVG."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +8,7 @@ from numpy.typing import NDArray
 from ..page.answers import percent, shown
 from ..page.html import render_template
 from .copies import KINDS
-
-if TYPE_CHECKING:
-    from .summary import Summary
+from .summary import Summary
 
 Floats = NDArray[np.float64]
 WIDTH, HEIGHT = 480, 300
@@ -49,7 +46,7 @@ class LineChart:
     base: int = HEIGHT - _BOTTOM
 
 
-def render(summary: "Summary") -> str:
+def render(summary: Summary) -> str:
     """The page as one HTML document that needs nothing beside it."""
     kinds = list(dict.fromkeys(pairs for pairs, _ in summary.measured.curves))
     charts = {pairs: _charts(summary, pairs) for pairs in kinds}
@@ -59,7 +56,7 @@ def render(summary: "Summary") -> str:
     )
 
 
-def _charts(summary: "Summary", pairs: str) -> list[LineChart]:
+def _charts(summary: Summary, pairs: str) -> list[LineChart]:
     steps = {
         method: curve.steps()
         for (of, method), curve in summary.measured.curves.items()

@@ -1,32 +1,13 @@
-"""An evaluation as it is kept: figures, curves, a page, and the threshold that it recommends."""
+"""What came of an evaluation, and the threshold that it recommends."""
 
-import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from ... import __version__
-from ..clip.recommended import SUMMARY, Recommendation
-from ..lake import replacing, write_text
+from ..clip.recommended import Recommendation
 from .figures import COPIES, LABELLED, SERIES, Measured, recommend
-from .pairs import Curve
 from .retrieval import Retrieval
-
-CURVES = pa.schema(
-    [
-        ("method", pa.string()),
-        ("pairs", pa.string()),  # COPIES, SERIES or LABELLED
-        ("threshold", pa.float64()),  # cosine; of a hash, 1 - 2 × distance / 64
-        ("n_pairs", pa.int64()),  # whose cosine is at least the threshold
-        ("n_true", pa.int64()),  # true ones among them
-        ("precision", pa.float64()),
-        ("recall", pa.float64()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -89,23 +70,3 @@ class Summary:
             "images_per_second": self.images_per_second,
             "notes": self.notes,
         }
-
-
-def write_evaluation(summary: Summary, folder: Path) -> None:
-    """Write curves.parquet, evaluation.html and, last, summary.json, which the others follow."""
-    from .page import render
-
-    with replacing(folder / "curves.parquet") as unfinished:
-        pq.write_table(_curve_table(summary.measured.curves), unfinished, compression="zstd")
-    write_text(folder / "evaluation.html", render(summary))
-    write_text(folder / SUMMARY, json.dumps(summary.document, indent=2) + "\n")
-
-
-def _curve_table(curves: dict[tuple[str, str], Curve]) -> pa.Table:
-    tables = []
-    for (pairs, method), curve in curves.items():
-        columns = vars(curve.steps())
-        names = {"method": [method], "pairs": [pairs]}
-        repeated = {name: value * len(columns["threshold"]) for name, value in names.items()}
-        tables.append(pa.table(repeated | columns, CURVES))
-    return pa.concat_tables(tables)
