@@ -3,11 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
+from distributed import LocalCluster
 
 from memtriggers.pipelines.clusters import cells
 from memtriggers.pipelines.clusters.cell_workers import forest_of_cells
 from memtriggers.pipelines.clusters.cells import nearest_cells, pair_recall, rows_of_cells
-from memtriggers.pipelines.clusters.edges import Rows, Vectors, exact_cosines, renormalised
+from memtriggers.pipelines.clusters.edges import Edges, Rows, Vectors, exact_cosines, renormalised
 from memtriggers.pipelines.clusters.forest import components, spanning_forest
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.study import Resources
@@ -82,3 +83,23 @@ def test_the_forest_of_cells_has_the_components_of_the_pairs_that_share_one(
         assert np.all(found[first[cosine >= threshold]] == found[second[cosine >= threshold]])
         of_all = components(exact, len(unit), threshold)
         assert len(set(zip(found.tolist(), of_all.tolist(), strict=True))) == len(set(found))
+
+
+def test_workers_of_a_cluster_that_exists_find_the_forest_of_one_machine(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake
+) -> None:
+    monkeypatch.setattr(cells, "ROWS_A_CELL", 100)
+    unit = make_vectors(600)
+    rows = rows_of_cells(nearest_cells(unit))
+
+    def forest(resources: Resources) -> Edges:
+        return forest_of_cells(lake, resources, unit, rows, THRESHOLDS, lambda _: None)
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+    ) as cluster:
+        together = forest(Resources(scheduler=cluster.scheduler_address))
+    alone = forest(Resources(workers=1))
+    assert len(alone.first) > 100
+    for edges in ("first", "second", "cosine"):
+        assert np.array_equal(getattr(together, edges), getattr(alone, edges))
