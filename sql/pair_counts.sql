@@ -18,11 +18,11 @@ said as (
         next_word,
         case
             when list_position(words, word) = place then true
-            -- a word that comes again, which is rare; no word holds a blank
-            else list_position(
-                list_transform(words[:-2], lambda one, number: one || ' ' || words[number + 1]),
-                word || ' ' || next_word
-            ) = place
+            -- a word that comes again, which is rare
+            else len(list_filter(
+                words[:place - 1],
+                lambda earlier, at_place: earlier = word and words[at_place + 1] = next_word
+            )) = 0
         end as is_first
     from placed
 ),
