@@ -1,11 +1,10 @@
 """words: how many captions of the whole corpus say each word and pair of words, and how often."""
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from .captions.shards import open_shard, run_on_workers
 from .captions.source import open_source
@@ -15,7 +14,7 @@ from .lake import Counts, Lake
 from .stamp import Stamp
 from .study import Study
 
-_COUNTS = ("word_counts", "pair_counts", "caption_counts")
+_COUNTS = ("word_counts", "caption_counts", "pair_counts")
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
@@ -25,24 +24,29 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         Rows of the source, and distinct words.
 
     """
+    minimum = study.words.bigram_min_captions
     with connect(lake) as connection:
         files = open_source(connection, study)
         if study.resources.scheduler is None:
-            _declare_counts(connection)
+            _count(connection, minimum)
             n_words = _write(connection, study, lake, stamp)
         else:
             folder = lake.scratch / "words"
             try:
                 _gather_counts(connection, study, folder)
+                _count(connection, minimum, "merged_")
                 n_words = _write(connection, study, lake, stamp)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     return Counts(sum(file.n_rows for file in files), n_words)
 
 
-def _declare_counts(connection: duckdb.DuckDBPyConnection) -> None:
-    for view in _COUNTS:
-        connection.execute(query(view))
+def _count(connection: duckdb.DuckDBPyConnection, min_captions: int, prefix: str = "") -> None:
+    """Count captions and words, and declare the counts of pairs that as many captions may say."""
+    connection.execute(query(f"{prefix}caption_counts"))
+    connection.execute(query(f"{prefix}word_counts"))
+    connection.execute(query("word_ids"), {"min_captions": min_captions})
+    connection.execute(query(f"{prefix}pair_counts"))
 
 
 def _write(connection: duckdb.DuckDBPyConnection, study: Study, lake: Lake, stamp: Stamp) -> int:
@@ -54,19 +58,25 @@ def _write(connection: duckdb.DuckDBPyConnection, study: Study, lake: Lake, stam
 
 
 def _gather_counts(connection: duckdb.DuckDBPyConnection, study: Study, folder: Path) -> None:
-    """Keep the counts of each group of files in a folder, and declare their sums."""
+    """Keep the counts of each group of files in a folder, and declare them as tables of shards."""
     for number, tables in enumerate(run_on_workers(study, _count_shard)):
-        for name, table in tables.items():
+        for name, content in tables.items():
             path = folder / name / f"{number}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(table, path)
+            path.write_bytes(content)
     for name in _COUNTS:
         files = [str(path) for path in (folder / name).iterdir()]
         connection.read_parquet(files).create_view(f"shard_{name}")
-    connection.execute(query("merged_counts"))
 
 
-def _count_shard(study: Study) -> dict[str, pa.Table]:
-    with open_shard(study) as connection:
-        _declare_counts(connection)
-        return {name: connection.table(name).to_arrow_table() for name in _COUNTS}
+def _count_shard(study: Study) -> dict[str, bytes]:
+    """The counts as parquet: most pairs are said once, and there are more of them than captions."""
+    with open_shard(study) as connection, tempfile.TemporaryDirectory() as folder:
+        _count(connection, min_captions=1)
+        path = Path(folder) / "counts.parquet"
+        return {name: _as_parquet(connection, name, path) for name in _COUNTS}
+
+
+def _as_parquet(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> bytes:
+    connection.table(name).write_parquet(str(path), compression="zstd")
+    return path.read_bytes()

@@ -1,6 +1,6 @@
 -- The words of the whole corpus, by the word rule, one row a word. n_captions counts captions that
 -- say it, n_occurrences how often it is said.
-create or replace temp view word_counts as
+create or replace temp table word_counts as
 with captions as (
     select words_of(decoded(caption)) as words from source where caption is not null
 ),

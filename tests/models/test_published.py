@@ -96,3 +96,11 @@ def test_the_words_that_come_with_a_word(published: duckdb.DuckDBPyConnection) -
         ("the", 1, 0.5, 0.333),
     ]
     assert published.execute("from words_with('sea star')").fetchall() == []
+
+
+@pytest.mark.parametrize("said", ["  Star, ", "STAR’s", "star\u00a0"])
+def test_words_are_asked_for_by_the_word_rule(
+    published: duckdb.DuckDBPyConnection, said: str
+) -> None:
+    expected = published.execute("from words_with('star')").fetchall()
+    assert published.execute("from words_with($said)", {"said": said}).fetchall() == expected

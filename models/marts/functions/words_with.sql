@@ -8,7 +8,21 @@
     )
 }}
 
-with samples as (
+with asked as (
+
+    -- by the word rule of sql/macros.sql, as the words of samples are
+    select
+        list_transform(
+            regexp_extract_all(
+                lower(nfc_normalize(replace(said, '’', ''''))),
+                '[\p{L}\p{M}\p{N}]+(?:[-''][\p{L}\p{M}\p{N}]+)*'
+            ),
+            lambda word: regexp_replace(word, '''s$', '')
+        ) as asked_words
+
+),
+
+samples as (
 
     select sample_id, n_rows, list_distinct(words) as words from {{ ref('samples') }}
 
@@ -22,7 +36,7 @@ words as (
 
 saying as (
 
-    select n_rows, words from samples where list_has_all(words, string_split(lower(nfc_normalize(said)), ' '))
+    select n_rows, words, asked_words from samples cross join asked where list_has_all(words, asked_words)
 
 ),
 
@@ -35,8 +49,8 @@ total as (
 together as (
 
     select word, sum(n_rows)::bigint as n_captions
-    from (select n_rows, unnest(words) as word from saying)
-    where not list_contains(string_split(lower(nfc_normalize(said)), ' '), word)
+    from (select n_rows, asked_words, unnest(words) as word from saying)
+    where not list_contains(asked_words, word)
     group by word
 
 )

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import duckdb
 import ftfy
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from open_clip.tokenizer import SimpleTokenizer
 
-from memtriggers.pipelines.captions.clip_tokens import count_clip_tokens
+from memtriggers.pipelines.captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
+from memtriggers.pipelines.database import add_text_function, query
 
 ROOT = Path(__file__).parents[3]
 SHARED = ROOT.parent / "shared" / "data"
@@ -38,6 +40,27 @@ def test_odd_captions(tokenizer: SimpleTokenizer) -> None:
 
 def test_a_null_stays_null() -> None:
     assert count_clip_tokens(pa.array([None, "star"], pa.string())).to_pylist() == [None, 3]
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("a!" * 37 + "a", None),  # 75 tokens of one byte each: just within the limit
+        ("a!" * 38, 78),
+        ("a" * 76, 12),
+        ("é!" * 25, 52),  # 75 bytes, but not ASCII
+        ("&" + "a!" * 37, 77),  # may be an entity
+        ("&#x1F3A8;" * 8 + "abc", 11),  # 75 bytes that say eight emoji
+        (None, None),
+    ],
+)
+def test_which_captions_skip_the_tokenizer(caption: str | None, expected: int | None) -> None:
+    with duckdb.connect() as connection:
+        add_text_function(connection, "clip_tokens", count_clip_tokens, "integer")
+        connection.execute(query("clip_tokens"))
+        values = {"caption": caption, "max": MAX_CLIP_TOKENS}
+        found = connection.execute("select clip_tokens_if_long($caption, $max)", values)
+        assert found.fetchall() == [(expected,)]
 
 
 def test_the_sample(tokenizer: SimpleTokenizer) -> None:

@@ -1,0 +1,17 @@
+-- pair_counts of all groups of files, of pairs whose words are in word_ids, by number as there.
+create or replace temp view pair_counts as
+with counted as (
+    select
+        word_ids.word_id,
+        next_word_ids.word_id as next_word_id,
+        sum(n_captions)::bigint as n_captions,
+        sum(n_occurrences)::bigint as n_occurrences
+    from shard_pair_counts
+    join word_ids using (word)
+    join word_ids as next_word_ids on next_word_ids.word = next_word
+    group by all
+)
+select word_ids.word, next_word_ids.word as next_word, n_captions, n_occurrences
+from counted
+join word_ids using (word_id)
+join word_ids as next_word_ids on next_word_ids.word_id = next_word_id;
