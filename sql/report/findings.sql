@@ -53,7 +53,13 @@ telling as (
         ci_high
     from word_sets
     where threshold = $threshold and n_in_cluster >= $min_cluster_size
-    order by ci_low * log2(1 + n_in_cluster) desc, len(words), word_sets.words, keyword_set, cluster_id
+    order by
+        trigger_score desc nulls last,
+        ci_low * log2(1 + n_in_cluster) desc,
+        len(words),
+        word_sets.words,
+        keyword_set,
+        cluster_id
     limit 1
 ),
 removal as (
