@@ -117,6 +117,12 @@ class Cluster:
         "auto",
         choices=("auto", "exact", "cells"),
     )
+    linkage: str = key(
+        '"component": what a chain of near pairs joins; "complete-to-medoid": what lies further from '
+        "the medoid than the threshold is split off",
+        "component",
+        choices=("component", "complete-to-medoid"),
+    )
     word_set_clusters: int = key("clusters of each keyword set to mine for word sets", 30, min=1)
 
 

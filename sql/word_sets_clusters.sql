@@ -1,5 +1,5 @@
 -- One row a keyword set, threshold and cluster with at least $min_cluster_size samples of the keyword
--- set: n_samples counts those; cluster_rank 1 is the largest. is_split: at least two of them are of
+-- set, blank images and placeholders aside: n_samples counts those; cluster_rank 1 is the largest. is_split: at least two of them are of
 -- the mining half, where a word set can be found, and at least one is of the estimating half.
 create or replace temp table set_clusters as
 with counted as (
@@ -10,6 +10,9 @@ with counted as (
         count(*) as n_samples,
         count(*) filter (where domain is null) as n_mining
     from set_members
+    semi join (
+        select threshold, cluster_id from read_parquet($clusters) where excluded_reason is null
+    ) using (threshold, cluster_id)
     group by all
     having count(*) >= $min_cluster_size
 )

@@ -36,7 +36,7 @@ def find_word_sets(study: Study, lake: Lake) -> pa.Table:
     """
     with connect(lake) as connection:
         open_source(connection, study)
-        connection.execute(query("word_sets_domains"))
+        connection.execute(query("domains"))
         _list_word_sets(connection, study, lake)
         connection.execute(query("word_sets_corpus"))
         connection.execute(query("word_sets_saying"), _paths(lake, "samples", "cluster_members"))
@@ -49,8 +49,8 @@ def find_word_sets(study: Study, lake: Lake) -> pa.Table:
 def _list_word_sets(connection: duckdb.DuckDBPyConnection, study: Study, lake: Lake) -> None:
     members = _paths(lake, "samples", "cluster_members", "keyword_matches")
     connection.execute(query("word_sets_members"), members)
-    size = {"min_cluster_size": study.cluster.min_cluster_size}
-    connection.execute(query("word_sets_clusters"), size)
+    size: dict[str, object] = {"min_cluster_size": study.cluster.min_cluster_size}
+    connection.execute(query("word_sets_clusters"), _paths(lake, "clusters") | size)
     connection.execute(
         query("word_sets_listed"),
         _paths(lake, "samples")

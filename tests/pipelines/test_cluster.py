@@ -129,7 +129,7 @@ def test_no_vectors_at_all_make_empty_typed_tables(
     table = image_vectors(find_clip(study).clip_id, 16)
     VectorStore(lake.vectors).create(table)
     run_stages(study, "cluster")
-    arrow = {"varchar": "string", "double": "double", "bigint": "int64"}
+    arrow = {"varchar": "string", "double": "double", "bigint": "int64", "boolean": "bool"}
     for table in TABLES:
         if table.path(lake).parent.name in ("clusters", "word_sets"):
             written = pq.read_table(table.path(lake))
