@@ -118,8 +118,8 @@ class Cluster:
         choices=("auto", "exact", "cells"),
     )
     linkage: str = key(
-        '"component": what a chain of near pairs joins; "complete-to-medoid": what lies further from '
-        "the medoid than the threshold is split off",
+        '"component": all that near pairs join, chains too; "complete-to-medoid": members whose '
+        "cosine to the medoid is below the threshold are split off",
         "component",
         choices=("component", "complete-to-medoid"),
     )

@@ -1,56 +1,15 @@
 """The number and sizes of clusters along all thresholds, and the one from which on they chain."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from .edges import Edges
 from .forest import components
 
-STEPS = 200  # thresholds to 1 of cosine
-_STRIDE = 2  # steps within which the largest cluster runs away
-_FACTOR, _SHARE, _FEW = 1.5, 0.02, 10  # by so many times, by this share of all, by more than these
-
-Counts = npt.NDArray[np.int64]
-
-
-def threshold_curve(forest: Edges, n: int, thresholds: Sequence[float], min_size: int) -> pa.Table:
-    """One row a multiple of 1 / STEPS from the floor up, and a threshold of `thresholds`.
-
-    Its clusters are connected components of at least `min_size` samples, whatever the linkage. The
-    suggested threshold is the lowest one above which the largest cluster nowhere runs away.
-
-    Args:
-        forest: the edges between n samples, from the smallest of `thresholds` up.
-        n: samples; no rows where there are none.
-        thresholds: those that clusters are computed at.
-        min_size: components with fewer samples are no clusters.
-
-    """
-    grid = _grid(min(thresholds)) if n else []
-    sizes = {each: _sizes(forest, n, each) for each in {*grid, *thresholds} if n}
-    suggested, reason = _suggested(grid, [int(sizes[each].max()) for each in grid], n)
-    rows = []
-    for threshold, size in sorted(sizes.items()):
-        clustered = size[size >= min_size]
-        rows.append(
-            {
-                "threshold": threshold,
-                "is_computed": threshold in thresholds,
-                "n_clusters": len(clustered),
-                "n_samples_clustered": int(clustered.sum()),
-                "n_samples_largest": int(clustered.max(initial=0)),
-                "share_clustered": float(clustered.sum()) / n,
-                "share_largest": int(clustered.max(initial=0)) / n,
-                "is_suggested": threshold == suggested,
-                "reason": reason if threshold == suggested else None,
-            }
-        )
-    return pa.Table.from_pylist(rows, SCHEMA)
-
-
+STEPS = 200  # thresholds in 1 of cosine
 SCHEMA = pa.schema(
     {
         "threshold": pa.float64(),
@@ -66,23 +25,54 @@ SCHEMA = pa.schema(
 )
 
 
-def _grid(floor: float) -> list[float]:
-    return [step / STEPS for step in range(int(np.ceil(floor * STEPS - 1e-9)), STEPS)]
+def threshold_curve(forest: Edges, n: int, thresholds: Sequence[float], min_size: int) -> pa.Table:
+    """One row a multiple of 1 / STEPS from the floor up, and a threshold of `thresholds`.
+
+    Its clusters are connected components of at least `min_size` samples, whatever the linkage.
+    Suggested is the threshold with the most clusters, the highest of several: below it more
+    clusters are joined to others than appear, which is where chains begin.
+
+    Args:
+        forest: the edges between n samples, from the smallest of `thresholds` up.
+        n: samples; no rows where there are none.
+        thresholds: those that clusters are computed at.
+        min_size: components with fewer samples are no clusters.
+
+    """
+    if n == 0:
+        return SCHEMA.empty_table()
+    first_step = int(np.ceil(min(thresholds) * STEPS - 1e-9))
+    along = sorted({*thresholds, *(step / STEPS for step in range(first_step, STEPS))})
+    rows = [
+        {"is_computed": each in thresholds} | _counts(forest, n, each, min_size) for each in along
+    ]
+    suggested = max(rows, key=lambda row: (row["n_clusters"], row["threshold"]))
+    for row in rows:
+        row["is_suggested"] = row is suggested and row["n_clusters"] > 0
+        row["reason"] = _reason(suggested, rows[0]) if row["is_suggested"] else None
+    return pa.Table.from_pylist(rows, SCHEMA)
 
 
-def _sizes(forest: Edges, n: int, threshold: float) -> Counts:
+def _counts(forest: Edges, n: int, threshold: float, min_size: int) -> dict[str, Any]:
     _, size = np.unique(components(forest, n, threshold), return_counts=True)
-    return size
+    size = size[size >= min_size]
+    clustered, largest = int(size.sum()), int(size.max(initial=0))
+    return {
+        "threshold": threshold,
+        "n_clusters": len(size),
+        "n_samples_clustered": clustered,
+        "n_samples_largest": largest,
+        "share_clustered": clustered / n,
+        "share_largest": largest / n,
+    }
 
 
-def _suggested(grid: Sequence[float], largest: Sequence[int], n: int) -> tuple[float | None, str]:
-    """The threshold above the highest step at which the largest cluster runs away, and why."""
-    for lower in range(len(grid) - 1 - _STRIDE, -1, -1):
-        upper = lower + _STRIDE
-        grown = largest[lower] - largest[upper]
-        if largest[lower] >= _FACTOR * largest[upper] and grown > max(_FEW, _SHARE * n):
-            return grid[upper], (
-                f"the largest cluster runs away below it: {largest[upper] / n:.1%} of the samples "
-                f"here, {largest[lower] / n:.1%} at {grid[lower]:g}"
-            )
-    return (grid[0] if grid else None), "the largest cluster runs away nowhere above it"
+def _reason(suggested: dict[str, Any], lowest: dict[str, Any]) -> str:
+    most = f"clusters are most there, {suggested['n_clusters']:,}"
+    if suggested is lowest:
+        return f"{most}; it is the lowest threshold that was looked at, and a lower one may do"
+    return (
+        f"{most}: below it more are joined to others than appear, and the largest grows from "
+        f"{suggested['share_largest']:.1%} of the samples to {lowest['share_largest']:.1%} at "
+        f"{lowest['threshold']:g}"
+    )
