@@ -7,7 +7,7 @@ from ...lance.tables import IMAGES
 from ..database import connect, query
 from ..lake import Lake
 
-BLANK_STDDEV = 2.0  # of 0 to 255: JPEG leaves a single colour below 1; a thin line makes it 8
+BLANK_STDDEV = 1.0  # of 0 to 255: JPEG leaves less of a single colour; a drawing has more
 _COLUMNS = ["sample_id", "sha256", "colour_stddev"]
 
 
