@@ -12,6 +12,8 @@ from ..lance.tables import OK, image_vectors_name
 from .clip.model import find_clip
 from .clusters.cell_workers import forest_of_cells
 from .clusters.cells import EXACT_ROWS, nearest_cells, pair_recall, rows_of_cells
+from .clusters.contents import describe_clusters
+from .clusters.curve import threshold_curve
 from .clusters.earlier import FINGERPRINT_KEY, earlier_forest, fingerprint
 from .clusters.edges import Edges, Vectors, renormalised
 from .clusters.forest import block_count, components, spanning_forest
@@ -30,7 +32,7 @@ _OK_ROWS = f"status = '{OK}'"
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
-    """Write near_duplicates, clusters, cluster_members and word_sets.
+    """Write near_duplicates, clusters, cluster_members, cluster_thresholds and word_sets.
 
     Returns:
         Samples that have a vector, and clusters of all thresholds together.
@@ -46,15 +48,24 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     exact = {}
     if recall is None:
         exact[FINGERPRINT_KEY] = fingerprint(ids, unit, thresholds, stamp)
+    min_size = study.cluster.min_cluster_size
+    is_complete = study.cluster.linkage == "complete-to-medoid"
     clusters = {
         threshold: find_clusters(
-            unit, components(forest, len(unit), threshold), study.cluster.min_cluster_size
+            unit,
+            components(forest, len(unit), threshold),
+            min_size,
+            threshold if is_complete else -np.inf,
         )
         for threshold in thresholds
     }
+    curve = threshold_curve(forest, len(unit), thresholds, min_size)
+    _write(curve, lake.cluster_thresholds, stamp)
     _write(_near_duplicates(sample_ids, forest), lake.near_duplicates, stamp, **exact)
-    _write(pa.concat_tables(_cluster_tables(sample_ids, clusters)), lake.clusters, stamp)
-    _write(pa.concat_tables(_member_tables(sample_ids, clusters)), lake.cluster_members, stamp)
+    members = pa.concat_tables(_member_tables(sample_ids, clusters))
+    _write(members, lake.cluster_members, stamp)
+    found = pa.concat_tables(_cluster_tables(sample_ids, clusters))
+    _write(describe_clusters(lake, found, members), lake.clusters, stamp)
     _write(find_word_sets(study, lake), lake.word_sets, stamp)
     n_clusters = sum(len(found.size) for found in clusters.values())
     return Counts(len(sample_ids), n_clusters, recall)

@@ -23,7 +23,8 @@ class Lake:
     rejected/           filter   rejected_rows
     words/              words    words, bigrams
     lance/              fetch    images; embed: image_vectors, caption_vectors
-    clusters/           cluster  near_duplicates, clusters, cluster_members
+    clusters/           cluster  near_duplicates, clusters, cluster_members,
+                                 cluster_thresholds
     word_sets/          cluster  word_sets
     exports/, builds/   build    scalar columns of the Lance tables; published databases
     report/             report   index.html
@@ -86,6 +87,11 @@ class Lake:
     def cluster_members(self) -> Path:
         """Threshold × embedded sample."""
         return self.parquet("clusters", "cluster_members")
+
+    @property
+    def cluster_thresholds(self) -> Path:
+        """Threshold: the number and sizes of clusters."""
+        return self.parquet("clusters", "cluster_thresholds")
 
     @property
     def word_sets(self) -> Path:

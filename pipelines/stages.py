@@ -162,8 +162,14 @@ STAGES = {
             "cluster",
             "Group nearly identical images, and find the words that come with them.",
             ("cluster", "data", "words"),
-            ("parquet", "filter", "embed", "thresholds"),
-            _from_parquet("near_duplicates", "clusters", "cluster_members", "word_sets"),
+            ("parquet", "filter", "fetch", "embed", "thresholds"),
+            _from_parquet(
+                "near_duplicates",
+                "clusters",
+                "cluster_members",
+                "cluster_thresholds",
+                "word_sets",
+            ),
             extra="embed",
         ),
         Stage(

@@ -117,6 +117,12 @@ class Cluster:
         "auto",
         choices=("auto", "exact", "cells"),
     )
+    linkage: str = key(
+        '"component": all that near pairs join, chains too; "complete-to-medoid": members whose '
+        "cosine to the medoid is below the threshold are split off",
+        "component",
+        choices=("component", "complete-to-medoid"),
+    )
     word_set_clusters: int = key("clusters of each keyword set to mine for word sets", 30, min=1)
 
 

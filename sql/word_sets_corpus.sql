@@ -1,5 +1,6 @@
--- One row a listed word set: n_samples (distinct samples of the whole corpus that say all its words)
--- and share_of_captions. One pass over the captions of `source`.
+-- One row a listed word set and domain of the estimating half, and one for all else, whose domain is
+-- null: n_samples (distinct samples of the whole corpus that say all its words) and n_captions (rows).
+-- One pass over the captions of `source`.
 create or replace temp table corpus_word_sets as
 with listed_words as (
     select distinct unnest(words) as word from listed_word_sets
@@ -7,38 +8,43 @@ with listed_words as (
 words as (
     select
         sample_id_of(url, caption, source_id) as sample_id,
+        estimating_domain(url) as domain,
         unnest(list_distinct(words_of(decoded(caption)))) as word
     from source
 ),
 said_words as (
-    select sample_id, word, count(*) as n_captions
+    select sample_id, domain, word, count(*) as n_captions
     from words
     semi join listed_words using (word)
     group by all
 ),
 samples as (
-    select sample_id, list(word order by word) as said, any_value(n_captions) as n_captions
+    select
+        sample_id,
+        domain,
+        list(word order by word) as said,
+        any_value(n_captions) as n_captions
     from said_words
-    group by sample_id
+    group by sample_id, domain
 ),
 patterns as (
-    -- few: captions that say the same of the listed words are one row
-    select said, count(*) as n_samples, sum(n_captions) as n_captions from samples group by said
+    -- captions of a domain that say the same of the listed words are one row
+    select said, domain, count(*) as n_samples, sum(n_captions) as n_captions
+    from samples
+    group by said, domain
 ),
 by_word as (
     select *, unnest(said) as word from patterns
 ),
 listed as (
     select distinct words, words[1] as word from listed_word_sets
-),
-total as (
-    select count(caption) as n_captions from source
 )
 select
     words,
+    domain,
     sum(n_samples)::bigint as n_samples,
-    sum(by_word.n_captions) / any_value(total.n_captions) as share_of_captions
+    sum(n_captions)::bigint as n_captions
 from listed
-join by_word using (word), total
+join by_word using (word)
 where list_has_all(said, words)
-group by words;
+group by words, domain;

@@ -1,7 +1,8 @@
 -- The word sets of the $n_clusters largest clusters of each keyword set and threshold: of the $n_words
 -- words that most captions say there (stop words aside), the sets of one to three that at least half
 -- of the keyword set's samples in the cluster, and at least two, say together; at most $n_word_sets a
--- cluster. Each set is sorted.
+-- cluster. Of a split cluster only the samples of the mining half are looked at. Each set is sorted;
+-- word_set numbers the rows.
 create or replace temp table listed_word_sets as
 with spoken as (
     select sample_id, word, count(*) as n_times
@@ -17,11 +18,11 @@ said as (
         sample_id,
         word,
         n_times,
-        greatest(2, ceil(set_clusters.n_samples / 2)) as n_needed
+        greatest(2, ceil(n_mined / 2)) as n_needed
     from set_clusters
     join set_members using (keyword_set, threshold, cluster_id)
     join spoken using (sample_id)
-    where cluster_rank <= $n_clusters
+    where cluster_rank <= $n_clusters and (not is_split or domain is null)
 ),
 top_words as (
     select keyword_set, threshold, cluster_id, word
@@ -50,13 +51,17 @@ said_together as (
     join said_often as b using (keyword_set, threshold, cluster_id, sample_id)
     join said_often as c using (keyword_set, threshold, cluster_id, sample_id)
     where a.word < b.word and b.word < c.word
+),
+listed as (
+    select keyword_set, threshold, cluster_id, words
+    from said_together
+    group by keyword_set, threshold, cluster_id, words
+    having count(*) >= any_value(n_needed)
+    qualify
+        row_number() over (
+            partition by keyword_set, threshold, cluster_id
+            order by count(*) desc, len(words), words
+        ) <= $n_word_sets
 )
-select keyword_set, threshold, cluster_id, words
-from said_together
-group by keyword_set, threshold, cluster_id, words
-having count(*) >= any_value(n_needed)
-qualify
-    row_number() over (
-        partition by keyword_set, threshold, cluster_id
-        order by count(*) desc, len(words), words
-    ) <= $n_word_sets;
+select row_number() over (order by keyword_set, threshold, cluster_id, words) - 1 as word_set, *
+from listed;

@@ -19,8 +19,8 @@ import pytest
 STUDY = Path(__file__).parents[1] / "studies" / "demo.toml"
 MARTS = (
     "samples", "rejected_rows", "source_files", "keyword_sets", "keyword_matches", "funnel",
-    "words", "clusters", "cluster_members", "keyword_clusters", "near_duplicates",
-    "cluster_words", "word_sets", "removal_list", "runs",
+    "words", "clusters", "cluster_members", "cluster_thresholds",
+    "keyword_clusters", "near_duplicates", "cluster_words", "word_sets", "removal_list", "runs",
 )  # fmt: skip
 
 

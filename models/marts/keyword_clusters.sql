@@ -16,6 +16,12 @@ cluster_members as (
 
 ),
 
+clusters as (
+
+    select * from {{ ref('clusters') }}
+
+),
+
 -- The unclustered samples of a set are one group, with a null cluster_id.
 counted as (
 
@@ -39,16 +45,26 @@ totalled as (
 
 ),
 
+with_reason as (
+
+    select totalled.*, clusters.excluded_reason
+    from totalled
+    inner join clusters
+        on totalled.threshold = clusters.threshold
+        and totalled.cluster_id = clusters.cluster_id
+
+),
+
+-- What is excluded has no place among the others.
 ranked as (
 
     select
         *,
-        row_number() over by_size as cluster_rank,
-        sum(n_samples) over by_size as n_samples_so_far
-    from totalled
-    where cluster_id is not null
+        if(excluded_reason is null, row_number() over by_size, null) as cluster_rank,
+        if(excluded_reason is null, sum(n_samples) over by_size, null) as n_samples_so_far
+    from with_reason
     window by_size as (
-        partition by keyword_set, threshold
+        partition by keyword_set, threshold, excluded_reason is null
         order by n_samples desc, cluster_id
         rows between unbounded preceding and current row
     )
@@ -59,7 +75,9 @@ with_parent as (
 
     select
         ranked.*,
-        coalesce(parents.n_samples >= {{ var('min_cluster_size') }}, false) as is_parent_cluster
+        ranked.excluded_reason is null
+        and coalesce(parents.n_samples >= {{ var('min_cluster_size') }}, false)
+            as is_parent_cluster
     from ranked
     inner join keyword_sets on ranked.keyword_set = keyword_sets.keyword_set
     left join counted as parents
@@ -79,7 +97,8 @@ final as (
         n_samples,
         n_samples / n_embedded as share,
         n_samples_so_far / n_embedded as cumulative_share,
-        is_parent_cluster
+        is_parent_cluster,
+        excluded_reason
     from with_parent
 
 )

@@ -26,6 +26,7 @@ joined as (
         images.original_height,
         images.sha256,
         images.perceptual_hash,
+        images.colour_stddev,
         image_vectors.vector_status
     from samples
     left join images on samples.sample_id = images.sample_id
@@ -77,6 +78,7 @@ final as (
         original_height,
         sha256,
         perceptual_hash,
+        colour_stddev,
         source_file,
         source_row,
         source_id

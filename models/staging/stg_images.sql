@@ -17,6 +17,7 @@ renamed as (
         n_bytes,
         sha256,
         perceptual_hash,
+        colour_stddev,
         fetched_at
     from source
 

@@ -28,31 +28,54 @@ class Clusters:
     cosine_to_medoid: Cosines  # (n,), 1 where unclustered
 
 
-def find_clusters(unit: Vectors, component: Rows, min_size: int) -> Clusters:
+def find_clusters(
+    unit: Vectors, component: Rows, min_size: int, reach: float = -np.inf
+) -> Clusters:
     """The components of at least `min_size` rows, each with its medoid.
 
     The medoid is the member with the largest mean cosine to the others, the smallest row where
-    several are equal.
+    several are equal. Members whose cosine to it is below `reach` are split off together: they are
+    what is left of the component, with a medoid of its own, and so on until nothing is left.
 
     Args:
         unit: (n, d) float32, each row of norm 1.
         component: the smallest row of each row's component, (n,).
-        min_size: rows of smaller components are unclustered; at least 2.
+        min_size: rows of smaller components, or of smaller pieces of one, are unclustered; at
+            least 2.
+        reach: the smallest cosine of a member to its medoid.
 
     """
-    smallest, at, size = np.unique(component, return_inverse=True, return_counts=True)
-    members = np.flatnonzero(size[at] >= min_size).astype(np.int32)
-    members = members[np.argsort(component[members], kind="stable")]
-    smallest, at, size = np.unique(component[members], return_inverse=True, return_counts=True)
-    medoid = _medoids(unit, members, at, size)
-    cosine = exact_cosines(unit, members, medoid[at])
+    left = np.argsort(component, kind="stable").astype(np.int32)
     cluster, representative = np.full(len(unit), -1, np.int32), np.arange(len(unit), dtype=np.int32)
     cosine_to_medoid = np.ones(len(unit))
-    cluster[members], representative[members] = smallest[at], medoid[at]
-    cosine_to_medoid[members] = cosine
+    while len(left := _large(left, component, min_size)):
+        _, at, size = np.unique(component[left], return_inverse=True, return_counts=True)
+        medoid = _medoids(unit, left, at, size)[at]
+        cosine = exact_cosines(unit, left, medoid)
+        near = cosine >= reach
+        members = _large(left[near], component, min_size)
+        kept = np.isin(left, members)
+        _, first, at = np.unique(component[members], return_index=True, return_inverse=True)
+        cluster[members] = members[first][at]
+        representative[members], cosine_to_medoid[members] = medoid[kept], cosine[kept]
+        left = left[~near]
+    return _described(cluster, representative, cosine_to_medoid)
+
+
+def _large(rows: Rows, component: Rows, min_size: int) -> Rows:
+    """Those of the rows, in order, of which at least `min_size` are of the same component."""
+    _, at, size = np.unique(component[rows], return_inverse=True, return_counts=True)
+    return rows[size[at] >= min_size]
+
+
+def _described(cluster: Rows, representative: Rows, cosine_to_medoid: Cosines) -> Clusters:
+    members = np.flatnonzero(cluster >= 0)
+    smallest, at, size = np.unique(cluster[members], return_inverse=True, return_counts=True)
+    cosine = cosine_to_medoid[members]
     mean = np.bincount(at, cosine, len(size)) / size
     least = np.ones(len(size))
     np.minimum.at(least, at, cosine)
+    medoid = representative[smallest]
     return Clusters(smallest, size, medoid, mean, least, cluster, representative, cosine_to_medoid)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageStat, UnidentifiedImageError
 
 from ..study import Fetch
 
@@ -49,6 +49,8 @@ class StoredImage:
     """An image as it is kept: encoded bytes, its size, and the upright size of the original.
 
     `perceptual_hash` is its dHash, 16 hex digits: similar images differ in few of the 64 bits.
+    `colour_stddev` is the largest standard deviation of its red, green and blue, of 0 to 255 each:
+    that of an image of a single colour is 0.
     """
 
     image: bytes
@@ -57,6 +59,7 @@ class StoredImage:
     original_width: int
     original_height: int
     perceptual_hash: str
+    colour_stddev: float
 
 
 @contextmanager
@@ -138,12 +141,16 @@ def _store(picture: Image.Image, data: bytes, settings: Fetch) -> StoredImage:
     orientation = _orientation(picture)
     rgb = _rgb_on_white(picture)
     if scale == 1 and orientation == 1 and _is_plain(picture, data):
-        return StoredImage(data, width, height, width, height, _difference_hash(rgb))
+        return StoredImage(data, width, height, width, height, *_statistics(rgb))
     small = rgb.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
     upright = small if orientation == 1 else small.transpose(_UPRIGHT[orientation])
     original = (width, height) if orientation < 5 else (height, width)  # from 5 on it lies
     kept = _encode(upright, settings.quality)
-    return StoredImage(kept, *upright.size, *original, _difference_hash(upright))
+    return StoredImage(kept, *upright.size, *original, *_statistics(upright))
+
+
+def _statistics(picture: Image.Image) -> tuple[str, float]:
+    return _difference_hash(picture), max(ImageStat.Stat(picture).stddev)
 
 
 def _difference_hash(picture: Image.Image) -> str:

@@ -22,7 +22,7 @@ class Bar:
 class Tick:
     """A labelled position on an axis, in units of the drawing."""
 
-    label: int
+    label: float
     at: float
 
 
@@ -65,6 +65,38 @@ def bar_chart(values: list[int], n_places: int) -> BarChart:
     y_ticks = [Tick(v, round(base - v * per_unit, 2)) for v in range(0, top + 1, step)]
     x_labels = [1, *range(5, n_places + 1, 5)]
     return BarChart(bars, y_ticks, [Tick(r, round(centre(r), 2)) for r in x_labels])
+
+
+@dataclass(frozen=True)
+class LineChart:
+    """Shares along a range of values, drawn in `WIDTH` × `HEIGHT` units; a line is SVG points."""
+
+    lines: list[str]
+    y_ticks: list[Tick]
+    x_ticks: list[Tick]
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = _LEFT
+    right: int = WIDTH - _RIGHT
+    base: int = HEIGHT - _BOTTOM
+
+
+def line_chart(values: list[float], *shares: list[float], marked: list[float]) -> LineChart:
+    """A line for each list of shares of 1 along ascending values, of which some are labelled."""
+    low, span = values[0], (values[-1] - values[0]) or 1.0
+
+    def across(value: float) -> float:
+        return round(_LEFT + (value - low) / span * (WIDTH - _LEFT - _RIGHT), 2)
+
+    def up(share: float) -> float:
+        return round(HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM), 2)
+
+    lines = [
+        " ".join(f"{across(x)},{up(y)}" for x, y in zip(values, each, strict=True))
+        for each in shares
+    ]
+    y_ticks = [Tick(share, up(share)) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    return LineChart(lines, y_ticks, [Tick(value, across(value)) for value in marked])
 
 
 def nice_step(largest: int, n_steps: int = 4) -> int:

@@ -1,14 +1,14 @@
 """The report's page: its answers, read from the published database, and their HTML."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from ..stamp import Stamp
 from ..study import Study
 from .answers import Answer, ask, percent, shown
-from .charts import BarChart, bar_chart
+from .charts import BarChart, LineChart, bar_chart, line_chart
 from .html import render_template
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Page:
     """By keyword set: its clusters, and the images of them."""
     sizes: Answer
     thresholds: Answer
+    threshold_curve: Answer
     word_sets: Answer
     removal_list: Answer
     runs: Answer
@@ -65,6 +66,7 @@ def read_page(connection: duckdb.DuckDBPyConnection, study: Study, threshold: fl
         clusters=_read_clusters(connection, names, chosen | {"n_clusters": study.report.clusters}),
         sizes=ask(connection, "sizes", chosen | {"n_clusters": N_SIZES}),
         thresholds=ask(connection, "thresholds", chosen),
+        threshold_curve=ask(connection, "threshold_curve"),
         word_sets=ask(connection, "word_sets", chosen | {"n_word_sets": N_WORD_SETS}),
         removal_list=ask(connection, "removal_list"),
         runs=ask(connection, "runs"),
@@ -93,7 +95,12 @@ def render(page: Page, thumbnails: "dict[str, Thumbnail]", stamp: Stamp) -> str:
         stamp: goes into the head, where `report.recorded` finds it.
 
     """
-    filters = {"shown": shown, "percent": percent, "bar_chart": _size_chart}
+    filters = {
+        "shown": shown,
+        "percent": percent,
+        "bar_chart": _size_chart,
+        "curve_chart": _curve_chart,
+    }
     numbers = {thumbnail: n for n, thumbnail in enumerate(dict.fromkeys(thumbnails.values()), 1)}
     pictures = {sample_id: numbers[thumbnail] for sample_id, thumbnail in thumbnails.items()}
     return render_template(
@@ -103,3 +110,12 @@ def render(page: Page, thumbnails: "dict[str, Thumbnail]", stamp: Stamp) -> str:
 
 def _size_chart(sizes: list[int]) -> BarChart:
     return bar_chart(sizes, N_SIZES)
+
+
+def _curve_chart(curve: list[dict[str, Any]]) -> LineChart:
+    return line_chart(
+        [row["threshold"] for row in curve],
+        [row["share_clustered"] for row in curve],
+        [row["share_largest"] for row in curve],
+        marked=[row["threshold"] for row in curve if row["is_computed"]],
+    )

@@ -8,6 +8,7 @@ with shown as (
         keyword_set = $keyword_set
         and threshold = $threshold
         and keyword_clusters.n_samples >= $min_cluster_size
+        and keyword_clusters.excluded_reason is null
     order by cluster_rank
     limit $n_clusters
 ),

@@ -1,5 +1,6 @@
 -- One row per cluster of one keyword set, the largest first, with its most frequent words, each with
--- the number of captions that say it; shares are of the set's embedded samples.
+-- the number of captions that say it; shares are of the set's embedded samples. Blank images and
+-- placeholders are left out.
 with top_words as (
     select
         cluster_id,
@@ -18,7 +19,7 @@ select
     clusters.cosine_to_medoid_min,
     top_words.words,
     samples.caption as medoid_caption,
-    clusters.is_placeholder,
+    clusters.n_samples_largest_piece,
     keyword_clusters.cluster_id
 from keyword_clusters
 join clusters using (threshold, cluster_id)
@@ -28,5 +29,6 @@ where
     keyword_clusters.keyword_set = $keyword_set
     and keyword_clusters.threshold = $threshold
     and keyword_clusters.n_samples >= $min_cluster_size
+    and keyword_clusters.excluded_reason is null
 order by keyword_clusters.cluster_rank
 limit $n_clusters;

@@ -1,5 +1,6 @@
 -- One row: the figures of the findings, null where there is nothing to find. A cluster belongs to a
--- keyword set with at least the minimum number of samples of the set.
+-- keyword set with at least the minimum number of samples of the set; blank images and placeholders
+-- are left out.
 with scanned as (
     select cast(coalesce(sum(n_rows), 0) as bigint) as n_rows from source_files
 ),
@@ -10,7 +11,10 @@ matched as (
 belonging as (
     select *
     from keyword_clusters
-    where threshold = $threshold and n_samples >= $min_cluster_size
+    where
+        threshold = $threshold
+        and n_samples >= $min_cluster_size
+        and excluded_reason is null
 ),
 counted as (
     select
@@ -38,7 +42,6 @@ largest as (
         clusters.cosine_to_medoid_min
     from belonging
     join clusters using (threshold, cluster_id)
-    where not clusters.is_placeholder
     order by belonging.n_samples desc, belonging.keyword_set, belonging.cluster_rank
     limit 1
 ),
@@ -53,7 +56,13 @@ telling as (
         ci_high
     from word_sets
     where threshold = $threshold and n_in_cluster >= $min_cluster_size
-    order by ci_low * log2(1 + n_in_cluster) desc, len(words), word_sets.words, keyword_set, cluster_id
+    order by
+        trigger_score desc nulls last,
+        ci_low * log2(1 + n_in_cluster) desc,
+        len(words),
+        word_sets.words,
+        keyword_set,
+        cluster_id
     limit 1
 ),
 removal as (

@@ -5,5 +5,5 @@ join keyword_sets using (keyword_set)
 where
     threshold = $threshold
     and keyword_clusters.n_samples >= $min_cluster_size
-    and cluster_rank <= $n_clusters
+    and cluster_rank <= $n_clusters  -- what is excluded has none
 order by keyword_sets.n_samples desc, keyword_set, cluster_rank;

@@ -1,4 +1,5 @@
--- One row per keyword set and threshold: its clusters, and how much of the set they hold.
+-- One row per keyword set and threshold: its clusters, blank images and placeholders aside, and how
+-- much of the set they hold.
 with thresholds as (
     select distinct threshold from cluster_members
 ),
@@ -11,7 +12,7 @@ counted as (
         cast(sum(n_samples) as bigint) as n_samples_clustered,
         sum(share) as share_clustered
     from keyword_clusters
-    where n_samples >= $min_cluster_size
+    where n_samples >= $min_cluster_size and excluded_reason is null
     group by keyword_set, threshold
 )
 select

@@ -1,11 +1,16 @@
 -- One row per cluster of a keyword set, the most telling first, with its most telling word set: of
--- everything in the corpus that says the words, how much lies in the cluster.
+-- everything in the corpus that says the words, how much lies in the cluster. The most telling has the
+-- largest trigger score; where none has one, the plain interval takes the place of the honest one.
 with ranked as (
     select
         *,
         row_number() over (
             partition by keyword_set, cluster_id
-            order by ci_low * log2(1 + n_in_cluster) desc, len(words), words
+            order by
+                trigger_score desc nulls last,
+                ci_low * log2(1 + n_in_cluster) desc,
+                len(words),
+                words
         ) as rank_in_cluster
     from word_sets
     where threshold = $threshold and n_in_cluster >= $min_cluster_size
@@ -15,7 +20,12 @@ placed as (
         *,
         row_number() over (
             partition by keyword_set
-            order by ci_low * log2(1 + n_in_cluster) desc, len(words), words, cluster_id
+            order by
+                trigger_score desc nulls last,
+                ci_low * log2(1 + n_in_cluster) desc,
+                len(words),
+                words,
+                cluster_id
         ) as place
     from ranked
     where rank_in_cluster = 1
@@ -29,6 +39,10 @@ select
     placed.share_in_cluster,
     placed.ci_low,
     placed.ci_high,
+    placed.ci_honest_low,
+    placed.ci_honest_high,
+    placed.q_value,
+    placed.trigger_score,
     placed.concentration,
     placed.lift
 from placed

@@ -57,6 +57,13 @@ CLUSTERS: list[dict[str, Any]] = [
     {"threshold": 0.9, "cluster_id": "d", "n_samples": 2, "medoid_sample_id": "e"},
     {"threshold": 0.8, "cluster_id": "a", "n_samples": 5, "medoid_sample_id": "b"},
 ]
+CONTENTS = {
+    "n_captions_distinct": 2,
+    "n_urls_distinct": 2,
+    "n_domains_distinct": 0,
+    "is_placeholder": False,
+    "is_blank": False,
+}
 MEMBERS = {0.9: {"abc": ("a", "b"), "de": ("d", "e")}, 0.8: {"abcde": ("a", "b")}}
 TABLE_ROWS: dict[str, list[dict[str, Any]]] = {
     "samples": [
@@ -98,7 +105,7 @@ TABLE_ROWS: dict[str, list[dict[str, Any]]] = {
         {"sample_id": pair[0], "other_sample_id": pair[1], "cosine": 0.95}
         for pair in ("ab", "bc", "de", "cd")
     ],
-    "clusters": CLUSTERS,
+    "clusters": [CONTENTS | cluster for cluster in CLUSTERS],
     "cluster_members": [
         {
             "threshold": threshold,

@@ -60,19 +60,6 @@ def test_the_funnel_says_what_each_step_lost(published: Database) -> None:
     ]
 
 
-def test_clusters_count_what_is_distinct(published: Database) -> None:
-    query = """
-        select threshold, cluster_id, n_samples, n_captions_distinct, n_urls_distinct,
-            n_domains_distinct, is_placeholder
-        from clusters order by 1, 2
-    """
-    assert rows(published, query) == [
-        (0.8, "a", 5, 5, 4, 2, False),
-        (0.9, "a", 3, 3, 2, 2, False),
-        (0.9, "d", 2, 2, 2, 0, False),
-    ]
-
-
 def test_clusters_are_ranked_for_each_keyword_set(published: Database) -> None:
     query = """
         select keyword_set, threshold, cluster_rank, cluster_id, n_samples, share,

@@ -129,7 +129,7 @@ def test_no_vectors_at_all_make_empty_typed_tables(
     table = image_vectors(find_clip(study).clip_id, 16)
     VectorStore(lake.vectors).create(table)
     run_stages(study, "cluster")
-    arrow = {"varchar": "string", "double": "double", "bigint": "int64"}
+    arrow = {"varchar": "string", "double": "double", "bigint": "int64", "boolean": "bool"}
     for table in TABLES:
         if table.path(lake).parent.name in ("clusters", "word_sets"):
             written = pq.read_table(table.path(lake))
@@ -220,6 +220,30 @@ def test_a_run_records_the_recall_of_pairs_where_it_is_not_exact(
     run = json.loads(max(lake.runs.glob("*-cluster.json")).read_text(encoding="utf-8"))
     assert run["status"] == "ok"
     assert run["pair_recall"] == ({"0.8": 1.0, "0.9": 1.0} if method == "cells" else None)
+
+
+@pytest.mark.parametrize(("linkage", "sizes"), [("component", [5]), ("complete-to-medoid", [3])])
+def test_a_chain_is_one_cluster_or_what_is_near_its_medoid(
+    make_embedded_study: Callable[..., Study],
+    write_captions: Callable[..., Path],
+    store_image_vectors: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+    lake: Lake,
+    linkage: str,
+    sizes: list[int],
+) -> None:
+    write_captions(*(f"picture {i}" for i in range(5)))
+    study = make_embedded_study(f'[cluster]\nthresholds = [0.9]\nlinkage = "{linkage}"')
+    angles = np.radians([0, 25, 50, 75, 100])
+    ids = store_image_vectors(study, list(np.stack([np.cos(angles), np.sin(angles)], axis=1)))
+    run_stages(study, "cluster")
+    assert [row["n_samples"] for row in read(lake.clusters)] == sizes
+    members = read_members(lake, 0.9)
+    assert members[ids[2]]["representative_sample_id"] == ids[2]
+    assert (members[ids[0]]["cluster_id"] is None) == (linkage == "complete-to-medoid")
+    curve = read(lake.cluster_thresholds)
+    assert [row["threshold"] for row in curve if row["is_computed"]] == [0.9]
+    assert curve[0]["n_samples_largest"] == 5  # of the component, whatever the linkage
 
 
 def test_an_unknown_method_is_named(make_embedded_study: Callable[..., Study]) -> None:

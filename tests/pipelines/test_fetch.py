@@ -66,6 +66,7 @@ def test_an_image_is_stored_with_what_is_known_of_it(
     assert row["sha256"] == hashlib.sha256(data).hexdigest()
     assert row["image"][:3] == b"\xff\xd8\xff"
     assert len(row["perceptual_hash"]) == 16
+    assert row["colour_stddev"] > 2
     assert datetime.now(UTC) - row["fetched_at"] < timedelta(minutes=5)
 
 

@@ -48,3 +48,43 @@ def test_of_two_members_the_first_is_the_medoid() -> None:
     found = find_clusters(unit, np.tile(np.arange(500, dtype=np.int32), 2), 2)
     assert found.medoid.tolist() == list(range(500))
     assert (found.cosine_to_medoid[:500] == 1.0).all()
+
+
+@pytest.mark.parametrize("min_size", [2, 4])
+@pytest.mark.parametrize("reach", [0.8, 0.9])
+def test_what_lies_below_the_reach_is_split_off_by_the_same_rule(
+    min_size: int, reach: float
+) -> None:
+    random = np.random.default_rng(0)
+    walk = np.cumsum(0.16 * random.standard_normal((120, 16)), axis=0) + random.standard_normal(16)
+    unit = renormalised(walk.astype(np.float32))[random.permutation(120)]
+    component = components(spanning_forest(unit, [reach]), 120, reach)
+    found = find_clusters(unit, component, min_size, reach)
+    wide = unit.astype(np.float64)
+    cosine = wide @ wide.T
+    expected = {}
+    for smallest in np.unique(component):
+        left = np.flatnonzero(component == smallest)
+        while len(left) >= min_size:
+            own = cosine[np.ix_(left, left)]
+            medoid = np.argmax(np.round(own.sum(axis=1), 6))
+            near = own[medoid] >= reach
+            if near.sum() >= min_size:
+                expected[int(left[near][0])] = (int(left[medoid]), left[near].tolist())
+            left = left[~near]
+    assert found.smallest.tolist() == sorted(expected)
+    assert len(expected) > len(np.unique(component[found.smallest]))  # there were chains
+    for place, smallest in enumerate(found.smallest.tolist()):
+        medoid, members = expected[smallest]
+        assert np.flatnonzero(found.cluster == smallest).tolist() == members
+        assert (found.medoid[place], found.size[place]) == (medoid, len(members))
+        assert (found.representative[members] == medoid).all()
+        assert found.cosine_min[place] == pytest.approx(cosine[medoid, members].min())
+    assert (found.cosine_min >= reach).all()
+
+
+def test_a_threshold_of_one_splits_to_an_end() -> None:
+    unit = renormalised(np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32))
+    found = find_clusters(unit, np.zeros(9, np.int32), 2, 1.0)
+    assert len(found.smallest) == 0
+    assert (found.cluster == -1).all()

@@ -1,5 +1,6 @@
-"""Word sets against a plain count over the captions, and the Wilson interval against a table."""
+"""Word sets against a plain count over the captions, and what their intervals cover."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable
 from itertools import combinations
@@ -11,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import false_discovery_control
 
-from memtriggers.pipelines.clusters.word_sets import wilson_interval
+from memtriggers.pipelines.clusters.intervals import Domains, honest_estimate
 from memtriggers.pipelines.errors import LakeError
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
@@ -23,6 +25,8 @@ SETS = {
     "gogh": {"include": ["gogh"]},
     "night": {"include": ["night"], "parent": "gogh"},
 }
+ALL_CLUSTERS = "[cluster]\nthresholds = [0.9]\nword_set_clusters = 99"
+HONEST = ("ci_honest_low", "ci_honest_high", "q_value", "trigger_score")
 Groups = npt.NDArray[np.int64]
 
 
@@ -44,8 +48,19 @@ def make_corpus(n: int) -> tuple[list[str], Groups]:
     return captions, groups
 
 
+def is_estimating(domain: str) -> bool:
+    return hashlib.md5(domain.encode()).hexdigest() >= "8"
+
+
+def write_from_domains(
+    write_laion: Callable[..., Path], captions: list[str], domains: list[str]
+) -> None:
+    rows = zip(captions, domains, strict=True)
+    write_laion(*({"TEXT": c, "URL": f"https://{d}/{n}.jpg"} for n, (c, d) in enumerate(rows)))
+
+
 def plain_count(
-    captions: list[str], groups: Groups, embedded: npt.NDArray[np.bool_]
+    captions: list[str], groups: Groups, embedded: npt.NDArray[np.bool_], domains: list[str]
 ) -> dict[tuple[str, int, tuple[str, ...]], dict[str, float]]:
     """Every word set of every keyword set and group, counted one caption after the other."""
     words = [[w for w in c.lower().split() if w != "the"] for c in captions]
@@ -57,9 +72,11 @@ def plain_count(
     large = {group for group, n in in_group["gogh"].items() if n >= 2}
     expected = {}
     for keyword_set, sizes in in_group.items():
-        for group, size in sizes.items():
+        for group in sizes:
             own = [i for i in members[keyword_set] if groups[i] == group]
-            for said in frequent_sets([words[i] for i in own], max(2, ceil(size / 2))):
+            mining = [i for i in own if not is_estimating(domains[i])]
+            mined = mining if len(mining) >= 2 else own
+            for said in frequent_sets([words[i] for i in mined], max(2, ceil(len(mined) / 2))):
                 rows = [i for i in range(len(captions)) if set(said) <= set(words[i])]
                 inside = [i for i in rows if embedded[i]]
                 n_here = sum(groups[i] == group for i in inside)
@@ -85,18 +102,17 @@ def frequent_sets(said: list[list[str]], n_needed: int) -> list[tuple[str, ...]]
 
 def test_every_figure_is_a_plain_count(
     make_embedded_study: Callable[..., Study],
-    write_captions: Callable[..., Path],
+    write_laion: Callable[..., Path],
     store_image_vectors: Callable[..., list[str]],
     run_stages: Callable[..., None],
     lake: Lake,
 ) -> None:
     captions, groups = make_corpus(300)
-    write_captions(*captions)
-    study = make_embedded_study(
-        "[cluster]\nthresholds = [0.9]\nword_set_clusters = 99", all={"include": ["*"]}
-    )
+    domains = [f"host{i * i % 47}.example" for i in range(len(captions))]
+    write_from_domains(write_laion, captions, domains)
+    study = make_embedded_study(ALL_CLUSTERS, all={"include": ["*"]})
     ids = store_image_vectors(study, np.eye(16)[groups])
-    study = make_embedded_study("[cluster]\nthresholds = [0.9]\nword_set_clusters = 99", **SETS)
+    study = make_embedded_study(ALL_CLUSTERS, **SETS)
     run_stages(study, "filter", "cluster")
 
     embedded = np.array(["Gogh" in c or "Night" in c for c in captions])
@@ -105,13 +121,36 @@ def test_every_figure_is_a_plain_count(
         (row["keyword_set"], group_of[row["cluster_id"]], tuple(row["words"])): row
         for row in read(lake.word_sets)
     }
-    expected = plain_count(captions, groups, embedded)
+    expected = plain_count(captions, groups, embedded, domains)
     assert found.keys() == expected.keys()
     assert any(row["n_samples"] > row["n_embedded"] for row in expected.values())
     assert any(0 < row["n_in_clusters"] < row["n_embedded"] for row in expected.values())
     for key, figures in expected.items():
         assert {name: found[key][name] for name in figures} == pytest.approx(figures)
         assert found[key]["ci_low"] <= figures["share_in_cluster"] <= found[key]["ci_high"]
+
+    tested = []
+    words = [set(caption.lower().split()) for caption in captions]
+    half = np.array([is_estimating(domain) for domain in domains])
+    for (_, group, said), row in found.items():
+        if row["ci_honest_low"] is None:
+            continue
+        saying = half & [set(said) <= each for each in words]
+        inside = saying & embedded & (groups == group)
+        each = [d for d, says in zip(domains, saying, strict=True) if says]
+        n, n_inside = Counter(each), Counter(d for d, i in zip(domains, inside, strict=True) if i)
+        kinds = sorted(Counter((n[d], n_inside[d]) for d in n).items())
+        plain = honest_estimate(
+            Domains(*np.array([(*kind, count) for kind, count in kinds]).T),
+            (half & embedded & (groups == group)).sum() / (half & embedded).sum(),
+        )
+        assert (row["ci_honest_low"], row["ci_honest_high"]) == (plain.low, plain.high)
+        score = plain.low * np.log2(1 + row["n_in_cluster"])
+        assert row["trigger_score"] == pytest.approx(score)
+        tested.append((plain.p_value, row["q_value"]))
+    assert len(tested) > 50
+    p_values, q_values = np.array(tested).T
+    assert q_values == pytest.approx(false_discovery_control(p_values))
 
 
 def test_rows_that_share_url_and_caption_are_one_sample(
@@ -178,21 +217,80 @@ def test_samples_of_another_parquet_are_an_error(
         STAGES["cluster"].run(study, lake)
 
 
-@pytest.mark.parametrize(
-    ("successes", "trials", "low", "high"),
-    [  # R. G. Newcombe, Statistics in Medicine 17 (1998), table I, method 3
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_the_wilson_interval(successes: int, trials: int, low: float, high: float) -> None:
-    found = wilson_interval(np.array([successes]), np.array([trials]))
-    assert np.concatenate(found) == pytest.approx([low, high], abs=5e-5)
+@pytest.mark.parametrize("url", ["{}.jpg", "https://one.example/{}.jpg", "http://two.example/{}"])
+def test_a_cluster_without_two_halves_has_no_honest_figures(
+    make_study: Callable[..., Study],
+    write_laion: Callable[..., Path],
+    store_image_vectors: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+    lake: Lake,
+    url: str,
+) -> None:
+    write_laion(*({"TEXT": f"a star {i}", "URL": url.format(i)} for i in range(6)))
+    sections = '[clip]\nmodel = "ViT-B-32"\npretrained = "openai"\n[cluster]\nthresholds = [0.9]'
+    data = "" if "://" in url else 'image_root = "."'
+    study = make_study(data=data, sections=sections)
+    store_image_vectors(study, np.ones((6, 4)))
+    run_stages(study, "cluster")
+    (row,) = read(lake.word_sets)
+    assert (row["words"], row["n_in_cluster"], row["ci_high"]) == (["star"], 6, 1.0)
+    assert [row[name] for name in (*HONEST, "replication_risk")] == [None] * 5
 
 
-def test_the_wilson_interval_of_none_and_of_all_stays_within_0_and_1() -> None:
-    low, high = wilson_interval(np.array([0, 7]), np.array([7, 7]))
-    assert low[0] == 0.0
-    assert high[1] == 1.0
+def test_the_order_of_rows_changes_no_interval(
+    make_embedded_study: Callable[..., Study],
+    write_laion: Callable[..., Path],
+    store_image_vectors: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+    lake: Lake,
+) -> None:
+    rows, groups = make_batches(np.random.default_rng(0), n_domains=60, n_groups=6)
+    found = []
+    for order in (np.arange(len(rows)), np.random.default_rng(1).permutation(len(rows))):
+        write_laion(*(rows[i] for i in order))
+        study = make_embedded_study(ALL_CLUSTERS)
+        if not found:
+            store_image_vectors(study, np.eye(6)[groups[order]])
+        run_stages(study, "filter", "cluster")
+        found.append(read(lake.word_sets))
+    assert found[0] == found[1]
+
+
+def make_batches(
+    random: np.random.Generator, n_domains: int, n_groups: int
+) -> tuple[list[dict[str, str]], Groups]:
+    """Each domain sends a batch of one picture under captions that say the same three words.
+
+    Words have nothing to do with pictures: of all that say any words, 1 / n_groups are of a group.
+    """
+    vocabulary, rows, groups = ("oak", "elm", "ash", "fir", "yew", "fig"), [], []
+    for domain in range(n_domains):
+        group, said = random.integers(n_groups), random.permutation(vocabulary)[:3]
+        for n in range(random.geometric(0.15)):
+            url = f"https://{domain}.example/{n}.jpg"
+            rows.append({"URL": url, "TEXT": f"{' '.join(said)} {n}"})
+            groups.append(group)
+    return rows, np.array(groups)
+
+
+def test_the_honest_interval_covers_the_truth_where_the_plain_one_does_not(
+    make_embedded_study: Callable[..., Study],
+    write_laion: Callable[..., Path],
+    store_image_vectors: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+    lake: Lake,
+) -> None:
+    n_groups = 25
+    rows, groups = make_batches(np.random.default_rng(0), 300, n_groups)
+    write_laion(*rows)
+    study = make_embedded_study(ALL_CLUSTERS)
+    store_image_vectors(study, np.eye(n_groups)[groups])
+    run_stages(study, "cluster")
+    tested = [row for row in read(lake.word_sets) if row["ci_honest_low"] is not None]
+    covered = {
+        kind: np.mean([row[f"{kind}_low"] <= 1 / n_groups <= row[f"{kind}_high"] for row in tested])
+        for kind in ("ci", "ci_honest")
+    }
+    assert len(tested) > 100
+    assert covered["ci_honest"] >= 0.93
+    assert covered["ci"] < 0.7

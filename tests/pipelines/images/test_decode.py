@@ -48,7 +48,7 @@ def refusal(data: bytes, settings: Fetch = SETTINGS) -> str:
 def test_small_files_are_kept_byte_for_byte(noise: Image.Image, kind: str) -> None:
     data = encode(noise.crop((0, 0, 80, 64)), kind)
     stored = store_image(data, SETTINGS)
-    assert stored == StoredImage(data, 80, 64, 80, 64, stored.perceptual_hash)
+    assert stored == StoredImage(data, 80, 64, 80, 64, stored.perceptual_hash, stored.colour_stddev)
 
 
 def test_a_small_file_that_hides_something_is_made_new(noise: Image.Image) -> None:
@@ -63,6 +63,21 @@ def test_large_images_are_stored_at_the_short_side() -> None:
     assert (stored.original_width, stored.original_height) == (3000, 1000)
     with Image.open(io.BytesIO(stored.image)) as picture:
         assert picture.format == "JPEG"
+
+
+def test_a_single_colour_has_next_to_no_deviation_and_a_thin_line_has_some() -> None:
+    blank, green = Image.new("RGB", (300, 300), (200, 30, 60)), Image.new("RGB", (300, 300), "lime")
+    lined = blank.copy()
+    lined.paste("white", (0, 150, 300, 151))
+    left_red = green.copy()
+    left_red.paste("red", (0, 0, 150, 300))
+    deviations = [
+        store_image(encode(picture, kind), SETTINGS).colour_stddev
+        for picture in (blank, green, lined, left_red)
+        for kind in ("PNG", "JPEG")
+    ]
+    assert max(deviations[:4]) < 1 < 5 < min(deviations[4:])
+    assert deviations[6] == pytest.approx(127.5, abs=1)
 
 
 def test_the_perceptual_hash_knows_an_image_again(noise: Image.Image) -> None:
