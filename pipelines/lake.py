@@ -10,8 +10,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import LakeError
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,23 @@ class Lake:
     """
 
     root: Path
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        object.__setattr__(self, "root", Path(root))
+
+    def sql(self, query: str) -> "duckdb.DuckDBPyRelation":
+        """Query the published tables, read-only: `Lake("lake").sql("from clusters").df()`.
+
+        Each call opens the build that is published then; what it returns stays with that build.
+
+        Raises:
+            LakeError: nothing is published yet.
+            duckdb.Error: DuckDB refused the query.
+
+        """
+        import duckdb
+
+        return duckdb.connect(str(self.require_build()), read_only=True).sql(query)
 
     def parquet(self, folder: str, table: str) -> Path:
         """The parquet file of a table, e.g. `samples/samples.parquet`."""
