@@ -1,5 +1,8 @@
 """The commands `refresh`, `status` and `demo`."""
 
+import re
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,23 @@ from ..options import (
 )
 from ..study import Resources, Study, load_study
 
+_AGO = re.compile(r"(\d+)([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def _moment(ctx: click.Context, param: click.Parameter, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    if ago := _AGO.fullmatch(text):
+        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is neither a time ago (90m, 20h, 7d) nor a date and time", ctx, param
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
 
 @click.command()
 @lake_option()
@@ -25,29 +45,68 @@ from ..study import Resources, Study, load_study
 @workers_option
 @scheduler_option
 @click.option("--dry-run", is_flag=True, help="Only say which stages would run, and why.")
-def refresh(study_file: Path, lake: Lake, dry_run: bool, **resources: Any) -> None:
+@click.option(
+    "--since",
+    metavar="TIME",
+    callback=_moment,
+    help="Do nothing if there is a build since then: 20h, 7d, or a date and time (UTC).",
+)
+@click.option(
+    "--print-schedule",
+    "scheduled_by",
+    type=click.Choice(["cron", "systemd"]),
+    help="Only print what makes cron or systemd do this every night.",
+)
+def refresh(
+    study_file: Path,
+    lake: Lake,
+    dry_run: bool,
+    since: datetime | None,
+    scheduled_by: str | None,
+    **resources: Any,
+) -> None:
     """Run every stage that is stale, in the order of the flow.
+
+    The last line of the output says what was done; the exit code is 0, or 1 after an error.
 
     \b
     Example:
       memtriggers refresh --study study.toml --lake lake
     """
-    _refresh(load_study(study_file, Resources(**resources)), lake, dry_run)
+    from ..refresh import published_since
+
+    study = load_study(study_file, Resources(**resources))
+    if scheduled_by:
+        from ..timetable import schedule
+
+        click.echo(schedule(scheduled_by, study_file, lake, study.resources), nl=False)
+    elif since and published_since(lake, since):
+        click.echo(
+            f"nothing to do: there is a build since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        )
+    elif dry_run:
+        _print_plan(study, lake)
+    else:
+        _refresh(study, lake)
 
 
-def _refresh(study: Study, lake: Lake, dry_run: bool = False) -> None:
-    from ..refresh import refresh_lake, stale_stages
+def _print_plan(study: Study, lake: Lake) -> None:
+    from ..refresh import stale_stages, summary
 
-    if dry_run:
-        for name, reasons in stale_stages(study, lake).items():
-            click.echo(f"{name}: {', '.join(reasons)}")
-        return
+    stale = stale_stages(study, lake)
+    for name, reasons in stale.items():
+        click.echo(f"{name}: {', '.join(reasons)}")
+    if not stale:
+        click.echo(summary(lake, [], 0))
+
+
+def _refresh(study: Study, lake: Lake) -> None:
+    from ..refresh import refresh_lake, summary
+
+    started = time.monotonic()
     with lake.lock():
         runs = refresh_lake(study, lake, lambda run: click.echo(run.summary, err=True))
-    if runs:
-        click.echo(f"refreshed {', '.join(run.stage for run in runs)}")
-    else:
-        click.echo("nothing to do: every stage is up to date")
+    click.echo(summary(lake, runs, time.monotonic() - started))
 
 
 @click.command()

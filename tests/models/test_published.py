@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 TABLES = {
-    *("bigrams", "build_info", "cluster_members", "cluster_words", "clusters", "funnel"),
+    *("bigrams", "build_info", "changes", "cluster_members", "cluster_words", "clusters", "funnel"),
     *("keyword_clusters", "keyword_matches", "keyword_sets", "near_duplicates", "rejected_rows"),
     *("removal_list", "runs", "samples", "source_files", "word_sets", "words"),
 }
