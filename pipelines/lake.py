@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -40,9 +40,12 @@ class Lake:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         object.__setattr__(self, "root", Path(root))
 
-    def sql(self, query: str) -> "duckdb.DuckDBPyRelation":
+    def sql(
+        self, query: str, values: Mapping[str, object] | None = None
+    ) -> "duckdb.DuckDBPyRelation":
         """Query the published tables, read-only: `Lake("lake").sql("from clusters").df()`.
 
+        `values` holds the value of each `$name` in the query.
         Each call opens the build that is published then; what it returns stays with that build.
 
         Raises:
@@ -52,7 +55,7 @@ class Lake:
         """
         import duckdb
 
-        return duckdb.connect(str(self.require_build()), read_only=True).sql(query)
+        return duckdb.connect(str(self.require_build()), read_only=True).sql(query, params=values)
 
     def parquet(self, folder: str, table: str) -> Path:
         """The parquet file of a table, e.g. `samples/samples.parquet`."""

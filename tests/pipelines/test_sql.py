@@ -145,6 +145,8 @@ def test_the_shell_is_duckdbs_where_it_is_installed(demo: Any) -> None:
 def test_a_lake_answers_in_python(demo: Any) -> None:
     query = "select n_samples from keyword_sets where keyword_set = 'flag'"
     assert Lake(str(demo.lake)).sql(query).fetchall() == [(490,)]
+    bound = query.replace("'flag'", "$name")
+    assert Lake(demo.lake).sql(bound, {"name": "flag"}).fetchall() == [(490,)]
     with pytest.raises(duckdb.InvalidInputException, match="read-only"):
         Lake(demo.lake).sql("drop table samples")
     with pytest.raises(LakeError, match="nothing is published yet"):
