@@ -41,7 +41,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         versions = [metadata.version(name) for name in ("memtriggers", "duckdb", "dbt-duckdb")]
         info = (build, now.replace(tzinfo=None), stamp.text, *versions, previous)
         n_samples = _declare(database, lake, info)
-        _run_dbt(study, database, folder)
+        _dbt(study, database, folder).build()
         n_published = _finish(database)
         _publish(lake, database, build)
     return Counts(n_samples, n_published)
@@ -64,6 +64,15 @@ def recorded(lake: Lake) -> tuple[Stamp, str] | None:
     return None if stamp is None else (stamp, name[2])
 
 
+def write_docs(study: Study, lake: Lake) -> Path:
+    """Write the documentation of the tables, with their lineage, as one page; returns its file."""
+    lake = Lake(lake.root.absolute())
+    with _workspace(lake, "docs") as folder:
+        page = _dbt(study, folder / "empty.duckdb", folder).docs()
+        lake.docs.parent.mkdir(exist_ok=True)
+        return page.replace(lake.docs)
+
+
 def published_at(lake: Lake) -> datetime | None:
     """When the published build was begun, in UTC; None when nothing is published."""
     name = _BUILD_NAME.fullmatch(lake.current.resolve().name)
@@ -83,9 +92,9 @@ def _workspace(lake: Lake, build: str) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _run_dbt(study: Study, database: Path, folder: Path) -> None:
+def _dbt(study: Study, database: Path, folder: Path) -> DbtRun:
     variables = {"min_cluster_size": study.cluster.min_cluster_size}
-    DbtRun(MODELS, database, folder, variables).build()
+    return DbtRun(MODELS, database, folder, variables)
 
 
 def _declare(database: Path, lake: Lake, build: tuple[object, ...]) -> int:

@@ -30,6 +30,7 @@ class Lake:
     clusters/           cluster  near_duplicates, clusters, cluster_members
     word_sets/          cluster  word_sets
     exports/, builds/   build    scalar columns of the Lance tables; published databases
+    docs/               build    index.html, the documentation of the tables
     report/             report   index.html
     evaluations/        evaluate summary.json, curves.parquet, evaluation.html, by model
     runs/               each     one file a run
@@ -130,6 +131,11 @@ class Lake:
     def builds(self) -> Path:
         """The published databases; the last few are kept."""
         return self.root / "builds"
+
+    @property
+    def docs(self) -> Path:
+        """dbt's documentation of the tables, one page."""
+        return self.root / "docs" / "index.html"
 
     @property
     def current(self) -> Path:

@@ -9,6 +9,7 @@ import click
 from ..lake import Lake
 from ..options import (
     device_option,
+    docs_option,
     lake_option,
     retry_option,
     scheduler_option,
@@ -32,6 +33,7 @@ def stage_command(stage: Stage) -> click.Command:
         lake: Lake,
         retry: bool = False,
         vectors: dict[str, Any] | None = None,
+        docs: bool = False,
         **resources: Any,
     ) -> None:
         study = load_study(study_file, Resources(**resources))
@@ -43,10 +45,16 @@ def stage_command(stage: Stage) -> click.Command:
 
                 forget_passing_failures(lake)
             run = stage.run(study, lake)
+            if docs:
+                from ..build import write_docs
+
+                click.echo(f"documentation: {write_docs(study, lake)}")
         click.echo(run.summary)
 
     if stage.name == "fetch":
         command = retry_option(command)
+    if stage.name == "build":
+        command = docs_option(command)
     if stage.name in ("filter", "words"):
         command = scheduler_option(command)
     if stage.name == "cluster":
