@@ -38,9 +38,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     build = f"{now:%Y%m%dT%H%M%SZ}-{stamp.digest}"
     with _workspace(lake, build) as folder:
         database = folder / "warehouse.duckdb"
-        versions = [metadata.version(name) for name in ("memtriggers", "duckdb", "dbt-duckdb")]
-        info = (build, now.replace(tzinfo=None), stamp.text, *versions, previous)
-        n_samples = _declare(database, lake, info)
+        n_samples = _declare(database, lake, _build_info(build, now, stamp, previous))
         _dbt(study, database, folder).build()
         n_published = _finish(database)
         _publish(lake, database, build)
@@ -97,11 +95,19 @@ def _dbt(study: Study, database: Path, folder: Path) -> DbtRun:
     return DbtRun(MODELS, database, folder, variables)
 
 
-def _declare(database: Path, lake: Lake, build: tuple[object, ...]) -> int:
+def _build_info(
+    build: str, now: datetime, stamp: Stamp, previous: str | None
+) -> tuple[object, ...]:
+    """The row that a build writes about itself, in the order of `BUILD_INFO`."""
+    versions = [metadata.version(name) for name in ("memtriggers", "duckdb", "dbt-duckdb")]
+    return build, now.replace(tzinfo=None), stamp.text, *versions, previous
+
+
+def _declare(database: Path, lake: Lake, info: tuple[object, ...]) -> int:
     """Make the schema `lake`, which dbt reads; returns the number of samples in it."""
     with duckdb.connect(str(database)) as connection:
         declare_tables(connection, lake)
-        connection.execute("insert into lake.build_info values (?, ?, ?, ?, ?, ?, ?)", build)
+        connection.execute("insert into lake.build_info values (?, ?, ?, ?, ?, ?, ?)", info)
         return _count(connection, "lake.samples")
 
 
