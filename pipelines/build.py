@@ -14,10 +14,11 @@ from .lake import Counts, Lake, replacing
 from .stamp import Stamp, parse_stamp
 from .study import Study
 from .warehouse.dbt_run import MODELS, DbtRun
-from .warehouse.tables import declare_tables
+from .warehouse.declare import declare_tables
+from .warehouse.previous import export_previous
 
 BUILDS_KEPT = 3
-_BUILD_NAME = re.compile(r"\d{8}T\d{6}Z-([0-9a-f]{16})\.duckdb")
+_BUILD_NAME = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]{16})\.duckdb")
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
@@ -32,12 +33,13 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 
     lake = Lake(lake.root.absolute())  # dbt runs in another folder
     export_tables(study, lake)
+    previous = export_previous(lake)
     now = datetime.now(UTC)
     build = f"{now:%Y%m%dT%H%M%SZ}-{stamp.digest}"
     with _workspace(lake, build) as folder:
         database = folder / "warehouse.duckdb"
-        n_samples = _declare(database, lake, build, now, stamp)
-        _run_dbt(study, database, folder)
+        n_samples = _declare(database, lake, _build_info(build, now, stamp, previous))
+        _dbt(study, database, folder).build()
         n_published = _finish(database)
         _publish(lake, database, build)
     return Counts(n_samples, n_published)
@@ -57,7 +59,22 @@ def recorded(lake: Lake) -> tuple[Stamp, str] | None:
     except duckdb.Error:
         return None
     stamp = parse_stamp(row[0] if row else None)
-    return None if stamp is None else (stamp, name[1])
+    return None if stamp is None else (stamp, name[2])
+
+
+def write_docs(study: Study, lake: Lake) -> Path:
+    """Write the documentation of the tables, with their lineage, as one page; returns its file."""
+    lake = Lake(lake.root.absolute())
+    with _workspace(lake, "docs") as folder:
+        page = _dbt(study, folder / "empty.duckdb", folder).docs()
+        lake.docs.parent.mkdir(exist_ok=True)
+        return page.replace(lake.docs)
+
+
+def published_at(lake: Lake) -> datetime | None:
+    """When the published build was begun, in UTC; None when nothing is published."""
+    name = _BUILD_NAME.fullmatch(lake.current.resolve().name)
+    return name and datetime.strptime(f"{name[1]}+0000", "%Y%m%dT%H%M%SZ%z")
 
 
 @contextmanager
@@ -73,27 +90,25 @@ def _workspace(lake: Lake, build: str) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _run_dbt(study: Study, database: Path, folder: Path) -> None:
+def _dbt(study: Study, database: Path, folder: Path) -> DbtRun:
     variables = {"min_cluster_size": study.cluster.min_cluster_size}
-    DbtRun(MODELS, database, folder, variables).build()
+    return DbtRun(MODELS, database, folder, variables)
 
 
-def _declare(database: Path, lake: Lake, build: str, now: datetime, stamp: Stamp) -> int:
+def _build_info(
+    build: str, now: datetime, stamp: Stamp, previous: str | None
+) -> tuple[object, ...]:
+    """The row that a build writes about itself, in the order of `BUILD_INFO`."""
+    versions = [metadata.version(name) for name in ("memtriggers", "duckdb", "dbt-duckdb")]
+    return build, now.replace(tzinfo=None), stamp.text, *versions, previous
+
+
+def _declare(database: Path, lake: Lake, info: tuple[object, ...]) -> int:
     """Make the schema `lake`, which dbt reads; returns the number of samples in it."""
     with duckdb.connect(str(database)) as connection:
         declare_tables(connection, lake)
-        _declare_build(connection, build, now, stamp)
+        connection.execute("insert into lake.build_info values (?, ?, ?, ?, ?, ?, ?)", info)
         return _count(connection, "lake.samples")
-
-
-def _declare_build(
-    connection: duckdb.DuckDBPyConnection, build: str, now: datetime, stamp: Stamp
-) -> None:
-    versions = [metadata.version(name) for name in ("memtriggers", "duckdb", "dbt-duckdb")]
-    connection.execute(
-        "insert into lake.build_info values (?, ?, ?, ?, ?, ?)",
-        [build, now.replace(tzinfo=None), stamp.text, *versions],
-    )
 
 
 def _finish(database: Path) -> int:

@@ -4,14 +4,18 @@ import fcntl
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import LakeError
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,33 @@ class Lake:
                                  cluster_thresholds
     word_sets/          cluster  word_sets
     exports/, builds/   build    scalar columns of the Lance tables; published databases
+    docs/               build    index.html, the documentation of the tables
     report/             report   index.html
     evaluations/        evaluate summary.json, curves.parquet, evaluation.html, by model
     runs/               each     one file a run
     """
 
     root: Path
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        object.__setattr__(self, "root", Path(root))
+
+    def sql(
+        self, query: str, values: Mapping[str, object] | None = None
+    ) -> "duckdb.DuckDBPyRelation":
+        """Query the published tables, read-only: `Lake("lake").sql("from clusters").df()`.
+
+        `values` holds the value of each `$name` in the query.
+        Each call opens the build that is published then; what it returns stays with that build.
+
+        Raises:
+            LakeError: nothing is published yet.
+            duckdb.Error: DuckDB refused the query.
+
+        """
+        import duckdb
+
+        return duckdb.connect(str(self.require_build()), read_only=True).sql(query, params=values)
 
     def parquet(self, folder: str, table: str) -> Path:
         """The parquet file of a table, e.g. `samples/samples.parquet`."""
@@ -112,6 +137,11 @@ class Lake:
     def builds(self) -> Path:
         """The published databases; the last few are kept."""
         return self.root / "builds"
+
+    @property
+    def docs(self) -> Path:
+        """dbt's documentation of the tables, one page."""
+        return self.root / "docs" / "index.html"
 
     @property
     def current(self) -> Path:

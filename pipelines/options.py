@@ -59,6 +59,12 @@ retry_option = click.option(
     help="Try again what failed and may pass by now: the network, a busy server, a missing file.",
 )
 
+docs_option = click.option(
+    "--docs",
+    is_flag=True,
+    help="Also write dbt's documentation of the tables, with their lineage, as one page.",
+)
+
 device_option = click.option(
     "--device",
     envvar="MEMTRIGGERS_DEVICE",

@@ -1,7 +1,8 @@
 """refresh: run what is stale, in the order of the flow."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from .lake import Lake, Run
 from .stages import STAGES
@@ -36,3 +37,33 @@ def stale_stages(study: Study, lake: Lake) -> dict[str, list[str]]:
         if reasons:
             stale[stage.name] = reasons
     return stale
+
+
+def published_since(lake: Lake, moment: datetime) -> bool:
+    """Whether the build that is published was begun at this moment or later."""
+    from .build import published_at
+
+    published = published_at(lake)
+    return published is not None and published >= moment
+
+
+def summary(lake: Lake, runs: Sequence[Run], seconds: float) -> str:
+    """One line for a scheduler's mail: what ran, and what the build changed, if there is one."""
+    if not runs:
+        return "nothing to do: every stage is up to date"
+    names = [run.stage for run in runs]
+    changes = _change_counts(lake) if "build" in names else []
+    said = ", ".join(f"{n:,} {_in_words(kind, n)}" for kind, n in changes)
+    return f"refreshed {', '.join(names)} in {seconds:.0f} s" + (f": {said}" if said else "")
+
+
+def _change_counts(lake: Lake) -> list[tuple[str, int]]:
+    from .database import connect_published, query
+
+    with connect_published(lake) as connection:
+        return connection.execute(query("change_counts")).fetchall()
+
+
+def _in_words(kind: str, n: int) -> str:
+    noun, _, what = kind.partition("_")
+    return f"{noun}{'' if n == 1 else 's'} {what}"

@@ -3,13 +3,13 @@
 import csv
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TextIO
 
 import duckdb
 
-from .database import connect_published, query, run_query
+from .database import connect_published, run_query
 from .errors import QueryError
 from .lake import Lake, replacing
 from .terminal import print_table
@@ -18,12 +18,9 @@ _SHOWN = 1_000
 _BATCH = 10_000
 
 
-def tables_query() -> str:
-    """The query behind `sql --tables`."""
-    return query("tables")
-
-
-def print_query(lake: Lake, text: str, form: str, output: Path | None) -> None:
+def print_query(
+    lake: Lake, text: str, values: Mapping[str, object], form: str, output: Path | None
+) -> None:
     """Run a query on the published database and print or write its rows.
 
     Raises:
@@ -31,16 +28,25 @@ def print_query(lake: Lake, text: str, form: str, output: Path | None) -> None:
         LakeError: nothing is published yet.
 
     """
+    with connect_published(lake) as connection:
+        print_rows(run_query(connection, text, values), form, output)
+
+
+def print_rows(result: duckdb.DuckDBPyConnection, form: str, output: Path | None) -> None:
+    """Print the rows of a result, or write them to a file; a statement without rows says nothing.
+
+    Raises:
+        QueryError: the form is parquet, which is not text, and there is no file.
+
+    """
     if form == "parquet" and output is None:
         raise QueryError("parquet is not text: say where to write it with --output FILE")
-    with connect_published(lake) as connection:
-        result = run_query(connection, text)
-        if result.description is None:
-            return
-        if output is None:
-            _PRINTERS[form](result, sys.stdout)
-        else:
-            write_rows(result, form, output)
+    if result.description is None:
+        return
+    if output is None:
+        _PRINTERS[form](result, sys.stdout)
+    else:
+        write_rows(result, form, output)
 
 
 def write_rows(result: duckdb.DuckDBPyConnection, form: str, output: Path) -> int:

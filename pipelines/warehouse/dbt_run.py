@@ -42,17 +42,47 @@ class DbtRun:
 
         """
         with self._child("build") as child:
-            errors = list(_read_events(child))
+            errors = _read_events(child)
         if child.returncode != 0:
             raise BuildError(
                 f"{self._what_failed(errors)}; nothing was published, and the last build stays; "
                 "memtriggers status says whether a stage is stale"
             )
 
-    def command(self, verb: str) -> list[str]:
+    def docs(self) -> Path:
+        """Write dbt's documentation of the project as one page; returns its file.
+
+        The models declare every column, so that no catalog of a database is asked for.
+
+        Raises:
+            BuildError: the project cannot be compiled.
+
+        """
+        with self._child("docs", "generate", "--static", "--empty-catalog") as child:
+            errors = _read_events(child)
+        if child.returncode != 0:
+            raise BuildError(f"{self._what_failed(errors)}; the documentation was not written")
+        return self.folder / "target" / "static_index.html"
+
+    def manifest(self) -> dict[str, Any]:
+        """dbt's description of the project: every source, model and test, and who reads whom.
+
+        Raises:
+            BuildError: the project cannot be parsed.
+
+        """
+        with self._child("parse") as child:
+            errors = _read_events(child)
+        if child.returncode != 0:
+            raise BuildError(self._what_failed(errors))
+        text = (self.folder / "target" / "manifest.json").read_text(encoding="utf-8")
+        manifest: dict[str, Any] = json.loads(text)
+        return manifest
+
+    def command(self, *verbs: str) -> list[str]:
         """The child's command line; -P keeps the user's folder out of what it imports."""
         return [
-            *(sys.executable, "-P", "-m", f"{__package__}.dbt_child", verb),
+            *(sys.executable, "-P", "-m", f"{__package__}.dbt_child", *verbs),
             *("--project-dir", str(self.project), "--profiles-dir", str(self.project)),
             *("--target-path", str(self.folder / "target"), "--log-path", str(self.folder)),
             *("--vars", json.dumps(self.variables)),
@@ -77,11 +107,11 @@ class DbtRun:
         }
 
     @contextmanager
-    def _child(self, verb: str) -> Iterator["subprocess.Popen[str]"]:
+    def _child(self, *verbs: str) -> Iterator["subprocess.Popen[str]"]:
         # A session of its own: Ctrl-C reaches the parent alone, which ends the child.
         with (self.folder / "stderr").open("w") as stderr:
             child = subprocess.Popen(
-                self.command(verb),
+                self.command(*verbs),
                 env=self.environment(),
                 cwd=self.folder,
                 stdin=subprocess.PIPE,

@@ -5,9 +5,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from memtriggers.pipelines import build
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.study import Study
+
 TABLES = {
-    *("bigrams", "build_info", "cluster_members", "cluster_thresholds", "cluster_words"),
-    *("clusters", "funnel"),
+    *("bigrams", "build_info", "changes", "cluster_members", "cluster_thresholds"),
+    *("cluster_words", "clusters", "funnel"),
     *("keyword_clusters", "keyword_matches", "keyword_sets", "near_duplicates", "rejected_rows"),
     *("removal_list", "runs", "samples", "source_files", "word_sets", "words"),
 }
@@ -105,3 +109,17 @@ def test_words_are_asked_for_by_the_word_rule(
 ) -> None:
     expected = published.execute("from words_with('star')").fetchall()
     assert published.execute("from words_with($said)", {"said": said}).fetchall() == expected
+
+
+def test_the_documentation_is_one_page_with_every_column(
+    built_lake: Lake, built_study: Study, published: duckdb.DuckDBPyConnection
+) -> None:
+    page = build.write_docs(built_study, built_lake)
+    assert page == built_lake.docs.absolute()
+    text = page.read_text(encoding="utf-8")
+    columns = published.execute(
+        "select distinct column_name from duckdb_columns() where not internal"
+    ).fetchall()
+    assert [name for (name,) in columns if name not in text] == []
+    assert all(f"model.memtriggers.{table}" in text for table in TABLES)
+    assert not any(built_lake.scratch.glob("build-*"))

@@ -149,7 +149,7 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def draw() -> Callable[..., bytes]:
     """An encoded image of random pixels; another number gives other pixels."""
 

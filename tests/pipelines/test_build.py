@@ -33,7 +33,12 @@ def _publish(lake: Lake, name: str) -> None:
     lake.scratch.mkdir(parents=True, exist_ok=True)
     database = lake.scratch / name
     with duckdb.connect(str(database)) as connection:
-        connection.execute("create table build_info as select ? as stamp", [STAMP.text])
+        connection.execute(
+            "create table build_info as select ? as build, ? as stamp", [name, STAMP.text]
+        )
+        connection.execute("create table samples as select 'x' as sample_id, 1 as n_rows")
+        connection.execute("create table cluster_members (threshold double, cluster_id varchar)")
+        connection.execute("alter table cluster_members add column sample_id varchar")
     build._publish(lake, database, Path(name).stem)
 
 
@@ -83,7 +88,7 @@ def test_an_empty_lake_builds_with_empty_typed_tables(
     assert sorted(models.rglob("*")) == files  # dbt writes nothing beside the models
     assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == []
     with duckdb.connect(str(lake.current), read_only=True) as connection:
-        for name in ("samples", "clusters", "removal_list", "funnel", "runs"):
+        for name in ("samples", "clusters", "removal_list", "funnel", "runs", "changes"):
             assert connection.execute(f"select count(*) from {name}").fetchone() == (0,)
         columns = connection.execute("describe samples").fetchall()
     types = {name: kind for name, kind, *_ in columns}

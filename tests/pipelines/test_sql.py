@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,9 +12,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from memtriggers import Lake
+from memtriggers.pipelines.errors import LakeError
 from memtriggers.pipelines.terminal import printable
 
 # Tests that run in the background have Ctrl-C ignored, and hand that down.
@@ -25,9 +30,9 @@ main()
 QUERY = "select keyword_set, include, n_samples from keyword_sets order by n_samples desc"
 
 
-def sql(demo: Any, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def sql(demo: Any, *arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "memtriggers", "sql", "--lake", str(demo.lake), *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
+    return subprocess.run(command, capture_output=True, text=True, **options)
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +114,46 @@ def test_control_characters_never_reach_the_terminal() -> None:
     assert printable("\x1b]0;owned\x07red\r\nline") == r"\x1b]0;owned\x07red\r\nline"
     assert printable("Café שלום 🎨") == "Café שלום 🎨"
     assert printable(None) == ""
+
+
+def test_values_are_bound(demo: Any) -> None:
+    query = "select keyword_set from keyword_sets where keyword_set = $name"
+    done = sql(demo, query, "--set", "name=flag", "--format", "csv")
+    assert done.stdout == "keyword_set\nflag\n"
+    hostile = sql(demo, query, "--set", "name=' or true --", "--format", "csv")
+    assert hostile.stdout == "keyword_set\n"
+    assert "Traceback" not in (missing := sql(demo, query)).stderr
+    assert (missing.returncode, missing.stdout) == (1, "")
+
+
+def test_a_piped_shell_reads_statements_and_goes_on_after_an_error(demo: Any) -> None:
+    typed = "select 'a;b' as x;\n\ndrop table samples;\nselect -- a; comment\n 41 + 1 as y"
+    done = sql(demo, input=typed, env={**os.environ, "PATH": ""})
+    assert done.returncode == 0
+    assert done.stdout.split() == ["x", "a;b", "y", "42"]
+    assert done.stderr.startswith("Error: ") and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("duckdb") is None, reason="the duckdb command line is absent")
+def test_the_shell_is_duckdbs_where_it_is_installed(demo: Any) -> None:
+    typed = "select keyword_set from keyword_sets where keyword_set = 'flag';\n"
+    done = sql(demo, input=f".mode csv\n{typed}drop table samples;\n")
+    assert done.stdout.split() == ["keyword_set", "flag"]
+    assert "read-only" in done.stderr
+
+
+def test_a_lake_answers_in_python(demo: Any) -> None:
+    query = "select n_samples from keyword_sets where keyword_set = 'flag'"
+    assert Lake(str(demo.lake)).sql(query).fetchall() == [(490,)]
+    bound = query.replace("'flag'", "$name")
+    assert Lake(demo.lake).sql(bound, {"name": "flag"}).fetchall() == [(490,)]
+    with pytest.raises(duckdb.InvalidInputException, match="read-only"):
+        Lake(demo.lake).sql("drop table samples")
+    with pytest.raises(LakeError, match="nothing is published yet"):
+        Lake("nowhere").sql(query)
+
+
+def test_a_lake_answers_with_a_data_frame(demo: Any) -> None:
+    pytest.importorskip("pandas")
+    frame = Lake(demo.lake).sql("from keyword_sets").df()
+    assert set(frame["keyword_set"]) == {"star", "flag", "card", "roadsign", "flower"}

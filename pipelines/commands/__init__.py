@@ -1,0 +1,1 @@
+"""The commands: their options and help; what they do is in the module of the same name."""

@@ -1,0 +1,147 @@
+"""The commands `sql`, `search` and `export`: what users ask of the published tables."""
+
+from pathlib import Path
+
+import click
+
+from ..lake import Lake
+from ..options import lake_option, study_option
+from ..study import load_study
+
+
+def _values(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    for text in given:
+        if not text.partition("=")[1]:
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE", ctx, param)
+    return {name: value for name, _, value in (text.partition("=") for text in given)}
+
+
+@click.command()
+@click.argument("query", required=False)
+@lake_option()
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Read the query from a file.",
+)
+@click.option(
+    "--format",
+    "form",
+    default="table",
+    show_default=True,
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    help="How to print the rows.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file instead of the terminal.",
+)
+@click.option("--tables", is_flag=True, help="List the tables and what a row of each is.")
+@click.option("--examples", is_flag=True, help="List the example queries and what they answer.")
+@click.option("--example", metavar="NAME", help="Run an example query.")
+@click.option(
+    "--set",
+    "values",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_values,
+    help="The value of $NAME in the query or the example; may be repeated.",
+)
+def sql(
+    query: str | None,
+    lake: Lake,
+    file: Path | None,
+    form: str,
+    output: Path | None,
+    tables: bool,
+    examples: bool,
+    example: str | None,
+    values: dict[str, str],
+) -> None:
+    """Query the published tables, read-only; without a query, open a shell on them.
+
+    \b
+    Example:
+      memtriggers sql "from duplicates_of('star', 0.9) limit 5" --format csv
+    """
+    from ..sql import print_query
+    from ..sql_examples import bind_example, print_examples, tables_query
+    from ..sql_shell import open_shell
+
+    given = [query, file, tables or None, examples or None, example]
+    if sum(item is not None for item in given) > 1:
+        raise click.UsageError("give one of: a QUERY, --file, --tables, --examples, --example")
+    if examples:
+        print_examples(form, output)
+    elif example:
+        print_query(lake, *bind_example(example, values), form, output)
+    elif tables or file or query is not None:
+        text = tables_query() if tables else file.read_text("utf-8") if file else query or ""
+        print_query(lake, text, values, form, output)
+    else:
+        open_shell(lake)
+
+
+@click.command()
+@click.argument("text", required=False)
+@click.option(
+    "--image",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Look for images like this one.",
+)
+@lake_option()
+@study_option
+@click.option(
+    "--limit",
+    default=10,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="How many samples to show.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def search(
+    text: str | None, image: Path | None, lake: Lake, study_file: Path, limit: int, as_json: bool
+) -> None:
+    """Find the samples whose images are nearest to a text or to an image.
+
+    \b
+    Example:
+      memtriggers search "starry night over a village" --limit 5
+    """
+    from ..search import print_search
+
+    if (text is None) == (image is None):
+        raise click.UsageError("give one of: a TEXT, --image")
+    print_search(load_study(study_file), lake, text, image, limit, as_json)
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["removal-list", "kept", "weights"]))
+@lake_option()
+@click.option("--threshold", required=True, type=float, help="Cosine from which two are one.")
+@click.option(
+    "--keep",
+    "keep_rule",
+    default="best",
+    show_default=True,
+    type=click.Choice(["best", "first", "medoid"]),
+    help="Which sample of a cluster stays.",
+)
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The .parquet or .csv file to write.",
+)
+def export(what: str, lake: Lake, threshold: float, keep_rule: str, output: Path) -> None:
+    """Write what to remove, what to keep, or a weight for each sample, by sample_id.
+
+    \b
+    Example:
+      memtriggers export removal-list --threshold 0.95 --keep best --output removal.parquet
+    """
+    from ..export import export_samples
+
+    n_rows = export_samples(lake, what, threshold, keep_rule, output)
+    click.echo(f"{output}: {n_rows:,} rows")

@@ -1,0 +1,141 @@
+"""The commands `refresh`, `status` and `demo`."""
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..lake import Lake
+from ..options import (
+    device_option,
+    lake_option,
+    scheduler_option,
+    study_option,
+    verbose_option,
+    workers_option,
+)
+from ..study import Resources, Study, load_study
+
+_AGO = re.compile(r"(\d+)([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def _moment(ctx: click.Context, param: click.Parameter, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    if ago := _AGO.fullmatch(text):
+        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is neither a time ago (90m, 20h, 7d) nor a date and time", ctx, param
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@click.command()
+@lake_option()
+@study_option
+@verbose_option
+@device_option
+@workers_option
+@scheduler_option
+@click.option("--dry-run", is_flag=True, help="Only say which stages would run, and why.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    callback=_moment,
+    help="Do nothing if there is a build since then: 20h, 7d, or a date and time (UTC).",
+)
+@click.option(
+    "--print-schedule",
+    "scheduled_by",
+    type=click.Choice(["cron", "systemd"]),
+    help="Only print what makes cron or systemd do this every night.",
+)
+def refresh(
+    study_file: Path,
+    lake: Lake,
+    dry_run: bool,
+    since: datetime | None,
+    scheduled_by: str | None,
+    **resources: Any,
+) -> None:
+    """Run every stage that is stale, in the order of the flow.
+
+    The last line of the output says what was done; the exit code is 0, or 1 after an error.
+
+    \b
+    Example:
+      memtriggers refresh --study study.toml --lake lake
+    """
+    from ..refresh import published_since
+
+    study = load_study(study_file, Resources(**resources))
+    if scheduled_by:
+        from ..timetable import schedule
+
+        click.echo(schedule(scheduled_by, study_file, lake, study.resources), nl=False)
+    elif since and published_since(lake, since):
+        click.echo(
+            f"nothing to do: there is a build since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        )
+    elif dry_run:
+        _print_plan(study, lake)
+    else:
+        _refresh(study, lake)
+
+
+def _print_plan(study: Study, lake: Lake) -> None:
+    from ..refresh import stale_stages, summary
+
+    stale = stale_stages(study, lake)
+    for name, reasons in stale.items():
+        click.echo(f"{name}: {', '.join(reasons)}")
+    if not stale:
+        click.echo(summary(lake, [], 0))
+
+
+def _refresh(study: Study, lake: Lake) -> None:
+    from ..refresh import refresh_lake, summary
+
+    started = time.monotonic()
+    with lake.lock():
+        runs = refresh_lake(study, lake, lambda run: click.echo(run.summary, err=True))
+    click.echo(summary(lake, runs, time.monotonic() - started))
+
+
+@click.command()
+@lake_option()
+@study_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def status(study_file: Path, lake: Lake, as_json: bool) -> None:
+    """Show each stage: what it last did, and whether it is stale and why.
+
+    \b
+    Example:
+      memtriggers status --json
+    """
+    from ..status import print_status
+
+    print_status(load_study(study_file), lake, as_json)
+
+
+@click.command()
+@lake_option("memtriggers-demo")
+@verbose_option
+def demo(lake: Lake) -> None:
+    """Scan the bundled sample and write its report: the whole flow in a few minutes.
+
+    \b
+    Example:
+      memtriggers demo
+    """
+    study_file = Path(__file__).resolve().parents[2] / "studies" / "demo.toml"
+    _refresh(load_study(study_file), lake)
+    click.echo(f"\nReport:  {lake.report.absolute()}")
+    click.echo(f"Query:   memtriggers sql --lake {lake.root} 'from keyword_clusters limit 10'")

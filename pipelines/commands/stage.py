@@ -1,0 +1,67 @@
+"""The command of each stage of the flow."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..lake import Lake
+from ..options import (
+    device_option,
+    docs_option,
+    lake_option,
+    retry_option,
+    scheduler_option,
+    study_option,
+    vector_options,
+    verbose_option,
+    workers_option,
+)
+from ..stages import Stage
+from ..study import Resources, load_study
+
+
+def stage_command(stage: Stage) -> click.Command:
+    """The command that runs one stage, with the options that its stage takes."""
+
+    @lake_option()
+    @study_option
+    @verbose_option
+    def command(
+        study_file: Path,
+        lake: Lake,
+        retry: bool = False,
+        vectors: dict[str, Any] | None = None,
+        docs: bool = False,
+        **resources: Any,
+    ) -> None:
+        study = load_study(study_file, Resources(**resources))
+        if vectors:
+            study = replace(study, data=replace(study.data, **vectors))
+        with lake.lock():
+            if retry:
+                from ..fetch import forget_passing_failures
+
+                forget_passing_failures(lake)
+            run = stage.run(study, lake)
+            if docs:
+                from ..build import write_docs
+
+                click.echo(f"documentation: {write_docs(study, lake)}")
+        click.echo(run.summary)
+
+    if stage.name == "fetch":
+        command = retry_option(command)
+    if stage.name == "build":
+        command = docs_option(command)
+    if stage.name in ("filter", "words"):
+        command = scheduler_option(command)
+    if stage.name == "cluster":
+        command = workers_option(scheduler_option(command))
+    if stage.name == "embed":
+        command = vector_options(device_option(workers_option(scheduler_option(command))))
+    text = (
+        f"{stage.help}\n\n\b\nExample:\n  memtriggers {stage.name} --study study.toml --lake lake"
+    )
+    return click.command(stage.name, help=text)(command)

@@ -1,0 +1,107 @@
+"""Dagster definitions: the stages and dbt's models as assets, refreshed every night.
+
+    MEMTRIGGERS_STUDY=study.toml MEMTRIGGERS_LAKE=lake dagster dev -m memtriggers.pipelines.schedule
+
+Dagster brings the clock and the picture; what is stale is decided by the lake, as in `refresh`.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dagster import (
+    AssetKey,
+    AssetsDefinition,
+    AssetSelection,
+    AssetSpec,
+    Definitions,
+    MaterializeResult,
+    ScheduleDefinition,
+    define_asset_job,
+    in_process_executor,
+    multi_asset,
+)
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    build_dbt_asset_specs,
+)
+
+from .lake import Lake
+from .stages import STAGES, Stage
+from .study import load_study
+from .warehouse.dbt_run import MODELS, DbtRun
+
+_OUTSIDE = ("parquet", "clip", "thresholds")  # inputs that no stage writes
+_WRITERS = {
+    "filter": ("samples", "source_files", "keyword_sets", "keyword_matches", "rejected_rows"),
+    "words": ("words", "bigrams"),
+    "fetch": ("images",),
+    "embed": ("image_vectors",),
+    "cluster": ("near_duplicates", "clusters", "cluster_members", "word_sets"),
+}
+
+
+class StageTranslator(DagsterDbtTranslator):
+    """A source of the dbt project is the asset of the stage that writes it."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> AssetKey:
+        """The stage for a source that a stage writes; else the key that dagster-dbt gives."""
+        if dbt_resource_props["resource_type"] == "source":
+            for stage, tables in _WRITERS.items():
+                if dbt_resource_props["name"] in tables:
+                    return AssetKey(stage)
+        key: AssetKey = super().get_asset_key(dbt_resource_props)
+        return key.with_prefix("warehouse")
+
+
+def model_specs() -> list[AssetSpec]:
+    """One asset a dbt model, with its description and what it reads."""
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = DbtRun(MODELS, Path(folder) / "empty.duckdb", Path(folder), {}).manifest()
+    # One stage writes several sources.
+    settings = DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)
+    translator = StageTranslator(settings)
+    return list(build_dbt_asset_specs(manifest=manifest, dagster_dbt_translator=translator))
+
+
+def stage_assets(models: list[AssetSpec]) -> Iterator[AssetsDefinition]:
+    """The assets of each stage, in the order of the flow: `build` makes those of the models."""
+    for stage in STAGES.values():
+        specs = models if stage.name == "build" else [_spec(stage, models)]
+        yield multi_asset(name=stage.name, specs=specs)(_refreshing(stage, specs))
+
+
+def _spec(stage: Stage, models: list[AssetSpec]) -> AssetSpec:
+    inputs = [name for name in stage.inputs if name not in (*_OUTSIDE, "build")]
+    deps = [*map(AssetKey, inputs), *(m.key for m in models if "build" in stage.inputs)]
+    return AssetSpec(stage.name, deps=deps, description=stage.help)
+
+
+def _refreshing(
+    stage: Stage, specs: Iterable[AssetSpec]
+) -> Callable[[], Iterator[MaterializeResult[Any]]]:
+    def refresh() -> Iterator[MaterializeResult[Any]]:
+        lake = Lake(os.environ.get("MEMTRIGGERS_LAKE", "lake"))
+        study = load_study(Path(os.environ.get("MEMTRIGGERS_STUDY", "study.toml")))
+        counts: dict[str, int | None] = {}
+        with lake.lock():
+            if stage.why_stale(study, lake):
+                run = stage.run(study, lake)
+                counts = {"n_in": run.n_in, "n_out": run.n_out}
+        for spec in specs:
+            yield MaterializeResult(spec.key, metadata=counts)
+
+    return refresh
+
+
+_job = define_asset_job("refresh", selection=AssetSelection.all())
+
+definitions = Definitions(
+    assets=list(stage_assets(model_specs())),
+    jobs=[_job],
+    schedules=[ScheduleDefinition(name="nightly", job=_job, cron_schedule="17 3 * * *")],
+    executor=in_process_executor,  # one stage after the other: the lake has one writer
+)

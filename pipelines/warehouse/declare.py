@@ -1,0 +1,63 @@
+"""Declares the schema `lake` that dbt reads: a view or an empty table for each of its tables."""
+
+from glob import escape
+from pathlib import Path
+
+import duckdb
+
+from ..database import first_line, identifier, literal
+from ..errors import BuildError
+from ..lake import Lake
+from .tables import BUILD_INFO, RUNS, TABLES, Table
+
+
+def declare_tables(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """Make the schema `lake`: a view over each file, or an empty typed table where there is none.
+
+    Raises:
+        BuildError: a file cannot be read, or misses a column; names the file.
+
+    """
+    connection.execute("create schema lake")
+    for table in TABLES:
+        path = table.path(lake)
+        if path.exists():
+            _declare_parquet(connection, table, path)
+        else:
+            _declare_empty(connection, table.name, table.columns)
+    if any(lake.runs.glob("*.json")):
+        _declare_runs(connection, lake.runs)
+    else:
+        _declare_empty(connection, "runs", RUNS)
+    _declare_empty(connection, "build_info", BUILD_INFO)
+
+
+def _declare_empty(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, str]
+) -> None:
+    typed = ", ".join(f"{identifier(column)} {kind}" for column, kind in columns.items())
+    connection.execute(f"create table lake.{name} ({typed})")
+
+
+def _declare_parquet(connection: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
+    columns = ", ".join(
+        f"cast({identifier(name)} as {kind}) as {identifier(name)}"
+        for name, kind in table.columns.items()
+    )
+    source = f"read_parquet({literal(escape(str(path)))}, union_by_name = true)"
+    try:
+        connection.execute(f"create view lake.{table.name} as select {columns} from {source}")
+    except duckdb.Error as error:
+        raise BuildError(
+            f"{path}: cannot be read as {table.name}: {first_line(error)}; "
+            "remove the file and run: memtriggers refresh"
+        ) from None
+
+
+def _declare_runs(connection: duckdb.DuckDBPyConnection, runs: Path) -> None:
+    files = literal(f"{escape(str(runs))}/*.json")
+    columns = ", ".join(f"{name}: {literal(kind)}" for name, kind in RUNS.items())
+    connection.execute(
+        f"create view lake.runs as select * from read_json({files}, columns = {{{columns}}}, "
+        "format = 'newline_delimited')"
+    )

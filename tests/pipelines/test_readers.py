@@ -1,0 +1,75 @@
+"""Ten readers while one build after the other is published: no error, and each answer is of one."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from memtriggers.pipelines import build
+from memtriggers.pipelines.lake import Lake
+
+N_READERS, SECONDS, N_ROWS = 10, 8.0, 20_000
+# A build is one number in every row of two tables: another number in an answer is another build's.
+READ = """
+import json, sys
+from memtriggers import Lake
+lake, seen = Lake(sys.argv[1]), []
+print("ready", flush=True)
+while not (lake.root / "stop").exists():
+    found = lake.sql('''
+        select min(build), max(build), count(*) from (from samples union all from clusters)
+    ''').fetchone()
+    seen.append(found)
+print(json.dumps(seen))
+"""
+
+
+def publish(lake: Lake, number: int) -> None:
+    """Publish a small database the way `build` does."""
+    lake.scratch.mkdir(parents=True, exist_ok=True)
+    database = lake.scratch / "warehouse.duckdb"
+    with duckdb.connect(str(database)) as connection:
+        for table in ("samples", "clusters"):
+            connection.execute(
+                f"create table {table} as select $n as build from range({N_ROWS})", {"n": number}
+            )
+    build._publish(lake, database, f"20260101T{number:06d}Z-0000000000000000")
+
+
+@pytest.fixture
+def readers(lake: Lake) -> Iterator[list["subprocess.Popen[str]"]]:
+    publish(lake, 0)
+    command = [sys.executable, "-c", READ, str(lake.root)]
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(N_READERS)
+    ]
+    for reader in started:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "ready\n"
+    yield started
+    for reader in started:
+        reader.kill()
+        reader.communicate()
+
+
+def test_ten_readers_meet_no_writer(lake: Lake, readers: list["subprocess.Popen[str]"]) -> None:
+    number, until = 0, time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        number += 1
+        publish(lake, number)
+        time.sleep(0.3)  # far more often than a build can be made
+    (lake.root / "stop").touch()
+    for reader in readers:
+        output, errors = reader.communicate(timeout=60)
+        assert (reader.returncode, errors) == (0, "")
+        answers = json.loads(output)
+        assert all(low == high and n == 2 * N_ROWS for low, high, n in answers)
+        builds = [low for low, _, _ in answers]
+        assert builds == sorted(builds), "nobody goes back to an older build"
+        assert len(set(builds)) > 3
+    assert len(list(lake.builds.iterdir())) == build.BUILDS_KEPT

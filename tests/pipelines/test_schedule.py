@@ -1,0 +1,53 @@
+"""The Dagster definitions: every stage and model, in the order of the flow, and a run of them."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("dagster_dbt")
+
+# In a process of its own, where Dagster's warnings are its own.
+LOOK = """
+from dagster import AssetKey
+from memtriggers.pipelines.schedule import definitions
+graph = definitions.resolve_asset_graph()
+def parents(*path):
+    return {"/".join(key.path) for key in graph.get(AssetKey(path)).parent_keys}
+assert parents("cluster") == {"filter", "embed"}, parents("cluster")
+assert parents("warehouse", "staging", "stg_samples") == {"filter"}
+assert "warehouse/clusters" in parents("report"), parents("report")
+assert "sample" in (graph.get(AssetKey(["warehouse", "clusters"])).description or "")
+(schedule,) = definitions.schedules
+assert (schedule.name, schedule.cron_schedule) == ("nightly", "17 3 * * *")
+print(len(definitions.resolve_job_def("refresh").nodes))
+"""
+RUN = """
+from dagster import AssetSelection, materialize
+from memtriggers.pipelines.schedule import stage_assets
+result = materialize([a for a in stage_assets([]) if a.op.name in ("filter", "words")])
+print([result.asset_materializations_for_node(n)[0].metadata["n_out"].value
+       for n in ("filter", "words")])
+"""
+
+
+def python(code: str, folder: Path) -> str:
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_definitions_load_with_the_flow_in_them(tmp_path: Path) -> None:
+    assert python(LOOK, tmp_path) == "7\n"
+
+
+def test_the_assets_run_what_is_stale(
+    tmp_path: Path, write_captions: Callable[..., Path], make_study: Callable[..., object]
+) -> None:
+    write_captions("a red star", "a blue star")
+    make_study(star={"include": ["star"]})
+    assert python(RUN, tmp_path) == "[2, 4]\n"
+    assert (tmp_path / "lake" / "samples" / "samples.parquet").exists()
