@@ -38,8 +38,9 @@ def rebuilt(built_lake: Lake, built_study: Study, tmp_path_factory: pytest.TempP
         for members, (c, medoid) in clusters.items()
         for s in members
     ])  # fmt: skip
+    before = pq.read_table(lake.clusters).to_pylist()[0]
     _write(lake.clusters, [
-        {"threshold": t, "cluster_id": c, "n_samples": len(members), "medoid_sample_id": c}
+        before | {"threshold": t, "cluster_id": c, "n_samples": len(members), "medoid_sample_id": c}
         for t, clusters in groups.items()
         for members, (c, _) in clusters.items()
         if c is not None
