@@ -101,6 +101,7 @@ def test_the_words_that_come_with_a_word(published: duckdb.DuckDBPyConnection) -
         ("the", 1, 0.5, 0.333),
     ]
     assert published.execute("from words_with('sea star')").fetchall() == []
+    assert published.execute("from words_with(' – ')").fetchall() == [], "no word is asked for"
 
 
 @pytest.mark.parametrize("said", ["  Star, ", "STAR’s", "star\u00a0"])

@@ -36,7 +36,10 @@ words as (
 
 saying as (
 
-    select n_rows, words, asked_words from samples cross join asked where list_has_all(words, asked_words)
+    select n_rows, words, asked_words
+    from samples
+    cross join asked
+    where len(asked_words) > 0 and list_has_all(words, asked_words)
 
 ),
 
