@@ -34,17 +34,24 @@ patterns as (
     group by said, domain
 ),
 by_word as (
-    select *, unnest(said) as word from patterns
+    -- few: what is said is the same on many domains
+    select said, unnest(said) as word from (select distinct said from patterns)
 ),
 listed as (
-    select distinct words, words[1] as word from listed_word_sets
+    select words, words[1] as word, row_number() over () as number
+    from (select distinct words from listed_word_sets)
+),
+saying as (
+    select number, said from listed join by_word using (word) where list_has_all(said, words)
+),
+counted as (
+    select
+        number,
+        domain,
+        sum(n_samples)::bigint as n_samples,
+        sum(n_captions)::bigint as n_captions
+    from saying
+    join patterns using (said)
+    group by number, domain
 )
-select
-    words,
-    domain,
-    sum(n_samples)::bigint as n_samples,
-    sum(n_captions)::bigint as n_captions
-from listed
-join by_word using (word)
-where list_has_all(said, words)
-group by words, domain;
+select words, domain, n_samples, n_captions from counted join listed using (number);

@@ -35,7 +35,8 @@ def find_clusters(
 
     The medoid is the member with the largest mean cosine to the others, the smallest row where
     several are equal. Members whose cosine to it is below `reach` are split off together: they are
-    what is left of the component, with a medoid of its own, and so on until nothing is left.
+    what is left of the component, with a medoid of its own, and so on until nothing is left, in as
+    many rounds over the vectors as the component with the most pieces has of them.
 
     Args:
         unit: (n, d) float32, each row of norm 1.
