@@ -65,7 +65,7 @@ def test_help_answers_at_once() -> None:
         started = time.perf_counter()
         assert memtriggers("--help").returncode == 0
         seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.3
+    assert min(seconds) < 0.6  # 0.2 on idle cores
 
 
 @pytest.mark.parametrize(
