@@ -40,7 +40,13 @@ _WRITERS = {
     "words": ("words", "bigrams"),
     "fetch": ("images",),
     "embed": ("image_vectors",),
-    "cluster": ("near_duplicates", "clusters", "cluster_members", "word_sets"),
+    "cluster": (
+        "near_duplicates",
+        "clusters",
+        "cluster_members",
+        "cluster_thresholds",
+        "word_sets",
+    ),
 }
 
 

@@ -16,8 +16,13 @@ from memtriggers.pipelines.schedule import definitions
 graph = definitions.resolve_asset_graph()
 def parents(*path):
     return {"/".join(key.path) for key in graph.get(AssetKey(path)).parent_keys}
-assert parents("cluster") == {"filter", "embed"}, parents("cluster")
+assert parents("cluster") == {"filter", "fetch", "embed"}, parents("cluster")
 assert parents("warehouse", "staging", "stg_samples") == {"filter"}
+from memtriggers.pipelines.warehouse.tables import TABLES
+for table in TABLES:  # of the build before, build itself reads what it wrote
+    if not table.name.startswith("previous_"):
+        (stage,) = parents("warehouse", "staging", f"stg_{table.name}")
+        assert stage in ("filter", "words", "fetch", "embed", "cluster"), (table.name, stage)
 assert "warehouse/clusters" in parents("report"), parents("report")
 assert "sample" in (graph.get(AssetKey(["warehouse", "clusters"])).description or "")
 (schedule,) = definitions.schedules
