@@ -132,7 +132,7 @@ def search(
     "--output",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The .parquet or .csv file to write.",
+    help="The .parquet or .csv file to write; or .npy, DataComp's subset format.",
 )
 def export(what: str, lake: Lake, threshold: float, keep_rule: str, output: Path) -> None:
     """Write what to remove, what to keep, or a weight for each sample, by sample_id.

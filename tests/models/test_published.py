@@ -1,11 +1,15 @@
 """The published file stands alone: documented, and queryable wherever it is copied to."""
 
+import shutil
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 
 from memtriggers.pipelines import build
+from memtriggers.pipelines.errors import QueryError
+from memtriggers.pipelines.export import export_samples
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.study import Study
 
@@ -124,3 +128,36 @@ def test_the_documentation_is_one_page_with_every_column(
     assert [name for (name,) in columns if name not in text] == []
     assert all(f"model.memtriggers.{table}" in text for table in TABLES)
     assert not any(built_lake.scratch.glob("build-*"))
+
+
+@pytest.mark.parametrize(("what", "action"), [("kept", "keep"), ("removal-list", "drop")])
+def test_a_subset_in_the_format_of_datacomp(
+    built_lake: Lake, tmp_path: Path, what: str, action: str
+) -> None:
+    lake = Lake(tmp_path / "lake")
+    lake.root.mkdir()
+    shutil.copy(built_lake.current, lake.current)
+    with duckdb.connect(str(lake.current)) as connection:
+        connection.execute("update samples set source_id = md5(sample_id)")
+        uids = connection.execute(
+            "select md5(sample_id) from removal_list where threshold = 0.9 and keep_rule = 'best' "
+            "and action = $action order by 1",
+            {"action": action},
+        ).fetchall()
+    output = tmp_path / "subset.npy"
+    assert export_samples(lake, what, 0.9, "best", output) == len(uids) > 1
+    subset = np.load(output)
+    assert subset.dtype == np.dtype("u8,u8")
+    assert [f"{high:016x}{low:016x}" for high, low in subset.tolist()] == [uid for (uid,) in uids]
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [("kept", "sample a has the source_id None"), ("weights", "npy holds uids alone")],
+)
+def test_what_has_no_uid_is_no_subset(
+    built_lake: Lake, tmp_path: Path, what: str, message: str
+) -> None:
+    with pytest.raises(QueryError, match=message):
+        export_samples(built_lake, what, 0.9, "best", tmp_path / "subset.npy")
+    assert not list(tmp_path.iterdir())
