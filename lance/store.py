@@ -70,9 +70,22 @@ class VectorStore:
         """Stream columns in the order of the table; `_rowoffset` is one, for `dataset.take`.
 
         `where` is an SQL condition on the table's columns, such as "status = 'ok'".
+
+        Raises:
+            LakeError: there is no such table, or an earlier version of memtriggers made it.
+
         """
         dataset = self.dataset(name, version)
+        self._check_columns(name, dataset, columns)
         return dataset.scanner(columns=columns, filter=where, scan_in_order=True).to_reader()
+
+    def _check_columns(self, name: str, dataset: Any, columns: list[str]) -> None:
+        missing = set(columns) - set(dataset.schema.names) - {"_rowoffset"}
+        if missing:
+            raise LakeError(
+                f"{self.path(name)}: has no column {min(missing)}: an earlier version made it; "
+                "remove it and run: memtriggers refresh"
+            )
 
     def sample_ids(self, name: str) -> pa.RecordBatchReader:
         """Stream the ids that a table holds, none where there is no table: for anti-joins."""
@@ -131,6 +144,7 @@ class VectorStore:
             if rows.num_rows == 0:
                 return
             dataset = self.dataset(table.name)
+            self._check_columns(table.name, dataset, table.schema.names)
             if dataset.version % COMMITS_PER_COMPACTION == 0:
                 self.compact(table.name, table.rows_per_file)
                 dataset = self.dataset(table.name)

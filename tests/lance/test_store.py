@@ -57,6 +57,17 @@ def test_reading_a_missing_table_says_what_to_do(store: VectorStore) -> None:
         store.reader("images", ["sample_id"])
 
 
+def test_a_table_of_an_earlier_version_is_one_line(store: VectorStore) -> None:
+    later = Table(VECTORS.name, VECTORS.schema.append(pa.field("colour", pa.string())))
+    store.append(VECTORS, rows(["a"]))
+    message = r"tiny-00000000\.lance: has no column colour: .*; remove it and run: memtriggers refr"
+    with pytest.raises(LakeError, match=message):
+        store.reader(VECTORS.name, ["sample_id", "colour"])
+    with pytest.raises(LakeError, match=message):
+        store.append(later, rows(["b"]).append_column("colour", pa.array(["red"])))
+    assert store.count(VECTORS.name) == 1
+
+
 def test_a_damaged_table_is_one_line(store: VectorStore) -> None:
     store.append(VECTORS, rows(["a"]))
     for manifest in (store.path(VECTORS.name) / "_versions").iterdir():
