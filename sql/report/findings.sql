@@ -52,13 +52,14 @@ telling as (
         word_sets.n_samples,
         n_in_cluster,
         share_in_cluster,
-        ci_low,
-        ci_high
+        ci_honest_low is not null as is_honest,
+        coalesce(ci_honest_low, ci_low) as ci_low,
+        coalesce(ci_honest_high, ci_high) as ci_high
     from word_sets
     where threshold = $threshold and n_in_cluster >= $min_cluster_size
     order by
         trigger_score desc nulls last,
-        ci_low * log2(1 + n_in_cluster) desc,
+        word_sets.ci_low * log2(1 + n_in_cluster) desc,
         len(words),
         word_sets.words,
         keyword_set,
@@ -90,6 +91,7 @@ select
     telling.n_samples as telling_n_samples,
     telling.n_in_cluster as telling_n_in_cluster,
     telling.share_in_cluster as telling_share_in_cluster,
+    telling.is_honest as telling_is_honest,
     telling.ci_low as telling_ci_low,
     telling.ci_high as telling_ci_high,
     removal.n_drop as removal_n_drop,
