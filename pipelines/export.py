@@ -14,8 +14,18 @@ _FORMS = {".parquet": "parquet", ".csv": "csv", ".npy": "npy"}
 _ACTIONS = {"kept": "keep", "removal-list": "drop"}
 
 
-def export_samples(lake: Lake, what: str, threshold: float, keep_rule: str, output: Path) -> int:
+def export_samples(
+    lake: Lake, what: str, threshold: float, keep_rule: str, output: Path, rule: str = "all"
+) -> int:
     """Write one file of samples; returns its number of rows.
+
+    Args:
+        lake: with a published build.
+        what: "kept", "removal-list" or "weights".
+        threshold: of the clusters.
+        keep_rule: which sample of a cluster stays: "best", "first" or "medoid".
+        output: its suffix says the kind of file.
+        rule: "all" superfluous copies go, or by "trigger" those that say a word set.
 
     Raises:
         QueryError: no clusters at that threshold, a file name of another kind, or samples without
@@ -24,22 +34,22 @@ def export_samples(lake: Lake, what: str, threshold: float, keep_rule: str, outp
 
     """
     if output.suffix not in _FORMS:
-        raise QueryError(f"{output}: the name must end in {' or '.join(_FORMS)}")
+        raise QueryError(f"{output}: the name must end in {', '.join(_FORMS)}")
     with connect_published(lake) as connection:
         found = connection.execute("select distinct threshold from removal_list order by 1")
         thresholds = [row[0] for row in found.fetchall()]
         if threshold not in thresholds:
             raise QueryError(f"--threshold {threshold}: there are clusters at {thresholds} only")
-        values = {"threshold": threshold, "keep_rule": keep_rule}
+        values = {"threshold": threshold, "keep_rule": keep_rule, "rule": rule}
+        connection.execute(query("export_chosen"), values)
         if output.suffix == ".npy":
-            return _write_uids(connection, what, values, output)
-        rows = run_query(connection, query(f"export_{what.replace('-', '_')}"), values)
+            return _write_uids(connection, what, output)
+        given = {"threshold": threshold} if what == "weights" else {}
+        rows = run_query(connection, query(f"export_{what.replace('-', '_')}"), given)
         return write_rows(rows, _FORMS[output.suffix], output)
 
 
-def _write_uids(
-    connection: duckdb.DuckDBPyConnection, what: str, values: dict[str, object], output: Path
-) -> int:
+def _write_uids(connection: duckdb.DuckDBPyConnection, what: str, output: Path) -> int:
     """Write DataComp's subset format: its uids, as pairs of unsigned 64-bit numbers, sorted."""
     if what not in _ACTIONS:
         raise QueryError(f"{output}: npy holds uids alone, no {what}; name a .parquet or .csv file")
@@ -48,8 +58,7 @@ def _write_uids(
             f"{output}: npy holds DataComp's uids, of 32 hexadecimal digits; sample {lacking[0]} "
             f"has the source_id {lacking[1]}; name a .parquet or .csv file"
         )
-    values = {**values, "action": _ACTIONS[what]}
-    halves = run_query(connection, query("export_uids"), values).fetchnumpy()
+    halves = run_query(connection, query("export_uids"), {"action": _ACTIONS[what]}).fetchnumpy()
     uids = np.empty(len(halves["high"]), "u8,u8")
     uids["f0"], uids["f1"] = halves["high"], halves["low"]
     with replacing(output) as unfinished, unfinished.open("wb") as file:

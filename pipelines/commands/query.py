@@ -129,12 +129,21 @@ def search(
     help="Which sample of a cluster stays.",
 )
 @click.option(
+    "--rule",
+    default="all",
+    show_default=True,
+    type=click.Choice(["all", "trigger"]),
+    help="Remove all superfluous copies, or only those whose captions say a word set of theirs.",
+)
+@click.option(
     "--output",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
     help="The .parquet or .csv file to write; or .npy, DataComp's subset format.",
 )
-def export(what: str, lake: Lake, threshold: float, keep_rule: str, output: Path) -> None:
+def export(
+    what: str, lake: Lake, threshold: float, keep_rule: str, rule: str, output: Path
+) -> None:
     """Write what to remove, what to keep, or a weight for each sample, by sample_id.
 
     \b
@@ -143,5 +152,5 @@ def export(what: str, lake: Lake, threshold: float, keep_rule: str, output: Path
     """
     from ..export import export_samples
 
-    n_rows = export_samples(lake, what, threshold, keep_rule, output)
+    n_rows = export_samples(lake, what, threshold, keep_rule, output, rule)
     click.echo(f"{output}: {n_rows:,} rows")

@@ -9,11 +9,11 @@ import duckdb
 import pytest
 
 
-def export(demo: Any, what: str, threshold: float, keep: str, output: Path) -> str:
+def export(demo: Any, what: str, threshold: float, keep: str, output: Path, *more: str) -> str:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "memtriggers", "export", what, "--lake", str(demo.lake)),
-            *("--threshold", str(threshold), "--keep", keep, "--output", str(output)),
+            *("--threshold", str(threshold), "--keep", keep, "--output", str(output), *more),
         ],
         capture_output=True,
         text=True,
@@ -35,6 +35,35 @@ def test_kept_and_removed_are_all(
     assert stays.isdisjoint(sample for sample, _ in removed)
     assert {representative for _, representative in removed} <= stays
     assert len(removed) > 100
+
+
+def test_by_the_trigger_rule_only_copies_that_say_a_word_set_go(demo: Any, tmp_path: Path) -> None:
+    files = {name: tmp_path / f"{name}.parquet" for name in ("all", "telling", "kept")}
+    export(demo, "removal-list", 0.9, "best", files["all"])
+    export(demo, "removal-list", 0.9, "best", files["telling"], "--rule", "trigger")
+    export(demo, "kept", 0.9, "best", files["kept"], "--rule", "trigger")
+    dropped, telling, kept = (
+        {row[0] for row in duckdb.sql(f"select sample_id from '{file}'").fetchall()}
+        for file in files.values()
+    )
+    with duckdb.connect(str(demo.lake / "current.duckdb"), read_only=True) as connection:
+        words = dict(connection.execute("select sample_id, words from samples").fetchall())
+        places = dict(
+            connection.execute(
+                "select sample_id, cluster_id from cluster_members where threshold = 0.9"
+            ).fetchall()
+        )
+        word_sets = connection.execute(
+            "select cluster_id, words from word_sets where threshold = 0.9"
+        ).fetchall()
+    expected = {
+        sample
+        for sample in dropped
+        if any(places[sample] == c and set(said) <= set(words[sample]) for c, said in word_sets)
+    }
+    assert telling == expected
+    assert 0 < len(telling) < len(dropped)
+    assert kept == set(words) - telling
 
 
 def test_a_cluster_weighs_as_much_as_a_sample_on_its_own(demo: Any, tmp_path: Path) -> None:
