@@ -134,10 +134,17 @@ def test_a_piped_shell_reads_statements_and_goes_on_after_an_error(demo: Any) ->
     assert done.stderr.startswith("Error: ") and "Traceback" not in done.stderr
 
 
-@pytest.mark.skipif(shutil.which("duckdb") is None, reason="the duckdb command line is absent")
+# A virtual environment need not be activated to have DuckDB's command line in it.
+WITH_OURS = os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)])
+
+
+@pytest.mark.skipif(
+    shutil.which("duckdb", path=WITH_OURS) is None, reason="the duckdb command line is absent"
+)
 def test_the_shell_is_duckdbs_where_it_is_installed(demo: Any) -> None:
     typed = "select keyword_set from keyword_sets where keyword_set = 'flag';\n"
-    done = sql(demo, input=f".mode csv\n{typed}drop table samples;\n")
+    script = f".mode csv\n{typed}drop table samples;\n"
+    done = sql(demo, input=script, env={**os.environ, "PATH": WITH_OURS})
     assert done.stdout.split() == ["keyword_set", "flag"]
     assert "read-only" in done.stderr
 
