@@ -46,7 +46,8 @@ def _count(connection: duckdb.DuckDBPyConnection, min_captions: int, prefix: str
     connection.execute(query(f"{prefix}caption_counts"))
     connection.execute(query(f"{prefix}word_counts"))
     connection.execute(query("word_ids"), {"min_captions": min_captions})
-    connection.execute(query(f"{prefix}pair_counts"))
+    connection.execute(query(f"{prefix}pair_id_counts"))
+    connection.execute(query("pair_counts"))
 
 
 def _write(connection: duckdb.DuckDBPyConnection, study: Study, lake: Lake, stamp: Stamp) -> int:
