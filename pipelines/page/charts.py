@@ -26,11 +26,10 @@ class Tick:
     at: float
 
 
-@dataclass(frozen=True)
-class BarChart:
-    """Values by rank, drawn in `WIDTH` × `HEIGHT` units with the axes at `left` and `base`."""
+@dataclass(frozen=True, kw_only=True)
+class Axes:
+    """A drawing of `WIDTH` × `HEIGHT` units with its axes at `left` and `base`."""
 
-    bars: list[Bar]
     y_ticks: list[Tick]
     x_ticks: list[Tick]
     width: int = WIDTH
@@ -38,6 +37,13 @@ class BarChart:
     left: int = _LEFT
     right: int = WIDTH - _RIGHT
     base: int = HEIGHT - _BOTTOM
+
+
+@dataclass(frozen=True, kw_only=True)
+class BarChart(Axes):
+    """Values by rank."""
+
+    bars: list[Bar]
 
 
 def bar_chart(values: list[int], n_places: int) -> BarChart:
@@ -64,21 +70,15 @@ def bar_chart(values: list[int], n_places: int) -> BarChart:
     ]
     y_ticks = [Tick(v, round(base - v * per_unit, 2)) for v in range(0, top + 1, step)]
     x_labels = [1, *range(5, n_places + 1, 5)]
-    return BarChart(bars, y_ticks, [Tick(r, round(centre(r), 2)) for r in x_labels])
+    x_ticks = [Tick(rank, round(centre(rank), 2)) for rank in x_labels]
+    return BarChart(y_ticks=y_ticks, x_ticks=x_ticks, bars=bars)
 
 
-@dataclass(frozen=True)
-class LineChart:
-    """Shares along a range of values, drawn in `WIDTH` × `HEIGHT` units; a line is SVG points."""
+@dataclass(frozen=True, kw_only=True)
+class LineChart(Axes):
+    """Shares along a range of values; a line is SVG points."""
 
     lines: list[str]
-    y_ticks: list[Tick]
-    x_ticks: list[Tick]
-    width: int = WIDTH
-    height: int = HEIGHT
-    left: int = _LEFT
-    right: int = WIDTH - _RIGHT
-    base: int = HEIGHT - _BOTTOM
 
 
 def line_chart(values: list[float], *shares: list[float], marked: list[float]) -> LineChart:
@@ -96,7 +96,8 @@ def line_chart(values: list[float], *shares: list[float], marked: list[float]) -
         for each in shares
     ]
     y_ticks = [Tick(share, up(share)) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
-    return LineChart(lines, y_ticks, [Tick(value, across(value)) for value in marked])
+    x_ticks = [Tick(value, across(value)) for value in marked]
+    return LineChart(y_ticks=y_ticks, x_ticks=x_ticks, lines=lines)
 
 
 def nice_step(largest: int, n_steps: int = 4) -> int:
