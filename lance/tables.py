@@ -38,10 +38,7 @@ IMAGES = Table(
             ("n_bytes", pa.int64()),  # of what was fetched; null when nothing came
             ("sha256", pa.string()),  # of what was fetched, in hex
             ("perceptual_hash", pa.string()),  # dHash of the stored image, 16 hex digits
-            (
-                "colour_stddev",
-                pa.float64(),
-            ),  # the largest of red, green and blue, of 0 to 255
+            ("colour_stddev", pa.float64()),  # of red, green and blue (0 to 255) the largest
             ("fetched_at", pa.timestamp("us", tz="UTC")),
         ]
     ),

@@ -1,6 +1,7 @@
 -- One row a keyword set, threshold and cluster with at least $min_cluster_size samples of the keyword
--- set, blank images and placeholders aside: n_samples counts those; cluster_rank 1 is the largest. is_split: at least two of them are of
--- the mining half, where a word set can be found, and at least one is of the estimating half.
+-- set, blank images and placeholders aside: n_samples counts those; cluster_rank 1 is the largest.
+-- is_split: at least two of them are of the mining half, where a word set can be found, and at least
+-- one is of the estimating half.
 create or replace temp table set_clusters as
 with counted as (
     select
