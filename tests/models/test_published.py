@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from memtriggers.pipelines import build
+from memtriggers.pipelines.database import query
 from memtriggers.pipelines.errors import QueryError
 from memtriggers.pipelines.export import export_samples
 from memtriggers.pipelines.lake import Lake
@@ -53,6 +54,17 @@ def test_every_table_column_and_function_has_a_comment(
     comments = dict(published.execute(query).fetchall())
     assert comments.keys() >= TABLES | CALLS.keys() | {"samples.sample_id", "funnel.n_lost"}
     assert [name for name, comment in comments.items() if not comment] == []
+
+
+def test_a_domain_is_the_same_in_the_samples_and_in_the_stages(
+    published: duckdb.DuckDBPyConnection,
+) -> None:
+    urls = dict(published.execute("select url, domain from samples").fetchall())
+    assert {"one.example", "two.example", None} == set(urls.values())
+    with duckdb.connect() as connection:
+        connection.execute(query("domains"))
+        for url, domain in urls.items():
+            assert connection.execute("select domain_of(?)", [url]).fetchall() == [(domain,)]
 
 
 def test_a_copy_under_another_name_answers_when_attached(
