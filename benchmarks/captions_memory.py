@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from memtriggers.benchmarks.laion_rows import cache_option, rows_in_cache
+from memtriggers.benchmarks.memory import peak_megabytes
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stamp import Stamp
 from memtriggers.pipelines.study import Data, KeywordSet, Study
@@ -32,9 +33,7 @@ def run_stage(stage: str, folder: Path) -> None:
         started = time.perf_counter()
         import_module(f"memtriggers.pipelines.{stage}").run(study, Lake(Path(lake)), Stamp({}, {}))
         seconds = time.perf_counter() - started
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1e6
-    click.echo(json.dumps({"seconds": seconds, "peak": peak}))
+    click.echo(json.dumps({"seconds": seconds, "peak": peak_megabytes() / 1024}))
 
 
 def measure(stage: str, folder: Path, memory_limit: str) -> dict[str, float]:

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from memtriggers.benchmarks.memory import peak_megabytes
 from memtriggers.pipelines.clusters.forest import components, spanning_forest
 
 Vectors = npt.NDArray[np.float32]
@@ -131,13 +132,6 @@ def run_one(name: str, path: str) -> None:
     seconds = time.perf_counter() - started
     result = {"seconds": seconds, "megabytes": peak_megabytes(), "components": n_components}
     click.echo(json.dumps(result))
-
-
-def peak_megabytes() -> float:
-    """The most memory that this process had resident (Linux only)."""
-    # getrusage would count the parent's too: the figure outlives exec.
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def print_table(runs: dict[str, list[dict[str, float | None]]]) -> None:

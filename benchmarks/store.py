@@ -18,6 +18,7 @@ import lance
 import numpy as np
 import pyarrow as pa
 
+from memtriggers.benchmarks.memory import peak_megabytes
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import VECTOR_ROWS_PER_FILE, Table, image_vectors
 
@@ -47,12 +48,6 @@ def append(store: VectorStore, table: Table, rows: pa.Table) -> tuple[float, flo
     started = time.perf_counter()
     store.append(table, rows)
     return 0.0, time.perf_counter() - started
-
-
-def peak_megabytes() -> float:
-    """The most memory that this process had resident (Linux only)."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 @click.command()
