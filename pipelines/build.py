@@ -13,6 +13,7 @@ import duckdb
 from .lake import Counts, Lake, replacing
 from .stamp import Stamp, parse_stamp
 from .study import Study
+from .thresholds import Thresholds, resolve_thresholds
 from .warehouse.dbt_run import MODELS, DbtRun
 from .warehouse.declare import declare_tables
 from .warehouse.previous import export_previous
@@ -38,8 +39,9 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     build = f"{now:%Y%m%dT%H%M%SZ}-{stamp.digest}"
     with _workspace(lake, build) as folder:
         database = folder / "warehouse.duckdb"
-        n_samples = _declare(database, lake, _build_info(build, now, stamp, previous))
-        _dbt(study, database, folder).build()
+        info = _build_info(build, now, stamp, previous)
+        n_samples = _declare(database, lake, info, resolve_thresholds(study, lake))
+        _dbt(study, lake, database, folder).build()
         n_published = _finish(database)
         _publish(lake, database, build)
     return Counts(n_samples, n_published)
@@ -66,7 +68,7 @@ def write_docs(study: Study, lake: Lake) -> Path:
     """Write the documentation of the tables, with their lineage, as one page; returns its file."""
     lake = Lake(lake.root.absolute())
     with _workspace(lake, "docs") as folder:
-        page = _dbt(study, folder / "empty.duckdb", folder).docs()
+        page = _dbt(study, lake, folder / "empty.duckdb", folder).docs()
         lake.docs.parent.mkdir(exist_ok=True)
         return page.replace(lake.docs)
 
@@ -90,8 +92,11 @@ def _workspace(lake: Lake, build: str) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _dbt(study: Study, database: Path, folder: Path) -> DbtRun:
-    variables = {"min_cluster_size": study.cluster.min_cluster_size}
+def _dbt(study: Study, lake: Lake, database: Path, folder: Path) -> DbtRun:
+    variables = {
+        "min_cluster_size": study.cluster.min_cluster_size,
+        "report_threshold": resolve_thresholds(study, lake).report,
+    }
     return DbtRun(MODELS, database, folder, variables)
 
 
@@ -103,11 +108,13 @@ def _build_info(
     return build, now.replace(tzinfo=None), stamp.text, *versions, previous
 
 
-def _declare(database: Path, lake: Lake, info: tuple[object, ...]) -> int:
+def _declare(database: Path, lake: Lake, info: tuple[object, ...], thresholds: Thresholds) -> int:
     """Make the schema `lake`, which dbt reads; returns the number of samples in it."""
     with duckdb.connect(str(database)) as connection:
         declare_tables(connection, lake)
         connection.execute("insert into lake.build_info values (?, ?, ?, ?, ?, ?, ?)", info)
+        for own in thresholds.by_keyword_set.items():
+            connection.execute("insert into lake.keyword_set_thresholds values (?, ?)", own)
         return _count(connection, "lake.samples")
 
 

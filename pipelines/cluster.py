@@ -16,6 +16,7 @@ from .clusters.contents import describe_clusters
 from .clusters.curve import threshold_curve
 from .clusters.earlier import FINGERPRINT_KEY, earlier_forest, fingerprint
 from .clusters.edges import Edges, Vectors, renormalised
+from .clusters.follow_up import choose_follow_up_sets
 from .clusters.forest import block_count, components, spanning_forest
 from .clusters.medoids import Clusters, find_clusters
 from .clusters.sample_ids import SampleIds, as_bytes
@@ -32,7 +33,8 @@ _OK_ROWS = f"status = '{OK}'"
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
-    """Write near_duplicates, clusters, cluster_members, cluster_thresholds and word_sets.
+    """Write near_duplicates, clusters, cluster_members, cluster_thresholds, word_sets and
+    follow_up_sets.
 
     Returns:
         Samples that have a vector, and clusters of all thresholds together.
@@ -42,7 +44,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 
     """
     sample_ids, unit = read_vectors(study, lake)
-    thresholds = resolve_thresholds(study, lake).computed
+    resolved = resolve_thresholds(study, lake)
+    thresholds = resolved.computed
     ids = as_bytes(sample_ids)
     forest, recall = _find_forest(study, lake, stamp, ids, unit, thresholds)
     exact = {}
@@ -67,6 +70,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     found = pa.concat_tables(_cluster_tables(sample_ids, clusters))
     _write(describe_clusters(lake, found, members), lake.clusters, stamp)
     _write(find_word_sets(study, lake), lake.word_sets, stamp)
+    choose_follow_up_sets(study, lake, resolved, stamp)
     n_clusters = sum(len(found.size) for found in clusters.values())
     return Counts(len(sample_ids), n_clusters, recall)
 

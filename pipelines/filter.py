@@ -9,6 +9,7 @@ import pyarrow as pa
 from .captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
 from .captions.shards import open_shard, run_on_workers
 from .captions.source import SourceFile, open_source
+from .clusters.follow_up import with_follow_up_sets
 from .database import add_text_function, connect, query, write_parquet
 from .lake import Counts, Lake
 from .stamp import Stamp
@@ -26,6 +27,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         Rows of the source, and samples that match a keyword set.
 
     """
+    study = with_follow_up_sets(study, lake)
     with connect(lake) as connection:
         files = open_source(connection, study)
         add_text_function(connection, "clip_tokens", count_clip_tokens, "integer")

@@ -11,9 +11,9 @@ import duckdb
 from .captions.source import read_source_files
 from .errors import StudyError
 from .lake import write_text
-from .study import Clip, Cluster, Data, Fetch, KeywordSet, Report, Study, Words, load_study
+from .study import Data, KeywordSet, Study, load_study
 
-_OPTIONAL = (Words, Fetch, Clip, Cluster, Report)
+_OPTIONAL = ("words", "fetch", "clip", "cluster", "follow_up", "report")
 
 
 def write_study(
@@ -72,7 +72,7 @@ def _study_text(study: Study) -> str:
         "# A caption belongs to a keyword set when it says all of `include` (words, or phrases of\n"
         "# consecutive words), one of `any` and none of `exclude`. Add as many sets as you like.",
         *(_section("[[keyword_set]]", keywords) for keywords in study.keyword_set),
-        *(_section(f"[{kind.__name__.lower()}]", kind()) for kind in _OPTIONAL),
+        *(_section(f"[{name}]", getattr(study, name)) for name in _OPTIONAL),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -29,7 +29,7 @@ class Lake:
     lance/              fetch    images; embed: image_vectors, caption_vectors
     clusters/           cluster  near_duplicates, clusters, cluster_members,
                                  cluster_thresholds
-    word_sets/          cluster  word_sets
+    word_sets/          cluster  word_sets, follow_up_sets
     exports/, builds/   build    scalar columns of the Lance tables; published databases
     docs/               build    index.html, the documentation of the tables
     report/             report   index.html
@@ -122,6 +122,11 @@ class Lake:
     def word_sets(self) -> Path:
         """Keyword set × threshold × cluster × word set."""
         return self.parquet("word_sets", "word_sets")
+
+    @property
+    def follow_up_sets(self) -> Path:
+        """The word sets that become keyword sets, with the keyword set they were found in."""
+        return self.parquet("word_sets", "follow_up_sets")
 
     @property
     def vectors(self) -> Path:

@@ -11,13 +11,19 @@ from .study import Study
 log = logging.getLogger(__name__)
 
 
+_STAGES = list(STAGES.values())
+_UP_TO_CLUSTER = _STAGES[: list(STAGES).index("cluster") + 1]
+
+
 def refresh_lake(study: Study, lake: Lake, done: Callable[[Run], None]) -> list[Run]:
     """Run every stale stage; `done` is told of each run. The caller holds the lake's lock.
 
-    Staleness is asked of each stage when its turn comes, after those that it reads have run.
+    Staleness is asked of each stage when its turn comes, after those that it reads have run. The
+    follow-up sets that `cluster` chooses make those up to it stale again, once: then comes the
+    build, so that one refresh publishes once.
     """
     runs = []
-    for stage in STAGES.values():
+    for stage in (*_UP_TO_CLUSTER, *_STAGES):
         if reasons := stage.why_stale(study, lake):
             log.info("%s: %s", stage.name, ", ".join(reasons))
             runs.append(stage.run(study, lake))

@@ -81,6 +81,10 @@ def _fingerprint(name: str, study: Study, lake: Lake) -> str:
         from .clip.model import find_clip
 
         return find_clip(study).clip_id
+    if name == "follow_up_sets":
+        from .clusters.follow_up import follow_up_sets
+
+        return ", ".join(str(k) for k in follow_up_sets(study, lake)) or "none"
     if name == "thresholds":
         from .thresholds import resolve_thresholds
 
@@ -130,7 +134,7 @@ STAGES = {
             "filter",
             "Find the captions that match the keyword sets, and the rows that are dirty.",
             ("data", "keyword_set"),
-            ("parquet",),
+            ("parquet", "follow_up_sets"),
             _from_parquet(
                 "samples", "source_files", "keyword_sets", "keyword_matches", "rejected_rows"
             ),
@@ -161,7 +165,7 @@ STAGES = {
         Stage(
             "cluster",
             "Group nearly identical images, and find the words that come with them.",
-            ("cluster", "data", "words"),
+            ("cluster", "data", "words", "follow_up"),
             ("parquet", "filter", "fetch", "embed", "thresholds"),
             _from_parquet(
                 "near_duplicates",

@@ -63,6 +63,19 @@ class KeywordSet:
     parent: str | None = key(
         "the set whose clusters this one is compared with", None, example="van gogh"
     )
+    threshold: float | None = key(
+        "the cosine at which its clusters are shown; if left out, report.threshold",
+        None,
+        min=-1.0,
+        max=1.0,
+        example=0.9,
+        changes_captions=False,
+    )
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether every caption belongs to it."""
+        return self.include == (EVERYTHING,)
 
 
 @dataclass(frozen=True)
@@ -127,6 +140,14 @@ class Cluster:
 
 
 @dataclass(frozen=True)
+class FollowUp:
+    """Word sets that become keyword sets, so that all the captions that say them are embedded."""
+
+    top: int = key("word sets of each keyword set, those of the largest trigger_score", 0, min=0)
+    max_samples: int = key("a word set that more captions say is left out", 100_000, min=1)
+
+
+@dataclass(frozen=True)
 class Report:
     """What the report shows."""
 
@@ -160,6 +181,7 @@ class Study:
     fetch: Fetch = Fetch()
     clip: Clip = Clip()
     cluster: Cluster = Cluster()
+    follow_up: FollowUp = FollowUp()
     report: Report = Report()
     resources: Resources = Resources()
 
@@ -278,14 +300,26 @@ def _check_thresholds(study: Study, path: Path) -> None:
         return
     if not thresholds or len(set(thresholds)) < len(thresholds):
         raise StudyError(f"{path}: cluster: thresholds: {list(thresholds)}: say each of them once")
-    if study.report.threshold not in (None, *thresholds):
-        raise StudyError(
-            f"{path}: report: threshold: {study.report.threshold} is not one of cluster.thresholds "
-            f"{list(thresholds)}"
-        )
+    shown = {"report": study.report.threshold}
+    for number, keywords in enumerate(study.keyword_set, 1):
+        shown[f"keyword_set[{number}]"] = keywords.threshold
+    for where, threshold in shown.items():
+        if threshold not in (None, *thresholds):
+            raise StudyError(
+                f"{path}: {where}: threshold: {threshold} is not one of cluster.thresholds "
+                f"{list(thresholds)}"
+            )
 
 
 def _hash(value: Any) -> str:
-    plain = [dataclasses.asdict(v) for v in value] if isinstance(value, tuple) else None
-    text = json.dumps(plain or dataclasses.asdict(value), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    plain = [_hashed(v) for v in value] if isinstance(value, tuple) else _hashed(value)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _hashed(section: Any) -> dict[str, Any]:
+    """The keys that decide; thresholds of keyword sets have a fingerprint of their own."""
+    return {
+        f.name: getattr(section, f.name)
+        for f in dataclasses.fields(section)
+        if f.metadata.get("changes_captions", True)
+    }

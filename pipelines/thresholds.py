@@ -1,5 +1,6 @@
 """The thresholds that a study and its lake come to: those named, or those recommended."""
 
+import json
 from dataclasses import dataclass
 
 from .clip.model import find_clip
@@ -13,19 +14,28 @@ _HIGHEST = 0.99  # at 1, rounding decides
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The cosines at which clusters are computed, ascending, and the one that the report shows."""
+    """The cosines at which clusters are computed, ascending, and those that are shown."""
 
     computed: tuple[float, ...]
     report: float
+    by_keyword_set: dict[str, float]
+    """Of the keyword sets that name one of their own."""
+
+    def of(self, keyword_set: str) -> float:
+        """The threshold at which a keyword set is shown."""
+        return self.by_keyword_set.get(keyword_set, self.report)
 
     @property
     def fingerprint(self) -> str:
         """Differs whenever a stage that reads them has to run again."""
-        return f"{' '.join(map(str, self.computed))}; report {self.report}"
+        own = sorted(self.by_keyword_set.items())
+        return f"{' '.join(map(str, self.computed))}; report {self.report}" + (
+            f"; {json.dumps(own)}" if own else ""
+        )
 
 
 def resolve_thresholds(study: Study, lake: Lake) -> Thresholds:
-    """The thresholds of `[cluster]` and `[report]`; what they leave out follows from the model.
+    """The thresholds of a study; what it leaves out follows from the model.
 
     Raises:
         ModelError, LakeError: the model, or what recommends a threshold for it, cannot be read.
@@ -41,4 +51,5 @@ def resolve_thresholds(study: Study, lake: Lake) -> Thresholds:
         )
     if study.report.threshold is not None:
         shown = study.report.threshold
-    return Thresholds(tuple(sorted({*computed, shown})), shown)
+    own = {k.name: k.threshold for k in study.keyword_set if k.threshold is not None}
+    return Thresholds(tuple(sorted({*computed, shown, *own.values()})), shown, own)

@@ -77,8 +77,7 @@ def open_source(connection: duckdb.DuckDBPyConnection, study: Study) -> list[Sou
         SourceError: no file, an unreadable one, or a column that cannot be told; names the file.
 
     """
-    add_text_function(connection, "unescape_html", _unescape_html, "varchar")
-    connection.execute(query("macros"))
+    define_macros(connection)
     files = read_source_files(study, connection)
     groups: dict[str, list[SourceFile]] = {}
     for file in files:
@@ -91,6 +90,12 @@ def open_source(connection: duckdb.DuckDBPyConnection, study: Study) -> list[Sou
     ]
     connection.execute(f"create or replace temp view source as {' union all '.join(selects)}")
     return files
+
+
+def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the macros of `sql/macros.sql`: the rules of tokens, words and identity."""
+    add_text_function(connection, "unescape_html", _unescape_html, "varchar")
+    connection.execute(query("macros"))
 
 
 def read_source_files(study: Study, connection: duckdb.DuckDBPyConnection) -> list[SourceFile]:

@@ -32,11 +32,12 @@ class Page:
     funnel: Answer
     rejected_rows: Answer
     clusters: dict[str, tuple[Answer, Answer]]
-    """By keyword set: its clusters, and the images of them."""
+    """By keyword set of the study: its clusters, and the images of them."""
     sizes: Answer
     thresholds: Answer
     threshold_curve: Answer
     word_sets: Answer
+    concentration: Answer
     removal_list: Answer
     runs: Answer
 
@@ -48,13 +49,19 @@ class Page:
 
 
 def read_page(connection: duckdb.DuckDBPyConnection, study: Study, threshold: float) -> Page:
-    """Ask the published database everything that the report says, at one threshold."""
+    """Ask the published database everything that the report says.
+
+    Each keyword set is shown at its own threshold, and what concerns no set at `threshold`.
+    """
     keyword_sets = ask(connection, "keyword_sets")
-    names = [row["keyword_set"] for row in keyword_sets.rows]
+    chosen_at = {
+        row["keyword_set"]: row["threshold"] for row in keyword_sets.of("is_follow_up", False)
+    }
     chosen: dict[str, object] = {
         "threshold": threshold,
         "min_cluster_size": study.cluster.min_cluster_size,
     }
+    clusters_shown: dict[str, object] = {"n_clusters": study.report.clusters}
     return Page(
         threshold=threshold,
         min_cluster_size=study.cluster.min_cluster_size,
@@ -63,22 +70,26 @@ def read_page(connection: duckdb.DuckDBPyConnection, study: Study, threshold: fl
         findings=ask(connection, "findings", chosen),
         funnel=ask(connection, "funnel"),
         rejected_rows=ask(connection, "rejected_rows"),
-        clusters=_read_clusters(connection, names, chosen | {"n_clusters": study.report.clusters}),
+        clusters=_read_clusters(connection, chosen_at, chosen | clusters_shown),
         sizes=ask(connection, "sizes", chosen | {"n_clusters": N_SIZES}),
         thresholds=ask(connection, "thresholds", chosen),
         threshold_curve=ask(connection, "threshold_curve"),
         word_sets=ask(connection, "word_sets", chosen | {"n_word_sets": N_WORD_SETS}),
+        concentration=ask(connection, "concentration", clusters_shown),
         removal_list=ask(connection, "removal_list"),
         runs=ask(connection, "runs"),
     )
 
 
 def _read_clusters(
-    connection: duckdb.DuckDBPyConnection, names: list[str], chosen: dict[str, object]
+    connection: duckdb.DuckDBPyConnection,
+    chosen_at: dict[str, float],
+    chosen: dict[str, object],
 ) -> dict[str, tuple[Answer, Answer]]:
     answers = {}
-    for number, name in enumerate(names, 1):
-        values = chosen | {"keyword_set": name, "n_words": N_WORDS, "n_images": N_IMAGES}
+    for number, (name, threshold) in enumerate(chosen_at.items(), 1):
+        of_set: dict[str, object] = {"keyword_set": name, "threshold": threshold}
+        values = chosen | of_set | {"n_words": N_WORDS, "n_images": N_IMAGES}
         answers[name] = (
             ask(connection, "clusters", values, number),
             ask(connection, "cluster_images", values, number),

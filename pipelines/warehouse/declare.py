@@ -8,7 +8,7 @@ import duckdb
 from ..database import first_line, identifier, literal
 from ..errors import BuildError
 from ..lake import Lake
-from .tables import BUILD_INFO, RUNS, TABLES, Table
+from .tables import BUILD_INFO, KEYWORD_SET_THRESHOLDS, RUNS, TABLES, Table
 
 
 def declare_tables(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
@@ -30,6 +30,7 @@ def declare_tables(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     else:
         _declare_empty(connection, "runs", RUNS)
     _declare_empty(connection, "build_info", BUILD_INFO)
+    _declare_empty(connection, "keyword_set_thresholds", KEYWORD_SET_THRESHOLDS)
 
 
 def _declare_empty(

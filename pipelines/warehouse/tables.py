@@ -58,6 +58,11 @@ TABLES = (
         },
     ),
     Table(
+        "follow_up_sets",
+        lambda lake: lake.follow_up_sets,
+        {"keyword_set": "varchar", "include": "varchar[]", "parent": "varchar"},
+    ),
+    Table(
         "keyword_matches",
         lambda lake: lake.keyword_matches,
         {"keyword_set": "varchar", "sample_id": "varchar"},
@@ -228,3 +233,6 @@ BUILD_INFO = {
     "previous_build": "varchar",
 }
 """The columns of the one row that `build` writes about itself."""
+
+KEYWORD_SET_THRESHOLDS = {"keyword_set": "varchar", "threshold": "double"}
+"""The columns of the rows that `build` writes, one a keyword set that names its threshold."""

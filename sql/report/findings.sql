@@ -1,7 +1,10 @@
--- One row: the figures of the findings, null where there is nothing to find. A cluster belongs to a
+-- One row: the figures of the findings, null where there is nothing to find; follow-up sets aside. A cluster belongs to a
 -- keyword set with at least the minimum number of samples of the set; blank images and placeholders
 -- are left out.
-with scanned as (
+with study_sets as (
+    select keyword_set, threshold from keyword_sets where not is_follow_up
+),
+scanned as (
     select cast(coalesce(sum(n_rows), 0) as bigint) as n_rows from source_files
 ),
 matched as (
@@ -11,10 +14,8 @@ matched as (
 belonging as (
     select *
     from keyword_clusters
-    where
-        threshold = $threshold
-        and n_samples >= $min_cluster_size
-        and excluded_reason is null
+    semi join study_sets using (keyword_set, threshold)
+    where n_samples >= $min_cluster_size and excluded_reason is null
 ),
 counted as (
     select
@@ -23,6 +24,7 @@ counted as (
         count(cluster_id) as n_clusters,
         coalesce(sum(belonging.n_samples), 0) / any_value(funnel.n_samples) as share
     from funnel
+    semi join study_sets using (keyword_set)
     left join belonging using (keyword_set)
     where funnel.step = 'embedded' and funnel.n_samples > 0
     group by funnel.keyword_set
@@ -56,7 +58,8 @@ telling as (
         coalesce(ci_honest_low, ci_low) as ci_low,
         coalesce(ci_honest_high, ci_high) as ci_high
     from word_sets
-    where threshold = $threshold and n_in_cluster >= $min_cluster_size
+    semi join study_sets using (keyword_set, threshold)
+    where n_in_cluster >= $min_cluster_size
     order by
         trigger_score desc nulls last,
         word_sets.ci_low * log2(1 + n_in_cluster) desc,

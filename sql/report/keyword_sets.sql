@@ -5,6 +5,8 @@ select
     array_to_string(any_of, ', ') as any_of,
     array_to_string(exclude, ', ') as exclude,
     parent_keyword_set,
+    threshold,
+    is_follow_up,
     n_samples
 from keyword_sets
 order by n_samples desc, keyword_set;

@@ -16,13 +16,14 @@ counted as (
     group by keyword_set, threshold
 )
 select
-    keyword_set,
-    threshold,
+    keyword_sets.keyword_set,
+    thresholds.threshold,
     coalesce(n_clusters, 0) as n_clusters,
     coalesce(n_samples_largest, 0) as n_samples_largest,
     coalesce(n_samples_clustered, 0) as n_samples_clustered,
     coalesce(share_clustered, 0.0::double) as share_clustered
 from keyword_sets
 cross join thresholds
-left join counted using (keyword_set, threshold)
-order by keyword_sets.n_samples desc, keyword_set, threshold;
+left join counted
+    on counted.keyword_set = keyword_sets.keyword_set and counted.threshold = thresholds.threshold
+order by keyword_sets.n_samples desc, keyword_sets.keyword_set, thresholds.threshold;

@@ -13,7 +13,8 @@ with ranked as (
                 words
         ) as rank_in_cluster
     from word_sets
-    where threshold = $threshold and n_in_cluster >= $min_cluster_size
+    semi join keyword_sets using (keyword_set, threshold)
+    where n_in_cluster >= $min_cluster_size
 ),
 placed as (
     select
@@ -47,6 +48,6 @@ select
     placed.lift
 from placed
 join keyword_clusters using (keyword_set, threshold, cluster_id)
-join keyword_sets using (keyword_set)
+join keyword_sets using (keyword_set, threshold)
 where placed.place <= $n_word_sets
 order by keyword_sets.n_samples desc, placed.keyword_set, placed.place;
