@@ -17,7 +17,9 @@ from .clusters.curve import threshold_curve
 from .clusters.earlier import FINGERPRINT_KEY, earlier_forest, fingerprint
 from .clusters.edges import Edges, Vectors, renormalised
 from .clusters.follow_up import choose_follow_up_sets
-from .clusters.forest import block_count, components, spanning_forest
+from .clusters.forest import BLOCK_ROWS, block_count, components, spanning_forest
+from .clusters.gpu import BLOCK_ROWS as GPU_BLOCK_ROWS
+from .clusters.gpu import choose_gpu
 from .clusters.medoids import Clusters, find_clusters
 from .clusters.sample_ids import SampleIds, as_bytes
 from .clusters.word_sets import find_word_sets
@@ -86,8 +88,10 @@ def _find_forest(
     """The forest, and the recall of pairs if it is not exact."""
     if _is_exact(study, len(unit)):
         start = earlier_forest(lake, sample_ids, unit, thresholds, stamp)
-        with progress("cluster", block_count(len(unit))) as advance:
-            return spanning_forest(unit, thresholds, advance=advance, start=start), None
+        gpu = choose_gpu(study.resources.device)
+        block_rows = BLOCK_ROWS if gpu is None else GPU_BLOCK_ROWS
+        with progress("cluster", block_count(len(unit), block_rows)) as advance:
+            return spanning_forest(unit, thresholds, block_rows, advance, start, gpu), None
     nearest = nearest_cells(unit)
     cells = rows_of_cells(nearest)
     with progress("cluster", len(cells)) as advance:

@@ -5,6 +5,7 @@ common is missed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from ..lake import Lake
 from ..study import Resources
 from ..workers import Workers, result_of, start_workers
 from .edges import Edges, Rows, Vectors
-from .forest import spanning_forest
+from .forest import BLOCK_ROWS, spanning_forest
+from .gpu import BLOCK_ROWS as GPU_BLOCK_ROWS
+from .gpu import choose_gpu, count_gpus
 from .growing import GrowingForest
 
 
@@ -43,8 +46,9 @@ def forest_of_cells(
     path.parent.mkdir(parents=True, exist_ok=True)
     np.save(path, unit)
     try:
-        with start_workers(lake, resources, _one) as workers:
-            for forest in _forests(workers, path, cells, thresholds):
+        count = partial(count_gpus, resources.device)
+        with start_workers(lake, resources, count) as workers:
+            for forest in _forests(workers, resources.device, path, cells, thresholds):
                 growing.add(forest)
                 advance(1)
     finally:
@@ -52,21 +56,27 @@ def forest_of_cells(
     return growing.fold().sorted()
 
 
-def _one() -> int:
-    return 1  # worker on this machine: it uses every core
-
-
 def _forests(
-    workers: Workers, path: Path, cells: Sequence[Rows], thresholds: Sequence[float]
+    workers: Workers,
+    device: str,
+    path: Path,
+    cells: Sequence[Rows],
+    thresholds: Sequence[float],
 ) -> Iterator[Edges]:
     """The forest of each cell in turn; two cells a worker are under way."""
 
     def submit(rows: Rows) -> Any:
-        return workers.client.submit(_forest, path, rows, thresholds, pure=False)
+        return workers.client.submit(_forest, path, rows, thresholds, device, pure=False)
 
     for _, future in in_flight(submit, cells, 2 * workers.number):
         yield result_of(future, "cluster", "run it where there is more memory, or with --workers 1")
 
 
-def _forest(path: Path, rows: Rows, thresholds: Sequence[float]) -> Edges:
-    return spanning_forest(np.load(path, mmap_mode="r")[rows], thresholds).renamed(rows)
+def _forest(path: Path, rows: Rows, thresholds: Sequence[float], device: str) -> Edges:
+    from distributed import get_worker
+
+    name = str(get_worker().name)  # ours are called 0, 1, 2, …
+    gpu = choose_gpu(device, int(name) if name.isdecimal() else 0)
+    block_rows = BLOCK_ROWS if gpu is None else GPU_BLOCK_ROWS
+    unit = np.load(path, mmap_mode="r")[rows]
+    return spanning_forest(unit, thresholds, block_rows, gpu=gpu).renamed(rows)

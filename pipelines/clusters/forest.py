@@ -5,7 +5,7 @@ most n - 1 edges and the same components at every threshold, so that no list of 
 exist: pairs come block by block and are folded into the forest of those before them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,7 @@ def spanning_forest(
     block_rows: int = BLOCK_ROWS,
     advance: Callable[[int], None] = lambda blocks: None,
     start: Start = NOTHING,
+    gpu: str | None = None,
 ) -> Edges:
     """The maximum spanning forest of all pairs whose cosine reaches the smallest threshold.
 
@@ -50,6 +51,8 @@ def spanning_forest(
         advance: called with 1 after each of `block_count(n, block_rows)` blocks, at most.
         start: only the other rows are compared, with these and with each other; the components are
             the same as without it.
+        gpu: where blocks are multiplied, such as "cuda:0"; None: on the CPU. Pairs next to a
+            threshold are decided on the CPU either way.
 
     Returns:
         At most n - 1 edges with their float64 cosines, sorted.
@@ -64,7 +67,7 @@ def spanning_forest(
         kept = kept[order]
         pairs = concatenated([pairs, _in_order(start.forest, kept, first_copy)])
         blocks = new_blocks(len(kept), int(is_old.sum()), block_rows)
-        forest = _grow(unit[kept], thresholds, pairs, blocks, advance).renamed(kept)
+        forest = _grow(unit[kept], thresholds, pairs, blocks, advance, gpu).renamed(kept)
     cosine = exact_cosines(unit, forest.first, forest.second)
     forest = Edges(forest.first, forest.second, cosine)
     return concatenated([forest, _copies(first_copy)]).sorted()
@@ -110,16 +113,30 @@ def _grow(
     pairs: Edges,
     blocks: Iterable[Block],
     advance: Callable[[int], None],
+    gpu: str | None,
 ) -> Edges:
     """The forest of some pairs and of those in the blocks."""
     growing = GrowingForest(len(vectors), thresholds)
     growing.add(_decided(pairs, vectors, thresholds))
     growing.settle()
-    bounds = bounding(vectors, min(thresholds))
-    for pairs in near_pairs(vectors, bounds, growing, blocks):
+    for pairs in _search(vectors, min(thresholds), growing, blocks, gpu):
         growing.add(_decided(pairs, vectors, thresholds))
         advance(1)
     return growing.fold()
+
+
+def _search(
+    vectors: Vectors,
+    floor: float,
+    growing: GrowingForest,
+    blocks: Iterable[Block],
+    gpu: str | None,
+) -> Iterator[Edges]:
+    if gpu is None:
+        return near_pairs(vectors, bounding(vectors, floor), growing, blocks)
+    from . import on_gpu  # torch takes seconds to import
+
+    return on_gpu.near_pairs(vectors, growing, blocks, gpu)
 
 
 def _decided(pairs: Edges, vectors: Vectors, thresholds: Sequence[float]) -> Edges:

@@ -58,7 +58,7 @@ def stage_command(stage: Stage) -> click.Command:
     if stage.name in ("filter", "words"):
         command = scheduler_option(command)
     if stage.name == "cluster":
-        command = workers_option(scheduler_option(command))
+        command = device_option(workers_option(scheduler_option(command)))
     if stage.name == "embed":
         command = vector_options(device_option(workers_option(scheduler_option(command))))
     text = (

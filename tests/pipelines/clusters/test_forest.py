@@ -53,6 +53,17 @@ def assert_exact(unit: Vectors, block_rows: int) -> None:
         assert np.array_equal(found, brute_force(unit, threshold))
 
 
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 200), block_rows=st.integers(1, 250))
+def test_torch_finds_what_numpy_finds(seed: int, n: int, block_rows: int) -> None:
+    # On its CPU device: what a GPU runs is the same code.
+    unit = make_vectors(seed, n, 16, np.float32, 0.5)
+    forest = spanning_forest(unit, THRESHOLDS, block_rows, gpu="cpu")
+    for threshold in THRESHOLDS:
+        found = components(forest, len(unit), threshold)
+        assert np.array_equal(found, brute_force(unit, threshold))
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
