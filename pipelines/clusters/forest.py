@@ -58,6 +58,8 @@ def spanning_forest(
         At most n - 1 edges with their float64 cosines, sorted.
 
     """
+    if not len(unit):
+        return concatenated([])
     kept, first_copy = _distinct_rows(unit)
     is_old = np.zeros(len(unit), bool)
     is_old[first_copy[start.rows]] = True

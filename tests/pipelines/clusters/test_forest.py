@@ -279,3 +279,8 @@ def test_a_vector_without_direction_is_not_finite_once_renormalised() -> None:
     unit = renormalised(np.array([[3, 4], [0, 0], [np.nan, 1]], np.float16))
     assert np.allclose(unit[0], [0.6, 0.8])
     assert not np.isfinite(unit[1:]).all(axis=1).any()
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_no_pair_of_real_dimensions_makes_an_empty_forest(n: int) -> None:
+    assert len(spanning_forest(np.full((n, 512), 512**-0.5, np.float32), THRESHOLDS)) == 0
