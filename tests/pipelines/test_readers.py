@@ -26,7 +26,7 @@ while not (lake.root / "stop").exists():
     seen.append(found)
 print(json.dumps(seen))
 """
-# Reading the pointer alone is faster than moving it: a moment without one is met within a few moves.
+# Reading the pointer is faster than moving it: a moment without one is met within a few moves.
 FOLLOW = """
 import os, sys
 pointer, stop, n_seen, last = sys.argv[1], sys.argv[2], 0, ""
