@@ -3,8 +3,8 @@
     python benchmarks/refresh.py --rows 100000
 
 Each picture is an image of the bundled sample, turned, cropped and with its colours exchanged, as a
-JPEG in a column of the parquet; one in ten is a copy, encoded again, of an earlier one. What was fetched,
-embedded and compared is read from `runs`. At the end, a refresh with nothing new.
+JPEG in a column of the parquet; one in ten is a copy, encoded again, of an earlier one. What was
+fetched, embedded and compared is read from the runs. At the end, a refresh with nothing new.
 """
 
 import io
