@@ -1,16 +1,14 @@
 -- What goes at $threshold (by default the highest) under $keep_rule (by default best), and which
--- sample stays in its place.
+-- sample stays in its place: a hundred of them; removal_list_at lists all.
 with goes as (
 
-    -- these first: to join the captions of all that goes would take seconds
     select representative_sample_id, sample_id, reason
     from removal_list
     where
         threshold = coalesce($threshold::double, (select max(threshold) from cluster_members))
         and keep_rule = coalesce($keep_rule::varchar, 'best')
         and action = 'drop'
-    order by representative_sample_id, sample_id
-    limit 100
+    limit 100 -- any: to sort millions first takes seconds
 
 )
 
