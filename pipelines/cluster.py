@@ -39,7 +39,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     follow_up_sets.
 
     Returns:
-        Samples that have a vector, and clusters of all thresholds together.
+        Samples that were compared with all others (the new ones, where the forest before holds),
+        and clusters of all thresholds together.
 
     Raises:
         LakeError: a vector without a direction, or a sample with two vectors; names the table.
@@ -49,7 +50,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     resolved = resolve_thresholds(study, lake)
     thresholds = resolved.computed
     ids = as_bytes(sample_ids)
-    forest, recall = _find_forest(study, lake, stamp, ids, unit, thresholds)
+    forest, n_compared, recall = _find_forest(study, lake, stamp, ids, unit, thresholds)
     exact = {}
     if recall is None:
         exact[FINGERPRINT_KEY] = fingerprint(ids, unit, thresholds, stamp)
@@ -74,7 +75,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     _write(find_word_sets(study, lake), lake.word_sets, stamp)
     choose_follow_up_sets(study, lake, resolved, stamp)
     n_clusters = sum(len(found.size) for found in clusters.values())
-    return Counts(len(sample_ids), n_clusters, recall)
+    return Counts(n_compared, n_clusters, recall)
 
 
 def _find_forest(
@@ -84,19 +85,20 @@ def _find_forest(
     sample_ids: SampleIds,
     unit: Vectors,
     thresholds: Sequence[float],
-) -> tuple[Edges, dict[float, float] | None]:
-    """The forest, and the recall of pairs if it is not exact."""
+) -> tuple[Edges, int, dict[float, float] | None]:
+    """The forest, the number of samples compared, and the recall of pairs if it is not exact."""
     if _is_exact(study, len(unit)):
         start = earlier_forest(lake, sample_ids, unit, thresholds, stamp)
         gpu = choose_gpu(study.resources.device)
         block_rows = BLOCK_ROWS if gpu is None else GPU_BLOCK_ROWS
         with progress("cluster", block_count(len(unit), block_rows)) as advance:
-            return spanning_forest(unit, thresholds, block_rows, advance, start, gpu), None
+            forest = spanning_forest(unit, thresholds, block_rows, advance, start, gpu)
+        return forest, len(unit) - len(start.rows), None
     nearest = nearest_cells(unit)
     cells = rows_of_cells(nearest)
     with progress("cluster", len(cells)) as advance:
         forest = forest_of_cells(lake, study.resources, unit, cells, thresholds, advance)
-    return forest, pair_recall(unit, nearest, thresholds)
+    return forest, len(unit), pair_recall(unit, nearest, thresholds)
 
 
 def _is_exact(study: Study, n: int) -> bool:

@@ -84,6 +84,7 @@ at_thresholds as (
     select
         thresholds.threshold,
         samples.sample_id,
+        samples.n_rows,
         samples.status,
         clustered.cluster_id
     from samples
@@ -116,6 +117,7 @@ final as (
         threshold,
         keep_rule,
         sample_id,
+        n_rows,
         if(sample_id = representative_sample_id, 'keep', 'drop') as action,
         representative_sample_id,
         case

@@ -7,7 +7,6 @@ select
     count(*) as n_samples,
     sum(n_rows)::bigint as n_rows
 from removal_list
-join samples using (sample_id)
 where threshold = coalesce($threshold::double, (select max(threshold) from cluster_members))
 group by keep_rule, action, reason
 order by keep_rule, action, n_samples desc, reason;

@@ -53,6 +53,11 @@ def test_duplicated_captions_are_counted(published: duckdb.DuckDBPyConnection) -
     assert found == [("sea", 5, 5, 5), ("star", 3, 3, 1)]
 
 
+def test_duplicated_files_are_counted(published: duckdb.DuckDBPyConnection) -> None:
+    found = answer(published, "most_duplicated_files")
+    assert found == [("same", 2, 2, "images/d.webp")]
+
+
 def test_the_words_of_a_cluster_are_found_by_any_sample_in_it(
     published: duckdb.DuckDBPyConnection,
 ) -> None:

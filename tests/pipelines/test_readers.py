@@ -12,7 +12,7 @@ import pytest
 from memtriggers.pipelines import build
 from memtriggers.pipelines.lake import Lake
 
-N_READERS, SECONDS, N_ROWS = 10, 8.0, 20_000
+N_READERS, SECONDS, N_ROWS, N_MOVES = 10, 8.0, 20_000, 2_000
 # A build is one number in every row of two tables: another number in an answer is another build's.
 READ = """
 import json, sys
@@ -26,6 +26,17 @@ while not (lake.root / "stop").exists():
     seen.append(found)
 print(json.dumps(seen))
 """
+# Reading the pointer is faster than moving it: a moment without one is met within a few moves.
+FOLLOW = """
+import os, sys
+pointer, stop, n_seen, last = sys.argv[1], sys.argv[2], 0, ""
+print("ready", flush=True)
+while not os.path.exists(stop):
+    for _ in range(1000):
+        target = os.readlink(pointer)
+        n_seen, last = n_seen + (target != last), target
+print(n_seen)
+"""
 
 
 def publish(lake: Lake, number: int) -> None:
@@ -37,6 +48,13 @@ def publish(lake: Lake, number: int) -> None:
             connection.execute(
                 f"create table {table} as select $n as build from range({N_ROWS})", {"n": number}
             )
+    build._publish(lake, database, f"20260101T{number:06d}Z-0000000000000000")
+
+
+def publish_empty(lake: Lake, number: int) -> None:
+    """Publish a file that nobody opens the way `build` does."""
+    database = lake.scratch / "warehouse.duckdb"
+    database.touch()
     build._publish(lake, database, f"20260101T{number:06d}Z-0000000000000000")
 
 
@@ -73,3 +91,19 @@ def test_ten_readers_meet_no_writer(lake: Lake, readers: list["subprocess.Popen[
         assert builds == sorted(builds), "nobody goes back to an older build"
         assert len(set(builds)) > 3
     assert len(list(lake.builds.iterdir())) == build.BUILDS_KEPT
+
+
+def test_there_is_a_pointer_at_every_moment(lake: Lake) -> None:
+    lake.scratch.mkdir(parents=True)
+    publish_empty(lake, 0)
+    command = [sys.executable, "-c", FOLLOW, str(lake.current), str(lake.root / "stop")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as follower:
+        assert follower.stdout is not None
+        assert follower.stdout.readline() == "ready\n"
+        for number in range(1, N_MOVES):
+            publish_empty(lake, number)
+        (lake.root / "stop").touch()
+        output, errors = follower.communicate(timeout=60)
+    assert (follower.returncode, errors) == (0, "")
+    assert int(output) > N_MOVES // 100, "it looked while the pointer moved"

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,14 @@ class Refreshed:
         return [json.loads(file.read_text("utf-8"))["stage"] for file in files]
 
 
+def write_rows(path: Path, images: Sequence[bytes]) -> None:
+    rows = [
+        {"URL": f"{path.name}{n}.png", "TEXT": f"a star, {path.name} {n}", "image": image}
+        for n, image in enumerate(images)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
 @pytest.fixture(scope="module")
 def refreshed(
     tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, draw: Callable[..., bytes]
@@ -76,11 +84,7 @@ def refreshed(
     """A small lake, up to date."""
     folder = tmp_path_factory.mktemp("refreshed")
     for name, pictures in ROWS.items():
-        rows = [
-            {"URL": f"{name}{n}.png", "TEXT": f"a star, {name} {n}", "image": draw(picture)}
-            for n, picture in enumerate(pictures)
-        ]
-        pq.write_table(pa.Table.from_pylist(rows), folder / name)
+        write_rows(folder / name, [draw(picture) for picture in pictures])
     shutil.copytree(tiny_clip, folder / "tiny")
     (folder / "study.toml").write_text(
         f'[data]\nparquet = "{folder}/*.parquet"\nimage_column = "image"\n'
@@ -197,6 +201,30 @@ def test_a_removed_file_leaves_the_tables_and_is_said(refreshed: Refreshed, tmp_
     assert changed.lake.sql("select count(*), min(source_file) from samples").fetchall() == [
         (4, str(changed.folder / "a.parquet"))
     ]
+
+
+def test_only_new_rows_are_fetched_embedded_and_compared(
+    refreshed: Refreshed, tmp_path: Path, draw: Callable[..., bytes]
+) -> None:
+    changed = refreshed.copy(tmp_path / "changed")
+    files = f'"{refreshed.folder}/*.parquet"'
+    changed.edit(files, f'[{files}, "c.parquet"]')
+    write_rows(changed.folder / "c.parquet", [draw(1), draw(2), draw(6)])
+    done = changed.run()
+    assert done.returncode == 0, done.stderr
+    assert ": 3 samples new, " in done.stdout
+    runs = changed.lake.sql(
+        "select stage, list(n_in order by run_id) from runs "
+        "where stage in ('filter', 'fetch', 'embed', 'cluster') group by stage order by min(run_id)"
+    )
+    assert runs.fetchall() == [
+        (FILTER, [8, 11]),
+        (FETCH, [8, 3]),
+        (EMBED, [8, 3]),
+        (CLUSTER, [8, 3]),
+    ]
+    sizes = changed.lake.sql("select n_samples from clusters where threshold = 0.999 order by all")
+    assert sizes.fetchall() == [(2,), (2,), (4,)]
 
 
 def test_since_a_build_there_is_nothing_to_do(refreshed: Refreshed, tmp_path: Path) -> None:

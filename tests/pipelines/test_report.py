@@ -1,3 +1,5 @@
+"""The report: every figure is its query's, hostile captions stay text, the file stands alone."""
+
 import json
 import subprocess
 import sys
@@ -13,7 +15,6 @@ from click.testing import CliRunner
 from memtriggers.pipelines.cli import cli
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.page.answers import percent, shown
-from memtriggers.pipelines.page.charts import bar_chart, line_chart, nice_step
 from memtriggers.pipelines.report import recorded
 from memtriggers.pipelines.stages import STAGES, expected_stamp
 from memtriggers.pipelines.study import Study, load_study
@@ -285,64 +286,3 @@ def test_asking_for_the_stamp_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "–"),
-        ("", "–"),
-        (0, "0"),
-        (1_234_567, "1,234,567"),
-        (0.52, "0.520"),
-        (True, "yes"),
-        ("two\nlines\tand\x1b[31m red\x00", "two lines and[31m red"),
-    ],
-)
-def test_one_format_for_every_figure(value: object, text: str) -> None:
-    assert shown(value) == text
-
-
-def test_a_long_caption_is_cut() -> None:
-    assert shown("x" * 61_192) == "x" * 159 + "…"
-    assert shown("x" * 160) == "x" * 160
-
-
-def test_a_share_in_a_sentence_is_a_percentage() -> None:
-    assert percent(0.646) == "64.6\N{NO-BREAK SPACE}%"
-
-
-@pytest.mark.parametrize(
-    ("largest", "step"), [(1, 1), (4, 1), (5, 2), (17, 5), (41, 20), (3_061, 1_000)]
-)
-def test_axis_steps_are_round(largest: int, step: int) -> None:
-    assert nice_step(largest) == step
-
-
-def test_bars_are_as_high_as_their_values() -> None:
-    chart = bar_chart([30, 10, 5], 30)
-    heights = [bar.height for bar in chart.bars]
-    assert heights[0] == pytest.approx(3 * heights[1], rel=0.01)
-    assert heights[1] == pytest.approx(2 * heights[2], rel=0.01)
-    assert all(bar.y + bar.height == pytest.approx(chart.base, abs=0.02) for bar in chart.bars)
-    assert [tick.label for tick in chart.y_ticks] == [0, 10, 20, 30]
-
-
-def test_lines_go_through_their_shares() -> None:
-    chart = line_chart([0.8, 0.85, 1.0], [1.0, 0.5, 0.0], [0.25, 0.0, 0.0], marked=[0.85])
-    upper, lower = ([tuple(map(float, p.split(","))) for p in line.split()] for line in chart.lines)
-    top = chart.y_ticks[-1].at
-    assert upper == [
-        (chart.left, top),
-        (
-            pytest.approx(chart.left + (chart.right - chart.left) / 4, abs=0.02),
-            (top + chart.base) / 2,
-        ),
-        (chart.right, chart.base),
-    ]
-    assert lower[0][1] == chart.y_ticks[1].at
-    assert [(tick.label, tick.at) for tick in chart.x_ticks] == [(0.85, upper[1][0])]
-
-
-def test_one_threshold_alone_is_drawn_at_the_left() -> None:
-    assert line_chart([0.9], [0.5], marked=[0.9]).x_ticks[0].at == 44

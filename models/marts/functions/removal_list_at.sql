@@ -28,7 +28,7 @@ select
     removal_list.reason,
     samples.url,
     samples.caption,
-    samples.n_rows
+    removal_list.n_rows
 from removal_list
 inner join samples on removal_list.sample_id = samples.sample_id
 where
