@@ -11,9 +11,27 @@ import duckdb
 from .captions.source import read_source_files
 from .errors import StudyError
 from .lake import write_text
-from .study import Clip, Cluster, Data, Fetch, KeywordSet, Report, Study, Words, load_study
+from .study import (
+    Clip,
+    Cluster,
+    CopyModel,
+    Data,
+    Fetch,
+    KeywordSet,
+    Report,
+    Study,
+    Words,
+    load_study,
+)
 
-_OPTIONAL = (Words, Fetch, Clip, Cluster, Report)
+_OPTIONAL = {
+    "words": Words(),
+    "fetch": Fetch(),
+    "clip": Clip(),
+    "copy_model": CopyModel(),
+    "cluster": Cluster(),
+    "report": Report(),
+}
 
 
 def write_study(
@@ -72,7 +90,7 @@ def _study_text(study: Study) -> str:
         "# A caption belongs to a keyword set when it says all of `include` (words, or phrases of\n"
         "# consecutive words), one of `any` and none of `exclude`. Add as many sets as you like.",
         *(_section("[[keyword_set]]", keywords) for keywords in study.keyword_set),
-        *(_section(f"[{kind.__name__.lower()}]", kind()) for kind in _OPTIONAL),
+        *(_section(f"[{name}]", section) for name, section in _OPTIONAL.items()),
     ]
     return "\n\n".join(parts) + "\n"
 

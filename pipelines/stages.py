@@ -81,6 +81,11 @@ def _fingerprint(name: str, study: Study, lake: Lake) -> str:
         from .clip.model import find_clip
 
         return find_clip(study).clip_id
+    if name == "copy_model":
+        from .clip.copy_model import find_copy_model
+
+        copies = find_copy_model(study)
+        return "none" if copies is None else copies.copy_id
     if name == "thresholds":
         from .thresholds import resolve_thresholds
 
@@ -153,8 +158,8 @@ STAGES = {
         Stage(
             "embed",
             "Turn images and captions into CLIP vectors.",
-            ("clip", "data"),
-            ("filter", "fetch", "clip"),
+            ("clip", "copy_model", "data"),
+            ("filter", "fetch", "clip", "copy_model"),
             _vectors,
             extra="embed",
         ),
