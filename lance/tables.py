@@ -6,6 +6,7 @@ import pyarrow as pa
 
 OK = "ok"
 NOT_FINITE = "not_finite"  # of a vector
+MADE_BY = b"memtriggers_made_by"  # in the schema of a table of vectors: the model, as JSON
 
 # Rows in one file after compaction: about 1 GB of images, or as many vectors as are compacted at a
 # time. The last file is written again by the next compaction, so larger ones would make every night
@@ -46,14 +47,14 @@ IMAGES = Table(
 )
 
 
-def image_vectors(clip_id: str, dimensions: int) -> Table:
+def image_vectors(clip_id: str, dimensions: int, made_by: str = "") -> Table:
     """The image embeddings of one model, unit norm; the vector is null when status is not ok."""
-    return _vectors(image_vectors_name(clip_id), dimensions)
+    return vectors(image_vectors_name(clip_id), dimensions, made_by)
 
 
-def caption_vectors(clip_id: str, dimensions: int) -> Table:
+def caption_vectors(clip_id: str, dimensions: int, made_by: str = "") -> Table:
     """The caption embeddings of one model, unit norm; the vector is null when status is not ok."""
-    return _vectors(caption_vectors_name(clip_id), dimensions)
+    return vectors(caption_vectors_name(clip_id), dimensions, made_by)
 
 
 def image_vectors_name(clip_id: str) -> str:
@@ -66,12 +67,19 @@ def caption_vectors_name(clip_id: str) -> str:
     return f"caption_vectors-{clip_id}"
 
 
-def _vectors(name: str, dimensions: int) -> Table:
+def copy_vectors_name(copy_id: str) -> str:
+    """The name of the table of what a descriptor of copies makes of the images."""
+    return f"copy_vectors-{copy_id}"
+
+
+def vectors(name: str, dimensions: int, made_by: str) -> Table:
+    """A table of vectors, unit norm; the vector is null when status is not ok."""
     schema = pa.schema(
         [
             ("sample_id", pa.string()),
             ("vector", pa.list_(pa.float16(), dimensions)),
             ("status", pa.string()),  # OK or NOT_FINITE
-        ]
+        ],
+        {MADE_BY: made_by},
     )
     return Table(name, schema)

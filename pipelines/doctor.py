@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ..lance.sql import find_extension
 from ..lance.store import VectorStore
 from .clusters.cells import EXACT_ROWS
 from .lake import Lake, installed_versions
@@ -76,13 +77,18 @@ def estimate_spaces(lake: Lake, rows: int) -> list[tuple[str, str, str]]:
 
 def _machine() -> list[tuple[str, str]]:
     versions = [f"{name} {version}" for name, version in installed_versions().items()]
-    has_lance = find_spec("duckdb_extension_lance") is not None
     return [
         ("cores", str(len(os.sched_getaffinity(0)))),
         ("GPUs", _gpus()),
         ("versions", ", ".join(versions)),
-        ("DuckDB extension lance", "installed" if has_lance else "not installed; not needed"),
+        ("DuckDB extension lance", _lance_extension()),
     ]
+
+
+def _lance_extension() -> str:
+    if find_extension() is not None:
+        return "installed"
+    return "none for this DuckDB; sql reads the vector store through Arrow"
 
 
 def _gpus() -> str:

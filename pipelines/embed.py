@@ -1,7 +1,8 @@
 """embed: the image and the caption of every fetched sample as CLIP vectors.
 
-The driver hands shards to Dask workers and commits what they return; torch is loaded in the workers
-alone. What is imported at the top is light: `recorded` answers `status` in a base install too.
+Where the study names a descriptor of copies, the same pass makes its vectors, too. The driver hands
+shards to Dask workers and commits what they return; torch is loaded in the workers alone. What is
+imported at the top is light: `recorded` answers `status` in a base install too.
 """
 
 from collections.abc import Iterator
@@ -14,13 +15,15 @@ import pyarrow as pa
 from ..lance.store import VectorStore
 from ..lance.tables import (
     IMAGES,
+    MADE_BY,
     OK,
     VECTOR_ROWS_PER_FILE,
-    caption_vectors,
     caption_vectors_name,
-    image_vectors,
+    copy_vectors_name,
     image_vectors_name,
+    vectors,
 )
+from .clip.copy_model import CopyChoice, find_copy_model
 from .clip.imported import import_vectors
 from .clip.model import ClipChoice, find_clip
 from .clip.shards import Job, Shard
@@ -43,50 +46,61 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         Samples that lacked a vector, and samples embedded.
 
     Raises:
-        ModelError: the model cannot be found or loaded, or workers die of it.
+        ModelError: a model cannot be found or loaded, or workers die of it.
+        StudyError: the study does not vouch for its descriptor of copies.
         SourceError: vectors to import do not fit their metadata, or the model's table.
 
     """
     store, choice = VectorStore(lake.vectors), find_clip(study)
+    names = _table_names(choice, find_copy_model(study))
     encode = encode_images if study.data.vectors is None else import_vectors
     counts = encode(study, lake, choice)
     if counts.n_in != counts.n_out:
         raise LakeError(
             f"{lake.vectors}: {counts.n_in} samples went into embed, {counts.n_out} came out"
         )
-    for name in _table_names(choice):
+    for name in names:
         store.compact(name, VECTOR_ROWS_PER_FILE)
     store.build_index(image_vectors_name(choice.clip_id))
-    for name in _table_names(choice):
+    for name in names:
         store.write_stamp(name, stamp)
     return counts
 
 
 def encode_images(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
-    """Commit the vectors that the model makes of the stored images and their captions."""
+    """Commit the vectors that the models make of the stored images and their captions."""
     store = VectorStore(lake.vectors)
     # Workers have working directories of their own: the path is absolute.
     images, version = str(store.path(IMAGES.name).absolute()), store.version(IMAGES.name)
-    job = Job(images, version, choice, study.clip.batch_size, study.resources.device)
+    job = Job(
+        images,
+        version,
+        choice,
+        study.clip.batch_size,
+        study.resources.device,
+        find_copy_model(study),
+    )
     with connect(lake) as connection:
         n_in = _find_work(connection, store, lake, job)
         n_out = 0
-        if n_in or not all(map(store.exists, _table_names(choice))):
+        if n_in or not all(map(store.exists, _table_names(choice, job.copies))):
             with start_workers(lake, study.resources, _count_gpus) as workers:
                 n_out = _embed(connection, store, workers, job, n_in)
     return Counts(n_in, n_out)
 
 
 def recorded(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
-    """The stamp and the fingerprint of the vectors of the study's model.
+    """The stamp and the fingerprint of the vectors of the study's models.
 
-    None unless the image vectors and the caption vectors were completed from the same.
+    None unless those of images, captions and copies were completed from the same.
     """
-    return VectorStore(lake.vectors).recorded(*_table_names(find_clip(study)))
+    names = _table_names(find_clip(study), find_copy_model(study))
+    return VectorStore(lake.vectors).recorded(*names)
 
 
-def _table_names(choice: ClipChoice) -> tuple[str, str]:
-    return image_vectors_name(choice.clip_id), caption_vectors_name(choice.clip_id)
+def _table_names(choice: ClipChoice, copies: CopyChoice | None) -> list[str]:
+    names = [image_vectors_name(choice.clip_id), caption_vectors_name(choice.clip_id)]
+    return names if copies is None else [*names, copy_vectors_name(copies.copy_id)]
 
 
 def _find_work(
@@ -94,11 +108,15 @@ def _find_work(
 ) -> int:
     """Create the table samples_to_embed; returns its number of rows."""
     images = store.reader(IMAGES.name, ["sample_id", "_rowoffset"], f"status = '{OK}'", job.version)
-    image_vectors_there, caption_vectors_there = map(store.sample_ids, _table_names(job.choice))
     connection.register("stored_images", images)
-    connection.register("image_vectors", image_vectors_there)
-    connection.register("caption_vectors", caption_vectors_there)
-    connection.execute(query("samples_to_embed"), {"samples": str(lake.samples)})
+    for relation, name in (
+        ("image_vectors", image_vectors_name(job.choice.clip_id)),
+        ("caption_vectors", caption_vectors_name(job.choice.clip_id)),
+        ("copy_vectors", copy_vectors_name(job.copies.copy_id if job.copies else "none")),
+    ):
+        connection.register(relation, store.sample_ids(name))
+    values = {"samples": str(lake.samples), "copies": job.copies is not None}
+    connection.execute(query("samples_to_embed"), values)
     return len(connection.table("samples_to_embed"))
 
 
@@ -114,11 +132,11 @@ def _embed(
     Shards are committed in their order: after a kill the rest falls into the same shards, and so
     into the same batches, as in an undisturbed run.
     """
-    n_embedded = 0
+    n_embedded, names = 0, _table_names(job.choice, job.copies)
     job = replace(job, workers_per_host=workers.per_host)
     with progress("embed", n_samples) as advance:
         for shard, tables in _encode_all(workers, _read_shards(connection), job):
-            _commit(store, job.choice.clip_id, shard, *tables)
+            _commit(store, names, tables)
             n_embedded += len(shard.sample_ids)
             advance(len(shard.sample_ids))
     return n_embedded
@@ -133,7 +151,7 @@ def _read_shards(connection: duckdb.DuckDBPyConnection) -> Iterator[Shard]:
     )
     rows = samples.fetchmany(_SHARD)
     if not rows:
-        yield Shard([], [], [], [], [])
+        yield Shard([], [], [], [], [], [])
     while rows:
         yield Shard(*map(list, zip(*rows, strict=True)))
         rows = samples.fetchmany(_SHARD)
@@ -141,7 +159,7 @@ def _read_shards(connection: duckdb.DuckDBPyConnection) -> Iterator[Shard]:
 
 def _encode_all(
     workers: Workers, shards: Iterator[Shard], job: Job
-) -> Iterator[tuple[Shard, tuple[pa.Table, pa.Table]]]:
+) -> Iterator[tuple[Shard, list[pa.Table]]]:
     """Encode shards on the workers, at most two a worker at a time, and yield them in order."""
 
     def submit(shard: Shard) -> Any:
@@ -157,28 +175,30 @@ def _count_gpus() -> int:
     return count_gpus()
 
 
-def _encode(shard: Shard, job: Job) -> tuple[pa.Table, pa.Table]:
+def _encode(shard: Shard, job: Job) -> list[pa.Table]:
     from .clip.encoder import encode_shard  # in the worker: it imports torch
 
     return encode_shard(shard, job)
 
 
-def _result(shard: Shard, future: Any) -> tuple[Shard, tuple[pa.Table, pa.Table]]:
+def _result(shard: Shard, future: Any) -> tuple[Shard, list[pa.Table]]:
     tables = result_of(future, "embed", "lower clip.batch_size")
-    if any(table.num_rows != len(shard.sample_ids) for table in tables):
-        raise LakeError(f"embed: {len(shard.sample_ids)} samples went in, not as many came out")
-    return shard, tables
+    for table, lacks in zip(tables, shard.lacks, strict=False):  # without copies, no third
+        if table.num_rows != sum(lacks):
+            raise LakeError(f"embed: {sum(lacks)} samples went in, {table.num_rows} came out")
+    return shard, [_aligned(table) for table in tables]
 
 
-def _commit(
-    store: VectorStore, clip_id: str, shard: Shard, images: pa.Table, captions: pa.Table
-) -> None:
+def _aligned(table: pa.Table) -> pa.Table:
+    # What comes over a network may begin at any byte, which Lance panics at: taking copies.
+    return table.take(pa.array(range(table.num_rows), pa.int64()))
+
+
+def _commit(store: VectorStore, names: list[str], tables: list[pa.Table]) -> None:
     """Append to each table, in one transaction, the vectors that it lacks.
 
-    A kill between the two leaves samples that lack only the second; they come back marked so.
+    A kill between two of them leaves samples that lack only the rest; they come back marked so.
     """
-    dimensions = images.schema.field("vector").type.list_size
-    lacking = pa.array(shard.lacks_image_vector, pa.bool_())
-    store.append(image_vectors(clip_id, dimensions), images.filter(lacking))
-    lacking = pa.array(shard.lacks_caption_vector, pa.bool_())
-    store.append(caption_vectors(clip_id, dimensions), captions.filter(lacking))
+    for name, rows in zip(names, tables, strict=True):
+        made_by = rows.schema.metadata[MADE_BY].decode()
+        store.append(vectors(name, rows.schema.field("vector").type.list_size, made_by), rows)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..lance.store import VectorStore
 from ..lance.tables import image_vectors_name
+from .clip.copy_model import choose_copy_model, find_copy_model
 from .clip.model import ClipChoice, find_clip
 from .clip.recommended import Recommendation, write_beside_weights
 from .clusters.edges import Vectors
@@ -73,7 +74,8 @@ def _measure(request: Request, study: Study, lake: Lake, choice: ClipChoice) -> 
     pictures, labelled = _find_pictures(request, study, lake, choice)
     stored = {n: stored_vectors(study, lake, path, pictures) for n, path in request.vectors}
     model = load_model(choice, study.clip.batch_size)
-    peers, notes = find_peers(model.device, request.sscd)
+    given = choose_copy_model(request.sscd) if request.sscd else find_copy_model(study)
+    peers, notes = find_peers(model.device, given)
     methods = [model.method, *peers]
     if taken := stored.keys() & {method.name for method in methods}:
         raise EvaluationError(f"--vectors {taken.pop()}: that is one of the peers; rename yours")

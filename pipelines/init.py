@@ -13,7 +13,7 @@ from .errors import StudyError
 from .lake import write_text
 from .study import Data, KeywordSet, Study, load_study
 
-_OPTIONAL = ("words", "fetch", "clip", "cluster", "follow_up", "report")
+_OPTIONAL = ("words", "fetch", "clip", "copy_model", "cluster", "follow_up", "report")
 
 
 def write_study(

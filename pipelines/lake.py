@@ -47,6 +47,7 @@ class Lake:
     ) -> "duckdb.DuckDBPyRelation":
         """Query the published tables, read-only: `Lake("lake").sql("from clusters").df()`.
 
+        The tables of the vector store are there, too, under their names.
         `values` holds the value of each `$name` in the query.
         Each call opens the build that is published then; what it returns stays with that build.
 
@@ -57,7 +58,12 @@ class Lake:
         """
         import duckdb
 
-        return duckdb.connect(str(self.require_build()), read_only=True).sql(query, params=values)
+        from ..lance.sql import show_tables
+        from ..lance.store import VectorStore
+
+        connection = duckdb.connect(str(self.require_build()), read_only=True)
+        show_tables(connection, VectorStore(self.vectors), query)
+        return connection.sql(query, params=values)
 
     def parquet(self, folder: str, table: str) -> Path:
         """The parquet file of a table, e.g. `samples/samples.parquet`."""

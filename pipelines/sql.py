@@ -1,4 +1,4 @@
-"""sql: a query on the published tables, read-only, as a table, csv, json or parquet."""
+"""sql: a query on the published tables and the vector store, read-only, in one of four forms."""
 
 import csv
 import json
@@ -9,6 +9,8 @@ from typing import TextIO
 
 import duckdb
 
+from ..lance.sql import show_tables
+from ..lance.store import VectorStore
 from .database import connect_published, run_query
 from .errors import QueryError
 from .lake import Lake, replacing
@@ -29,6 +31,7 @@ def print_query(
 
     """
     with connect_published(lake) as connection:
+        show_tables(connection, VectorStore(lake.vectors), text)
         print_rows(run_query(connection, text, values), form, output)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import click
 
+from ..lance.sql import show_tables
+from ..lance.store import VectorStore
 from .database import connect_published, run_query
 from .errors import QueryError
 from .lake import Lake
@@ -38,6 +40,7 @@ def _run_loop(lake: Lake) -> None:
     with connect_published(lake) as connection:
         for text in _statements():
             try:
+                show_tables(connection, VectorStore(lake.vectors), text)
                 print_rows(run_query(connection, text), "table", None)
             except QueryError as error:
                 click.echo(f"Error: {error}", err=True)

@@ -85,6 +85,11 @@ def _fingerprint(name: str, study: Study, lake: Lake) -> str:
         from .clusters.follow_up import follow_up_sets
 
         return ", ".join(str(k) for k in follow_up_sets(study, lake)) or "none"
+    if name == "copy_model":
+        from .clip.copy_model import find_copy_model
+
+        copies = find_copy_model(study)
+        return "none" if copies is None else copies.copy_id
     if name == "thresholds":
         from .thresholds import resolve_thresholds
 
@@ -157,8 +162,8 @@ STAGES = {
         Stage(
             "embed",
             "Turn images and captions into CLIP vectors.",
-            ("clip", "data"),
-            ("filter", "fetch", "clip"),
+            ("clip", "copy_model", "data"),
+            ("filter", "fetch", "clip", "copy_model"),
             _vectors,
             extra="embed",
         ),

@@ -113,6 +113,24 @@ class Clip:
 
 
 @dataclass(frozen=True)
+class CopyModel:
+    """A second model of the images, made to tell copies, such as SSCD."""
+
+    path: str | None = key(
+        "a TorchScript file; loading it runs the program in it",
+        None,
+        example="sscd_disc_mixup.torchscript.pt",
+    )
+    sha256: str | None = key("of that file, where you trust it", None, example="the hash, in hex")
+    preprocessing: str = key(
+        '"sscd320": square, no crop; "sscd288": short side, no crop; "dcr224", "imagenet224": '
+        "short side 256, centre crop",
+        "sscd320",
+        choices=("sscd320", "sscd288", "dcr224", "imagenet224"),
+    )
+
+
+@dataclass(frozen=True)
 class Cluster:
     """Which images count as nearly identical."""
 
@@ -180,6 +198,7 @@ class Study:
     words: Words = Words()
     fetch: Fetch = Fetch()
     clip: Clip = Clip()
+    copy_model: CopyModel = CopyModel()
     cluster: Cluster = Cluster()
     follow_up: FollowUp = FollowUp()
     report: Report = Report()

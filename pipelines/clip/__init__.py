@@ -1,1 +1,1 @@
-"""The CLIP model: found, loaded, and run in workers."""
+"""The CLIP model and the descriptor of copies: found, loaded, and run in workers."""

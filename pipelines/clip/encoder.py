@@ -2,11 +2,10 @@
 
 import io
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from functools import lru_cache
+from itertools import compress
 from threading import Lock
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,76 +15,51 @@ from distributed import get_worker
 from numpy.typing import NDArray
 from PIL import Image
 
+from ...lance.tables import MADE_BY
 from ..errors import ModelError
 from ..images.decode import image_limits
-from .model import ClipChoice, load_clip
+from .batches import Batches
+from .copy_model import CopyChoice
+from .model import ClipChoice, describe_clip, load_clip
 from .shards import Job, Shard, read_images
+from .tower import Tower, blank_image, describe_copy_model, load_copy_model
 from .vectors import vector_table
 
-T = TypeVar("T")
+Encode = Callable[[list[Any]], NDArray[np.float32]]
 
-# On CPU larger batches only leave the cache: 8 to 32 are equally fast, 64 is a fifth slower.
-_CPU_BATCH = 16
 _one_shard_at_a_time = Lock()  # a worker of someone else's cluster may run several tasks at once
 
 
-class BatchThreads:
-    """Threads that each take whole batches through a network, one torch thread each."""
-
-    def __init__(self, number: int) -> None:
-        # A thread's number of torch threads is its own.
-        self._pool = ThreadPoolExecutor(number, initializer=torch.set_num_threads, initargs=(1,))
-
-    def run(
-        self, items: list[T], size: int, encode: Callable[[list[T]], NDArray[np.float32]]
-    ) -> NDArray[np.float32]:
-        """What `encode` makes of the items, `size` at a time, in their order: (n, d)."""
-        batches = [items[start : start + size] for start in range(0, len(items), size)]
-        return np.concatenate(list(self._pool.map(encode, batches)))
-
-
 class Encoder:
-    """A CLIP model on one device, used by as many threads as there are cores.
-
-    On CPU each thread takes whole batches through the model on its own: torch's threads would wait
-    for each other at every layer, and for ever on a machine that has other work. On a GPU the
-    threads decode, and take turns at the model.
-
-    On CPU the model runs in float32: bfloat16 has 8 bits, which would move cosines by more than
-    the thresholds of a study differ. On a GPU it runs in float16, with 11.
-    """
+    """A CLIP model on one device."""
 
     def __init__(self, choice: ClipChoice, device: str, batch_size: int, threads: int) -> None:
-        self._clip = load_clip(choice, device)
+        self._choice, self._clip = choice, load_clip(choice, device)
         self.model = self._clip.model
         self.model.to(memory_format=torch.channels_last)  # convolutions: up to twice as fast
-        self._device = device
-        self._is_gpu = device != "cpu"
-        self._batch_size = batch_size if self._is_gpu else min(batch_size, _CPU_BATCH)
-        self._turn = Lock() if self._is_gpu else nullcontext()
-        self._threads = BatchThreads(threads)
+        self._batches = Batches(device, batch_size, threads)
+
+    @property
+    def description(self) -> str:
+        """What makes the vectors, as JSON: the model, its pretrained tag, the preprocessing."""
+        return describe_clip(self._choice, self.model.visual.preprocess_cfg)
 
     def images(self, images: list[bytes]) -> NDArray[np.float32]:
         """The embeddings of n encoded images, (n, d) as they leave the model: not unit norm."""
         with image_limits(None):
-            return self._in_batches(images, self._image_batch)
+            return self._batches.run(images, self._image_batch, blank_image())
 
     def captions(self, captions: list[str]) -> NDArray[np.float32]:
         """The embeddings of n captions, (n, d) as they leave the model: not unit norm."""
-        return self._in_batches(captions, self._caption_batch)
-
-    def _in_batches(
-        self, items: list[T], encode: Callable[[list[T]], NDArray[np.float32]]
-    ) -> NDArray[np.float32]:
-        return self._threads.run(items, self._batch_size, encode)
+        return self._batches.run(captions, self._caption_batch, "")
 
     def _image_batch(self, images: list[bytes]) -> NDArray[np.float32]:
         pixels = torch.stack([self.decode(image) for image in images])  # (b, 3, side, side)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        return self._forward(self.model.encode_image, pixels)
+        return self._batches.forward(self.model.encode_image, pixels)
 
     def _caption_batch(self, captions: list[str]) -> NDArray[np.float32]:
-        return self._forward(self.model.encode_text, self._clip.tokenizer(captions))
+        return self._batches.forward(self.model.encode_text, self._clip.tokenizer(captions))
 
     def decode(self, image: bytes) -> torch.Tensor:
         """One encoded image as the model takes it: (3, side, side) float32."""
@@ -93,25 +67,18 @@ class Encoder:
             pixels: torch.Tensor = self._clip.preprocess(picture)
         return pixels
 
-    def _forward(
-        self, encode: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor
-    ) -> NDArray[np.float32]:
-        half = torch.autocast("cuda", torch.float16, enabled=self._is_gpu)
-        with self._turn, torch.inference_mode(), half:
-            vectors: NDArray[np.float32] = encode(batch.to(self._device)).float().cpu().numpy()
-        return vectors
 
-
-def encode_shard(shard: Shard, job: Job) -> tuple[pa.Table, pa.Table]:
-    """Embed the images and the captions of n samples.
+def encode_shard(shard: Shard, job: Job) -> list[pa.Table]:
+    """Embed what the samples of a shard lack, the images being read once for all models.
 
     Returns:
-        Image vectors and caption vectors: two tables (sample_id, vector, status) of n rows in the
-        order of the shard; (n, d) float16 of unit norm. The vector is null and the status
-        'not_finite' where the model's numbers are not.
+        Image vectors, caption vectors and, where the job has a descriptor of copies, copy vectors:
+        tables (sample_id, vector, status) of those that lack them, in the order of the shard; (n,
+        d) float16 of unit norm. The vector is null and the status 'not_finite' where the model's
+        numbers are not. The metadata of each schema says what made the vectors.
 
     Raises:
-        ModelError: the model cannot be loaded, or there is no GPU where one was asked for.
+        ModelError: a model cannot be loaded, or there is no GPU where one was asked for.
         LakeError: this worker cannot read the lake.
 
     """
@@ -119,12 +86,30 @@ def encode_shard(shard: Shard, job: Job) -> tuple[pa.Table, pa.Table]:
         threads = max(1, CPU_COUNT // job.workers_per_host)
         device = _choose_device(job.device)
         encoder = load_encoder(job.choice, device, job.batch_size, threads)
-        if not shard.sample_ids:
-            nothing = encoder.captions([""])[:0]
-            return vector_table([], nothing), vector_table([], nothing)
-        images = encoder.images(read_images(shard, job))
-        captions = encoder.captions(shard.captions)
-    return vector_table(shard.sample_ids, images), vector_table(shard.sample_ids, captions)
+        images, said = read_images(shard, job), encoder.description
+        makers: list[tuple[Encode, list[Any], str]] = [
+            (encoder.images, images, said),
+            (encoder.captions, shard.captions, said),
+        ]
+        if job.copies is not None:
+            tower = load_tower(job.copies, device, job.batch_size, threads)
+            makers.append((tower.images, images, describe_copy_model(job.copies)))
+        return [
+            _encode_lacking(shard.sample_ids, lacks, *maker)
+            for maker, lacks in zip(makers, shard.lacks, strict=False)  # without copies, no third
+        ]
+
+
+def _encode_lacking(
+    sample_ids: list[str],
+    lacks: list[bool],
+    encode: Encode,
+    items: list[Any],
+    made_by: str,
+) -> pa.Table:
+    vectors = encode(list(compress(items, lacks)))
+    table = vector_table(list(compress(sample_ids, lacks)), vectors)
+    return table.replace_schema_metadata({MADE_BY: made_by})
 
 
 def count_gpus() -> int:
@@ -136,6 +121,12 @@ def count_gpus() -> int:
 def load_encoder(choice: ClipChoice, device: str, batch_size: int, threads: int) -> Encoder:
     """The encoder, loaded once in a process."""
     return Encoder(choice, device, batch_size, threads)
+
+
+@lru_cache(maxsize=1)
+def load_tower(choice: CopyChoice, device: str, batch_size: int, threads: int) -> Tower:
+    """The descriptor of copies, loaded once in a process."""
+    return load_copy_model(choice, Batches(device, batch_size, threads))
 
 
 def _choose_device(device: str) -> str:

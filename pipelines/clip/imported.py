@@ -23,7 +23,7 @@ from ..errors import SourceError, StudyError
 from ..lake import Counts, Lake
 from ..progress import progress
 from ..study import BUNDLED_CLIP, Data, Study
-from .model import ClipChoice
+from .model import ClipChoice, describe_clip
 from .vectors import vector_table
 
 _ROWS = 10_000  # vectors in one transaction
@@ -46,10 +46,10 @@ def import_vectors(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
         metadata = _open_metadata(study, connection)
         images = _open_arrays(study, study.data.vectors, metadata)
         captions = _open_arrays(study, study.data.caption_vectors, metadata)
-        dimensions = next(iter(images.values())).shape[1]
+        dimensions, made_by = next(iter(images.values())).shape[1], describe_clip(choice)
         tables = (
-            image_vectors(choice.clip_id, dimensions),
-            caption_vectors(choice.clip_id, dimensions),
+            image_vectors(choice.clip_id, dimensions, made_by),
+            caption_vectors(choice.clip_id, dimensions, made_by),
         )
         for table in tables:
             _create(store, table)

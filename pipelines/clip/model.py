@@ -1,6 +1,7 @@
 """The CLIP model that a study names: found without torch, loaded without executing pickles."""
 
 import hashlib
+import json
 import logging
 import re
 import warnings
@@ -115,6 +116,12 @@ def load_clip(choice: ClipChoice, device: str = "cpu") -> Clip:
     return Clip(model.eval(), preprocess, tokenizer)
 
 
+def describe_clip(choice: ClipChoice, preprocessing: dict[str, Any] | None = None) -> str:
+    """What made the vectors, as JSON: the model, its pretrained tag or file, the preprocessing."""
+    said = {"clip_id": choice.clip_id, "model": choice.model, "pretrained": choice.pretrained}
+    return json.dumps(said | {"preprocessing": preprocessing}, sort_keys=True)
+
+
 def _find_folder(study: Study) -> Path | None:
     model = study.clip.model
     if model == BUNDLED_CLIP:
@@ -222,11 +229,12 @@ def _hash_text(text: str) -> str:
 
 
 def _hash_files(*files: Path) -> str:
-    return _hash_text("|".join(_hash_file(file, file.stat().st_mtime_ns) for file in files))
+    return _hash_text("|".join(hash_file(file, file.stat().st_mtime_ns) for file in files))
 
 
 @lru_cache
-def _hash_file(path: Path, modified: int) -> str:
+def hash_file(path: Path, modified: int) -> str:
+    """The sha256 of a file that was modified then, in hex: read once in a process."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -55,7 +55,8 @@ def _named_files(
 @click.option(
     "--sscd",
     type=_FILE,
-    help="SSCD as TorchScript, one more peer. Loading it runs the program in the file.",
+    help="SSCD as TorchScript, one more peer; if left out, the study's [copy_model]. Loading it "
+    "runs the program in the file.",
 )
 @click.option(
     "--seed",

