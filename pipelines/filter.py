@@ -55,11 +55,8 @@ def keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     connection.execute(query("rules"))
     _declare_keyword_sets(connection, study)
     connection.execute(query("needles"))
-    in_raw, in_folded = connection.execute(query("needle_patterns")).fetchone() or (None, None)
-    connection.execute(
-        query("kept_rows"),
-        {"in_raw": in_raw, "in_folded": in_folded, "addresses": _addresses(study)},
-    )
+    (patterns,) = connection.execute(query("needle_patterns")).to_arrow_table().to_pylist()
+    connection.execute(query("kept_rows"), {**patterns, "addresses": _addresses(study)})
     connection.execute(query("row_matches"))
 
 
