@@ -9,7 +9,7 @@ import pyarrow as pa
 from .captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
 from .captions.shards import open_shard, run_on_workers
 from .captions.source import SourceFile, open_source
-from .database import add_text_function, connect, query, write_parquet
+from .database import connect, query, write_parquet
 from .lake import Counts, Lake
 from .stamp import Stamp
 from .study import KeywordSet, Study
@@ -28,7 +28,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """
     with connect(lake) as connection:
         files = open_source(connection, study)
-        add_text_function(connection, "clip_tokens", count_clip_tokens, "integer")
+        connection.create_function("clip_tokens", count_clip_tokens, ["varchar"], "integer")
         connection.execute(query("clip_tokens"))
         if study.resources.scheduler is None:
             keep_rows(connection, study)

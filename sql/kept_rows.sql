@@ -3,9 +3,7 @@
 -- tokens: the token text of the caption if it may say a needle, else null.
 -- $takes_all, $in_any_case, $in_folded: see needle_patterns.sql. $addresses: see rules.sql.
 create or replace temp table kept_rows as
--- materialized: the few rows that are left come in full vectors, and the Python function of decoded()
--- is called once for each of these, not for each vector of the source
-with kept as materialized (
+with kept as (
     select *
     from source
     where

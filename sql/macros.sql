@@ -20,9 +20,9 @@ create or replace temp macro folded(decoded_caption) as
 create or replace temp macro token_text(decoded_caption) as
     ' ' || trim(regexp_replace(folded(decoded_caption), '[^\p{L}\p{M}\p{N}]+', ' ', 'g')) || ' ';
 
--- Whether a caption may say a needle: true for every one that does. See needle_patterns.sql.
+-- True for every caption that says a needle, and for few others. See needle_patterns.sql.
 create or replace temp macro may_say(caption, in_any_case, in_folded) as
-    coalesce(regexp_matches(caption, in_any_case), false)
+    regexp_matches(caption, in_any_case)
     or (
         in_folded::varchar is not null
         and strlen(caption) != length(caption)

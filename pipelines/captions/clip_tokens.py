@@ -7,7 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import ftfy
-import pyarrow as pa
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 MAX_CLIP_TOKENS = 77
@@ -22,21 +21,8 @@ PLAIN = re.compile("[ -~à-öø-ÿ–—’…а-яА-Яぁ-ゔァ-ヺー一-\u9
 _REMEMBERED = 1 << 18  # pieces: some 50 MB
 
 
-def count_clip_tokens(captions: pa.Array) -> pa.Array:
-    """The number of CLIP tokens of each caption; null where the caption is null.
-
-    Args:
-        captions: string array (n,), raw captions.
-
-    Returns:
-        int32 array (n,); 77 is the longest that CLIP reads without cutting.
-
-    """
-    counts = [None if caption is None else _count(caption) for caption in captions.to_pylist()]
-    return pa.array(counts, pa.int32())
-
-
-def _count(caption: str) -> int:
+def count_clip_tokens(caption: str) -> int:
+    """The CLIP tokens of a raw caption; 77 are the most that CLIP reads without cutting."""
     # No token spans a blank: a caption has the tokens of its pieces, and most pieces are frequent.
     return 2 + sum(map(_count_piece, _clean(caption).lower().split()))
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import duckdb
 import ftfy
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given, settings
@@ -20,7 +19,7 @@ from memtriggers.pipelines.captions.clip_tokens import (
     PLAIN,
     count_clip_tokens,
 )
-from memtriggers.pipelines.database import add_text_function, query
+from memtriggers.pipelines.database import query
 
 IfLong = Callable[[str | None, int], int | None]
 
@@ -42,7 +41,7 @@ def tokenizer() -> SimpleTokenizer:
 def if_long() -> IfLong:
     """The tokens of a caption, null where it cannot have more than so many."""
     connection = duckdb.connect()
-    add_text_function(connection, "clip_tokens", count_clip_tokens, "integer")
+    connection.create_function("clip_tokens", count_clip_tokens, ["varchar"], "integer")
     connection.execute(query("clip_tokens"))
 
     def count(caption: str | None, most: int) -> int | None:
@@ -55,22 +54,18 @@ def if_long() -> IfLong:
 
 
 def bound(caption: str) -> int:
-    """The tokens that a caption without an entity cannot exceed, as sql/clip_tokens.sql has them."""
+    """What sql/clip_tokens.sql holds against the limit, for a caption without an entity."""
     n_bytes = len(caption.encode())
     return 2 + n_bytes - caption.count(" ") + 4 * (n_bytes - len(caption))
 
 
 def same(captions: list[str], tokenizer: SimpleTokenizer) -> None:
-    counted = count_clip_tokens(pa.array(captions, pa.string())).to_pylist()
+    counted = [count_clip_tokens(caption) for caption in captions]
     assert counted == [len(tokenizer.encode(caption)) + 2 for caption in captions]
 
 
 def test_odd_captions(tokenizer: SimpleTokenizer) -> None:
     same(ODD, tokenizer)
-
-
-def test_a_null_stays_null() -> None:
-    assert count_clip_tokens(pa.array([None, "star"], pa.string())).to_pylist() == [None, 3]
 
 
 @pytest.mark.parametrize(
@@ -122,11 +117,12 @@ def test_any_text(tokenizer: SimpleTokenizer, text: str) -> None:
     same([text], tokenizer)
 
 
-# Mojibake of one, two and three bytes, what ftfy mends or takes apart, what grows in NFC or lower case,
-# blanks and entities that are none until they are cleaned.
+# Mojibake of one, two and three bytes, what ftfy mends or takes apart, what grows in NFC or lower
+# case, blanks and entities that are none until they are cleaned.
 GROWING = st.sampled_from(
     [
-        *("Ã©", "Ã ", "Â", "â€™", "â€œ", "ï¼†", "ÔºÜ", "à¥˜", "ðŸŽ¨", "È º", "\x85", "\ufffd", "Ã?"),
+        *("Ã©", "Ã ", "Â", "â€™", "â€œ", "ï¼†", "ÔºÜ", "à¥˜", "ðŸŽ¨", "È º", "\x85"),
+        *("\ufffd", "Ã?"),
         *("ﬃ", "Ǆ", "ŉ", "Ⱥ", "İ", "ΐ", "क़", "שּׁ", "ﾞ", "각", "\U0001d160", "\u0344", "ǖ", "\u0327"),
         *("＆", "＃107;", "&＃x1d160", "& gt;", "&\x07nGt;", "nGt;", "#x958;", "amp;", "\u3000"),
         *"a '’éÉ°®™œ中",
