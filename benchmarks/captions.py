@@ -27,7 +27,7 @@ from memtriggers.pipelines import filter as filter_stage
 from memtriggers.pipelines import words as words_stage
 from memtriggers.pipelines.captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
 from memtriggers.pipelines.captions.source import open_source
-from memtriggers.pipelines.database import add_text_function, connect, query
+from memtriggers.pipelines.database import connect, query
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stamp import Stamp
 from memtriggers.pipelines.study import Data, KeywordSet, Study
@@ -132,7 +132,7 @@ def count_tokens(study: Study, lake: Lake) -> None:
     """The limit decided for every caption."""
     with connect(lake) as connection:
         open_source(connection, study)
-        add_text_function(connection, "clip_tokens", count_clip_tokens, "integer")
+        connection.create_function("clip_tokens", count_clip_tokens, ["varchar"], "integer")
         connection.execute(query("clip_tokens"))
         connection.execute(
             "select count(*) filter (clip_tokens_if_long(caption, $max) > $max) from source",

@@ -1,15 +1,12 @@
 """DuckDB connections, and the queries of `sql/` by name."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import duckdb
-import pyarrow as pa
-from duckdb.func import PythonUDFType
 
 from .errors import LakeError, QueryError
 from .lake import Lake, replacing
@@ -51,16 +48,6 @@ def _set_limits(connection: duckdb.DuckDBPyConnection) -> None:
                 connection.execute(f"set {setting} = {literal(os.environ[variable])}")
             except duckdb.Error as error:
                 raise LakeError(f"{variable}: {first_line(error)}") from None
-
-
-def add_text_function(
-    connection: duckdb.DuckDBPyConnection,
-    name: str,
-    function: Callable[[pa.Array], pa.Array],
-    returns: Literal["integer", "varchar"],
-) -> None:
-    """Give SQL a Python function of one text; it is called with an Arrow array of many."""
-    connection.create_function(name, function, ["varchar"], returns, type=PythonUDFType.ARROW)
 
 
 @contextmanager

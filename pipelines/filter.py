@@ -10,7 +10,7 @@ from .captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
 from .captions.shards import open_shard, run_on_workers
 from .captions.source import SourceFile, open_source
 from .clusters.follow_up import with_follow_up_sets
-from .database import add_text_function, connect, query, write_parquet
+from .database import connect, query, write_parquet
 from .lake import Counts, Lake
 from .stamp import Stamp
 from .study import KeywordSet, Study
@@ -30,7 +30,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     study = with_follow_up_sets(study, lake)
     with connect(lake) as connection:
         files = open_source(connection, study)
-        add_text_function(connection, "clip_tokens", count_clip_tokens, "integer")
+        connection.create_function("clip_tokens", count_clip_tokens, ["varchar"], "integer")
         connection.execute(query("clip_tokens"))
         if study.resources.scheduler is None:
             keep_rows(connection, study)
@@ -57,11 +57,8 @@ def keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     connection.execute(query("rules"))
     _declare_keyword_sets(connection, study)
     connection.execute(query("needles"))
-    in_raw, in_folded = connection.execute(query("needle_patterns")).fetchone() or (None, None)
-    connection.execute(
-        query("kept_rows"),
-        {"in_raw": in_raw, "in_folded": in_folded, "addresses": _addresses(study)},
-    )
+    (patterns,) = connection.execute(query("needle_patterns")).to_arrow_table().to_pylist()
+    connection.execute(query("kept_rows"), {**patterns, "addresses": _addresses(study)})
     connection.execute(query("row_matches"))
 
 

@@ -20,6 +20,15 @@ create or replace temp macro folded(decoded_caption) as
 create or replace temp macro token_text(decoded_caption) as
     ' ' || trim(regexp_replace(folded(decoded_caption), '[^\p{L}\p{M}\p{N}]+', ' ', 'g')) || ' ';
 
+-- True for every caption that says a needle, and for few others. See needle_patterns.sql.
+create or replace temp macro may_say(caption, in_any_case, in_folded) as
+    regexp_matches(caption, in_any_case)
+    or (
+        in_folded::varchar is not null
+        and strlen(caption) != length(caption)
+        and regexp_matches(folded(caption), in_folded)
+    );
+
 -- The words of a folded caption with their final 's.
 create or replace temp macro joined_tokens(folded_caption) as
     regexp_extract_all(folded_caption, '[\p{L}\p{M}\p{N}]+(?:[-''][\p{L}\p{M}\p{N}]+)*');

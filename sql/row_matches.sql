@@ -1,13 +1,10 @@
 -- The exact rule: which row matches which keyword set. One row a match. Only those sets are asked
 -- of which the caption says a needle.
 create or replace temp table row_matches as
-with captions as (
-    -- A null caption has no token; left null it would make every condition below unknown.
-    select source_file, source_row, token_text(coalesce(caption_decoded, '')) as tokens
+with said as (
+    select source_file, source_row, tokens, unnest(string_split(trim(tokens), ' ')) as token
     from kept_rows
-),
-said as (
-    select *, unnest(list_distinct(string_split(trim(tokens), ' '))) as token from captions
+    where tokens is not null
 ),
 possible as (
     select distinct source_file, source_row, tokens, keyword_set
@@ -26,5 +23,5 @@ where
         exclude_tokens, lambda phrase: contains(tokens, phrase))), false)
 union all
 select source_file, source_row, keyword_set
-from captions, keyword_sets
+from kept_rows, keyword_sets
 where is_everything;

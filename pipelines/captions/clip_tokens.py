@@ -7,7 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import ftfy
-import pyarrow as pa
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 MAX_CLIP_TOKENS = 77
@@ -15,32 +14,24 @@ _MERGES = Path(__file__).parent / "data" / "clip_merges.txt.gz"
 _N_MERGES = 49152 - 256 - 2  # the vocabulary less its bytes and its two special tokens
 _SPECIAL = ["<start_of_text>", "<end_of_text>"]
 _PIECES = r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
-_MAY_BE_ENTITY = re.compile("&[#a-zA-Z]")
+MAY_BE_ENTITY = re.compile("&[#a-zA-Z]")
+# Printable ASCII, –—’…, small accented letters, Cyrillic, kana, ideographs: no sequence of these is
+# mojibake to ftfy, and it changes none but ’, which becomes '.
+PLAIN = re.compile("[ -~à-öø-ÿ–—’…а-яА-Яぁ-ゔァ-ヺー一-\u9fef]*")
 _REMEMBERED = 1 << 18  # pieces: some 50 MB
 
 
-def count_clip_tokens(captions: pa.Array) -> pa.Array:
-    """The number of CLIP tokens of each caption; null where the caption is null.
-
-    Args:
-        captions: string array (n,), raw captions.
-
-    Returns:
-        int32 array (n,); 77 is the longest that CLIP reads without cutting.
-
-    """
-    counts = [None if caption is None else _count(caption) for caption in captions.to_pylist()]
-    return pa.array(counts, pa.int32())
-
-
-def _count(caption: str) -> int:
+def count_clip_tokens(caption: str) -> int:
+    """The CLIP tokens of a raw caption; 77 are the most that CLIP reads without cutting."""
     # No token spans a blank: a caption has the tokens of its pieces, and most pieces are frequent.
-    return 2 + sum(map(_count_piece, _clean(caption).split(" ")))
+    return 2 + sum(map(_count_piece, _clean(caption).lower().split()))
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _count_piece(piece: str) -> int:
-    return len(clip_tokenizer().encode(piece, add_special_tokens=False).ids)
+    if piece.isascii() and piece.isalpha():
+        return len(clip_tokenizer().model.tokenize(piece))  # one word: three times as fast
+    return len(clip_tokenizer().encode(piece, add_special_tokens=False))
 
 
 @lru_cache(maxsize=1)
@@ -76,7 +67,7 @@ def _byte_letters() -> list[str]:
 
 
 def _clean(caption: str) -> str:
-    """open_clip's cleaning: mojibake mended, entities decoded twice, blanks folded, lower case."""
-    if not caption.isascii() or not caption.isprintable() or _MAY_BE_ENTITY.search(caption):
-        caption = html.unescape(html.unescape(ftfy.fix_text(caption)))
-    return " ".join(caption.split()).lower()
+    """open_clip's cleaning but for blanks and case: mojibake mended, entities decoded twice."""
+    if PLAIN.fullmatch(caption) and not MAY_BE_ENTITY.search(caption):
+        return caption.replace("’", "'")
+    return html.unescape(html.unescape(ftfy.fix_text(caption)))

@@ -1,19 +1,27 @@
 """Exactly the number of tokens that open_clip's own tokenizer makes."""
 
 import json
+import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import ftfy
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from open_clip.tokenizer import SimpleTokenizer
 
-from memtriggers.pipelines.captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
-from memtriggers.pipelines.database import add_text_function, query
+from memtriggers.pipelines.captions.clip_tokens import (
+    MAX_CLIP_TOKENS,
+    MAY_BE_ENTITY,
+    PLAIN,
+    count_clip_tokens,
+)
+from memtriggers.pipelines.database import query
+
+IfLong = Callable[[str | None, int], int | None]
 
 ROOT = Path(__file__).parents[3]
 SHARED = ROOT.parent / "shared" / "data"
@@ -29,17 +37,35 @@ def tokenizer() -> SimpleTokenizer:
     return SimpleTokenizer()
 
 
+@pytest.fixture(scope="module")
+def if_long() -> IfLong:
+    """The tokens of a caption, null where it cannot have more than so many."""
+    connection = duckdb.connect()
+    connection.create_function("clip_tokens", count_clip_tokens, ["varchar"], "integer")
+    connection.execute(query("clip_tokens"))
+
+    def count(caption: str | None, most: int) -> int | None:
+        values = {"caption": caption, "most": most}
+        row = connection.execute("select clip_tokens_if_long($caption, $most)", values).fetchone()
+        assert row is not None
+        return row[0]
+
+    return count
+
+
+def bound(caption: str) -> int:
+    """What sql/clip_tokens.sql holds against the limit, for a caption without an entity."""
+    n_bytes = len(caption.encode())
+    return 2 + n_bytes - caption.count(" ") + 4 * (n_bytes - len(caption))
+
+
 def same(captions: list[str], tokenizer: SimpleTokenizer) -> None:
-    counted = count_clip_tokens(pa.array(captions, pa.string())).to_pylist()
+    counted = [count_clip_tokens(caption) for caption in captions]
     assert counted == [len(tokenizer.encode(caption)) + 2 for caption in captions]
 
 
 def test_odd_captions(tokenizer: SimpleTokenizer) -> None:
     same(ODD, tokenizer)
-
-
-def test_a_null_stays_null() -> None:
-    assert count_clip_tokens(pa.array([None, "star"], pa.string())).to_pylist() == [None, 3]
 
 
 @pytest.mark.parametrize(
@@ -48,19 +74,19 @@ def test_a_null_stays_null() -> None:
         ("a!" * 37 + "a", None),  # 75 tokens of one byte each: just within the limit
         ("a!" * 38, 78),
         ("a" * 76, 12),
-        ("é!" * 25, 52),  # 75 bytes, but not ASCII
+        ("a " * 75, None),  # a blank is no token
+        ("é!" * 10 + "a!" * 2 + "a", None),  # a letter of two bytes counts as six
+        ("é!" * 10 + "a!" * 3, 28),
+        ("& " + "a!" * 37, None),
         ("&" + "a!" * 37, 77),  # may be an entity
         ("&#x1F3A8;" * 8 + "abc", 11),  # 75 bytes that say eight emoji
         (None, None),
     ],
 )
-def test_which_captions_skip_the_tokenizer(caption: str | None, expected: int | None) -> None:
-    with duckdb.connect() as connection:
-        add_text_function(connection, "clip_tokens", count_clip_tokens, "integer")
-        connection.execute(query("clip_tokens"))
-        values = {"caption": caption, "max": MAX_CLIP_TOKENS}
-        found = connection.execute("select clip_tokens_if_long($caption, $max)", values)
-        assert found.fetchall() == [(expected,)]
+def test_which_captions_skip_the_tokenizer(
+    if_long: IfLong, caption: str | None, expected: int | None
+) -> None:
+    assert if_long(caption, MAX_CLIP_TOKENS) == expected
 
 
 def test_the_sample(tokenizer: SimpleTokenizer) -> None:
@@ -73,7 +99,10 @@ def test_real_captions(tokenizer: SimpleTokenizer) -> None:
     rows = pq.read_table(SHARED / "img2dataset-laion-sample" / "test_10000.parquet")["TEXT"]
     lines = (SHARED / "memorized-sdv1-wen" / "sdv1_500_memorized.jsonl").read_text("utf-8")
     captions = rows.to_pylist() + [json.loads(line)["caption"] for line in lines.splitlines()]
-    same([caption for caption in captions if caption], tokenizer)
+    captions = [caption for caption in captions if caption]
+    same(captions, tokenizer)
+    for caption in captions:
+        assert MAY_BE_ENTITY.search(caption) or len(tokenizer.encode(caption)) + 2 <= bound(caption)
 
 
 # U+0345 is a mark that turns into a letter when case is ignored: `regex`, which open_clip uses,
@@ -86,3 +115,50 @@ LETTERS = st.characters(exclude_categories=["Cs", "Cn", "Co"], max_codepoint=0x2
 def test_any_text(tokenizer: SimpleTokenizer, text: str) -> None:
     assume("\u0345" not in ftfy.fix_text(text))
     same([text], tokenizer)
+
+
+# Mojibake of one, two and three bytes, what ftfy mends or takes apart, what grows in NFC or lower
+# case, blanks and entities that are none until they are cleaned.
+GROWING = st.sampled_from(
+    [
+        *("Ã©", "Ã ", "Â", "â€™", "â€œ", "ï¼†", "ÔºÜ", "à¥˜", "ðŸŽ¨", "È º", "\x85"),
+        *("\ufffd", "Ã?"),
+        *("ﬃ", "Ǆ", "ŉ", "Ⱥ", "İ", "ΐ", "क़", "שּׁ", "ﾞ", "각", "\U0001d160", "\u0344", "ǖ", "\u0327"),
+        *("＆", "＃107;", "&＃x1d160", "& gt;", "&\x07nGt;", "nGt;", "#x958;", "amp;", "\u3000"),
+        *"a '’éÉ°®™œ中",
+    ]
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(text=st.lists(GROWING | LETTERS, max_size=12).map("".join))
+def test_no_caption_has_more_tokens_than_its_bound(
+    tokenizer: SimpleTokenizer, if_long: IfLong, text: str
+) -> None:
+    assume(not MAY_BE_ENTITY.search(text))
+    assert len(tokenizer.encode(text)) + 2 <= bound(text)
+    assert if_long(text, bound(text)) is None
+    assert if_long(text, bound(text) - 1) is not None
+
+
+def test_no_letter_grows_more_than_threefold() -> None:
+    every = [chr(code) for code in range(0x80, 0x110000) if not 0xD800 <= code < 0xE000]
+    for form in ("NFC", "NFD"):
+        for c in every:
+            assert len(unicodedata.normalize(form, c).lower().encode()) <= 3 * len(c.encode())
+
+
+def test_plain_letters_are_in_nfc() -> None:
+    every = map(chr, range(0x110000))
+    assert all(ftfy.fix_text(c) == c.replace("’", "'") for c in every if PLAIN.fullmatch(c))
+
+
+SPECIAL_PLAIN = [c for c in map(chr, range(0x80, 0x3100)) if PLAIN.fullmatch(c)]
+PLAIN_TEXT = st.text(st.sampled_from("azAZ09 .,;:!?'\"<>()|~") | st.sampled_from(SPECIAL_PLAIN))
+
+
+@settings(max_examples=1000, deadline=None)
+@given(text=PLAIN_TEXT)
+def test_ftfy_leaves_plain_text_alone(text: str) -> None:
+    assert PLAIN.fullmatch(text)
+    assert ftfy.fix_text(text) == text.replace("’", "'")
