@@ -128,6 +128,15 @@ def changed_threshold(study: Study) -> Study:
     return replace(study, cluster=replace(study.cluster, thresholds=(0.98, 0.999)))
 
 
+def changed_threshold_of_a_set(study: Study) -> Study:
+    (star,) = study.keyword_set
+    return replace(study, keyword_set=(replace(star, threshold=0.999),))
+
+
+def changed_follow_up(study: Study) -> Study:
+    return replace(study, follow_up=replace(study.follow_up, top=3))
+
+
 def changed_clip(study: Study) -> Study:
     return replace(study, clip=replace(study.clip, model="ViT-B-32", pretrained="openai"))
 
@@ -159,6 +168,8 @@ def without_a_file(study: Study) -> Study:
         (changed_fetch, (FETCH, EMBED, CLUSTER, BUILD, REPORT)),
         (changed_clip, (EMBED, CLUSTER, BUILD, REPORT)),
         (changed_threshold, (CLUSTER, BUILD, REPORT)),
+        (changed_threshold_of_a_set, (CLUSTER, BUILD, REPORT)),
+        (changed_follow_up, (CLUSTER, BUILD, REPORT)),
         (changed_report, (REPORT,)),
     ],
 )

@@ -30,6 +30,10 @@ SET = '[[keyword_set]]\nname = "star"\ninclude = ["star"]\n'
             f"{DATA}{SET}[cluster]\nthresholds = 0.9\n[report]\nthreshold = 0.5",
             "0.5 is not one of cluster.thresholds",
         ),
+        (
+            f"{DATA}{SET}threshold = 0.8\n[cluster]\nthresholds = 0.9",
+            "keyword_set[1]: threshold: 0.8 is not one of cluster.thresholds",
+        ),
         (f"{DATA}{SET}[report]\nthreshold = 1.5", "1.5 is out of range; it must be between"),
         (f"cluster = 3\n{DATA}{SET}", "3 is not a table; write [cluster]"),
         (f"{DATA}{SET}{SET}", "'star' is used twice"),

@@ -47,6 +47,15 @@ def evaluated(study: Study, lake: Lake) -> Callable[..., None]:
     return write
 
 
+def test_a_keyword_set_is_shown_at_its_own_threshold(
+    make_study: Callable[..., Study], lake: Lake
+) -> None:
+    sets = {"star": {"include": ["star"], "threshold": 0.8}, "flag": {"include": ["flag"]}}
+    found = resolve_thresholds(make_study(sections="[report]\nthreshold = 0.9\n", **sets), lake)
+    assert (found.of("star"), found.of("flag")) == (0.8, 0.9)
+    assert {0.8, 0.9} < set(found.computed)
+
+
 def recommend(study: Study, lake: Lake) -> float:
     return recommended_threshold(find_clip(study), lake).threshold
 
