@@ -134,9 +134,9 @@ def test_no_vectors_at_all_make_empty_typed_tables(
         if table.path(lake).parent.name in ("clusters", "word_sets"):
             written = pq.read_table(table.path(lake))
             assert written.num_rows == 0
-            assert {f.name: str(f.type) for f in written.schema if f.name != "words"} == {
-                name: arrow[kind] for name, kind in table.columns.items() if name != "words"
-            }
+            assert {
+                f.name: str(f.type) for f in written.schema if not pa.types.is_list(f.type)
+            } == {name: arrow[kind] for name, kind in table.columns.items() if kind != "varchar[]"}
 
 
 def test_the_order_of_the_store_changes_nothing(
