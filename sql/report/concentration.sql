@@ -1,6 +1,6 @@
 -- One row per keyword set that is compared with another, its parent: of all its samples, the share that
--- has a vector, the share that lies in clusters of the parent, and the share in its own $n_clusters
--- largest ones. Where not all have a vector, the shares in clusters are lower bounds.
+-- has a vector, the share that lies in clusters of the parent, and the share in its own largest ones.
+-- Where not all have a vector, the shares in clusters are lower bounds.
 with counted as (
     select
         keyword_set,
