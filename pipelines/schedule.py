@@ -34,7 +34,8 @@ from .stages import STAGES, Stage
 from .study import load_study
 from .warehouse.dbt_run import MODELS, DbtRun
 
-_OUTSIDE = ("parquet", "clip", "thresholds")  # inputs that no stage writes
+# Inputs that no stage writes, or a stage after the one that reads them: the night before.
+_OUTSIDE = ("parquet", "clip", "copy_model", "thresholds", "follow_up_sets")
 _WRITERS = {
     "filter": ("samples", "source_files", "keyword_sets", "keyword_matches", "rejected_rows"),
     "words": ("words", "bigrams"),
@@ -46,6 +47,7 @@ _WRITERS = {
         "cluster_members",
         "cluster_thresholds",
         "word_sets",
+        "follow_up_sets",
     ),
 }
 

@@ -16,6 +16,8 @@ from memtriggers.pipelines.schedule import definitions
 graph = definitions.resolve_asset_graph()
 def parents(*path):
     return {"/".join(key.path) for key in graph.get(AssetKey(path)).parent_keys}
+assert parents("filter") == set(), parents("filter")
+assert parents("embed") == {"filter", "fetch"}, parents("embed")
 assert parents("cluster") == {"filter", "fetch", "embed"}, parents("cluster")
 assert parents("warehouse", "staging", "stg_samples") == {"filter"}
 from memtriggers.pipelines.warehouse.tables import TABLES
