@@ -125,7 +125,8 @@ def occurrences_with_polars(study: Study) -> None:
 
 def most_frequent(counts: dict[str, int]) -> Counter[str]:
     plain = {word: n for word, n in counts.items() if word != "amp" and "'" not in word}
-    return Counter(dict(Counter(plain).most_common(CHECKED_WORDS)))
+    by_count = sorted(plain.items(), key=lambda item: (-item[1], item[0]))  # ties by word
+    return Counter(dict(by_count[:CHECKED_WORDS]))
 
 
 def count_tokens(study: Study, lake: Lake) -> None:
