@@ -17,9 +17,8 @@ from .clusters.curve import threshold_curve
 from .clusters.earlier import FINGERPRINT_KEY, earlier_forest, fingerprint
 from .clusters.edges import Edges, Vectors, renormalised
 from .clusters.follow_up import choose_follow_up_sets
-from .clusters.forest import BLOCK_ROWS, block_count, components, spanning_forest
-from .clusters.gpu import BLOCK_ROWS as GPU_BLOCK_ROWS
-from .clusters.gpu import choose_gpu
+from .clusters.forest import block_count, components, spanning_forest
+from .clusters.gpu import choose_gpu, rows_of_block
 from .clusters.medoids import Clusters, find_clusters
 from .clusters.sample_ids import SampleIds, as_bytes
 from .clusters.word_sets import find_word_sets
@@ -90,9 +89,8 @@ def _find_forest(
     if _is_exact(study, len(unit)):
         start = earlier_forest(lake, sample_ids, unit, thresholds, stamp)
         gpu = choose_gpu(study.resources.device)
-        block_rows = BLOCK_ROWS if gpu is None else GPU_BLOCK_ROWS
-        with progress("cluster", block_count(len(unit), block_rows)) as advance:
-            forest = spanning_forest(unit, thresholds, block_rows, advance, start, gpu)
+        with progress("cluster", block_count(len(unit), rows_of_block(gpu))) as advance:
+            forest = spanning_forest(unit, thresholds, advance=advance, start=start, gpu=gpu)
         return forest, len(unit) - len(start.rows), None
     nearest = nearest_cells(unit)
     cells = rows_of_cells(nearest)

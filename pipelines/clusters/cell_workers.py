@@ -16,8 +16,7 @@ from ..lake import Lake
 from ..study import Resources
 from ..workers import Workers, result_of, start_workers
 from .edges import Edges, Rows, Vectors
-from .forest import BLOCK_ROWS, spanning_forest
-from .gpu import BLOCK_ROWS as GPU_BLOCK_ROWS
+from .forest import spanning_forest
 from .gpu import choose_gpu, count_gpus
 from .growing import GrowingForest
 
@@ -77,6 +76,5 @@ def _forest(path: Path, rows: Rows, thresholds: Sequence[float], device: str) ->
 
     name = str(get_worker().name)  # ours are called 0, 1, 2, …
     gpu = choose_gpu(device, int(name) if name.isdecimal() else 0)
-    block_rows = BLOCK_ROWS if gpu is None else GPU_BLOCK_ROWS
     unit = np.load(path, mmap_mode="r")[rows]
-    return spanning_forest(unit, thresholds, block_rows, gpu=gpu).renamed(rows)
+    return spanning_forest(unit, thresholds, gpu=gpu).renamed(rows)

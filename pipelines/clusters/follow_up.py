@@ -5,7 +5,6 @@ is embedded too is the share of it in Van Gogh's clusters known, and not a lower
 """
 
 from dataclasses import replace
-from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -59,24 +58,18 @@ def choose_follow_up_sets(study: Study, lake: Lake, thresholds: Thresholds, stam
 
 def follow_up_sets(study: Study, lake: Lake) -> tuple[KeywordSet, ...]:
     """Those that were chosen for the keyword sets of this study; none before `cluster` has run."""
+    recorded, hashes = read_parquet_stamp(lake.follow_up_sets), study.hashes(_CHOSEN_FOR)
+    if recorded is None or any(recorded.study[name] != hashes[name] for name in hashes):
+        return ()
     return tuple(
         KeywordSet(row["keyword_set"], include=tuple(row["include"]), parent=row["parent"])
-        for row in _read(study, lake)
+        for row in pq.read_table(lake.follow_up_sets).to_pylist()
     )
 
 
 def with_follow_up_sets(study: Study, lake: Lake) -> Study:
     """The study with its follow-up sets among its keyword sets."""
     return replace(study, keyword_set=(*study.keyword_set, *follow_up_sets(study, lake)))
-
-
-def _read(study: Study, lake: Lake) -> list[dict[str, Any]]:
-    recorded = read_parquet_stamp(lake.follow_up_sets)
-    hashes = study.hashes(_CHOSEN_FOR)
-    if recorded is None or any(recorded.study[name] != hashes[name] for name in hashes):
-        return []
-    rows: list[dict[str, Any]] = pq.read_table(lake.follow_up_sets).to_pylist()
-    return rows
 
 
 def _chosen_for(study: Study, stamp: Stamp) -> Stamp:

@@ -13,11 +13,10 @@ from threadpoolctl import threadpool_limits
 
 from .bound import bounding
 from .edges import MARGIN, Edges, Rows, Vectors, concatenated, exact_cosines
+from .gpu import rows_of_block
 from .growing import GrowingForest, labels
 from .order import ordered
 from .pairs import Block, near_pairs, new_blocks
-
-BLOCK_ROWS = 1024  # 4 MB of products
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ NOTHING = Start(np.empty(0, np.int32), concatenated([]))
 def spanning_forest(
     unit: Vectors,
     thresholds: Sequence[float],
-    block_rows: int = BLOCK_ROWS,
+    block_rows: int | None = None,
     advance: Callable[[int], None] = lambda blocks: None,
     start: Start = NOTHING,
     gpu: str | None = None,
@@ -47,7 +46,7 @@ def spanning_forest(
     Args:
         unit: (n, d) float32, each row of norm 1.
         thresholds: cosines; the smallest is the floor of the forest.
-        block_rows: rows of a block of products.
+        block_rows: rows of a block of products; if left out, those of `gpu.rows_of_block`.
         advance: called with 1 after each of `block_count(n, block_rows)` blocks, at most.
         start: only the other rows are compared, with these and with each other; the components are
             the same as without it.
@@ -68,7 +67,7 @@ def spanning_forest(
         order, pairs = ordered(unit[kept], ~is_old[kept])
         kept = kept[order]
         pairs = concatenated([pairs, _in_order(start.forest, kept, first_copy)])
-        blocks = new_blocks(len(kept), int(is_old.sum()), block_rows)
+        blocks = new_blocks(len(kept), int(is_old.sum()), block_rows or rows_of_block(gpu))
         forest = _grow(unit[kept], thresholds, pairs, blocks, advance, gpu).renamed(kept)
     cosine = exact_cosines(unit, forest.first, forest.second)
     forest = Edges(forest.first, forest.second, cosine)
@@ -82,7 +81,7 @@ def components(forest: Edges, n: int, threshold: float) -> Rows:
     return smallest.astype(np.int32)[label]
 
 
-def block_count(n: int, block_rows: int = BLOCK_ROWS) -> int:
+def block_count(n: int, block_rows: int) -> int:
     """How many blocks the upper triangle of n × n cosines has, at most."""
     side = -(-n // block_rows)
     return side * (side + 1) // 2

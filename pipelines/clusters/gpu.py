@@ -4,8 +4,14 @@ from pathlib import Path
 
 from ..errors import StageError
 
-BLOCK_ROWS = 4096  # of a search there: 64 MB of products, and as much again to compare them with
+_BLOCK_ROWS = 1024  # 4 MB of products
+_GPU_BLOCK_ROWS = 4096  # 64 MB of products, and as much again to compare them with
 _DRIVERS = ("/dev/nvidiactl", "/dev/kfd")  # of CUDA and of ROCm
+
+
+def rows_of_block(gpu: str | None) -> int:
+    """The rows of a block of products there, or on the CPU."""
+    return _BLOCK_ROWS if gpu is None else _GPU_BLOCK_ROWS
 
 
 def count_gpus(device: str) -> int:
