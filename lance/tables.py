@@ -45,6 +45,34 @@ IMAGES = Table(
     IMAGE_ROWS_PER_FILE,
 )
 
+GENERATED_IMAGES = Table(
+    "generated_images",
+    pa.schema(
+        [
+            ("image_id", pa.string()),  # md5, in hex, of generator_id, prompt_id and seed
+            ("generator_id", pa.string()),
+            ("prompt_id", pa.string()),
+            ("seed", pa.int64()),
+            ("status", pa.string()),  # 'ok', or why there is no image: 'blocked'
+            ("image", pa.large_binary()),  # PNG, which loses nothing; null unless ok
+            ("width", pa.int32()),  # pixels
+            ("height", pa.int32()),
+            ("generated_at", pa.timestamp("us", tz="UTC")),
+        ]
+    ),
+    IMAGE_ROWS_PER_FILE,
+)
+
+
+def generated_vectors(clip_id: str, dimensions: int) -> Table:
+    """One model's embeddings of the generated images, unit norm; null when status is not ok."""
+    return _vectors(generated_vectors_name(clip_id), dimensions, "image_id")
+
+
+def generated_vectors_name(clip_id: str) -> str:
+    """The name of a model's table of embeddings of generated images."""
+    return f"generated_vectors-{clip_id}"
+
 
 def image_vectors(clip_id: str, dimensions: int) -> Table:
     """The image embeddings of one model, unit norm; the vector is null when status is not ok."""
@@ -66,10 +94,10 @@ def caption_vectors_name(clip_id: str) -> str:
     return f"caption_vectors-{clip_id}"
 
 
-def _vectors(name: str, dimensions: int) -> Table:
+def _vectors(name: str, dimensions: int, key: str = "sample_id") -> Table:
     schema = pa.schema(
         [
-            ("sample_id", pa.string()),
+            (key, pa.string()),
             ("vector", pa.list_(pa.float16(), dimensions)),
             ("status", pa.string()),  # OK or NOT_FINITE
         ]
