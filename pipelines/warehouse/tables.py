@@ -202,6 +202,24 @@ TABLES = (
             "replication_risk": "double",
         },
     ),
+    Table(
+        "prompts",
+        lambda lake: lake.prompts,
+        {
+            "prompt_id": "varchar",
+            "keyword_set": "varchar",
+            "threshold": "double",
+            "cluster_id": "varchar",
+            "family": "varchar",
+            "prompt": "varchar",
+            "source": "varchar",
+            "clip_tokens": "integer",
+            "status": "varchar",
+            "status_reason": "varchar",
+            "caption_similarity": "double",
+            "nearest_sample_id": "varchar",
+        },
+    ),
 )
 
 RUNS = {
