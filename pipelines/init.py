@@ -11,9 +11,22 @@ import duckdb
 from .captions.source import read_source_files
 from .errors import StudyError
 from .lake import write_text
-from .study import Clip, Cluster, Data, Fetch, KeywordSet, Report, Study, Words, load_study
+from .study import (
+    Clip,
+    Cluster,
+    Data,
+    Fetch,
+    Generator,
+    KeywordSet,
+    Prompts,
+    Report,
+    Study,
+    Words,
+    load_study,
+)
 
-_OPTIONAL = (Words, Fetch, Clip, Cluster, Report)
+_OPTIONAL = (Words, Fetch, Clip, Cluster, Prompts, Report)
+_GENERATOR = Generator("CompVis/stable-diffusion-v1-4")
 
 
 def write_study(
@@ -73,6 +86,7 @@ def _study_text(study: Study) -> str:
         "# consecutive words), one of `any` and none of `exclude`. Add as many sets as you like.",
         *(_section("[[keyword_set]]", keywords) for keywords in study.keyword_set),
         *(_section(f"[{kind.__name__.lower()}]", kind()) for kind in _OPTIONAL),
+        _commented(_section("[generator]", _GENERATOR)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -86,6 +100,11 @@ def _section(header: str, values: Any) -> str:
             line = f"# {line}"
         lines.append(f"{line}  # {field.metadata['doc']}")
     return "\n".join(lines)
+
+
+def _commented(section: str) -> str:
+    """A whole section behind #: a study without it leaves out the stages that it is for."""
+    return "\n".join(f"# {line.removeprefix('# ')}" for line in section.splitlines())
 
 
 def _toml(value: Any) -> str:

@@ -90,6 +90,10 @@ def _fingerprint(name: str, study: Study, lake: Lake) -> str:
         from .thresholds import resolve_thresholds
 
         return resolve_thresholds(study, lake).fingerprint
+    if name == "generator":
+        from .generation.model import generator_fingerprint
+
+        return generator_fingerprint(study)
     if name == "prompt_file":
         from .generation.prompt_file import prompt_file_fingerprint
 
@@ -130,6 +134,12 @@ def _prompts(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
     from .prompts import recorded
 
     return recorded(lake)
+
+
+def _generated(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
+    from .generate import recorded
+
+    return recorded(lake, study)
 
 
 def _report(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
@@ -191,7 +201,7 @@ STAGES = {
             "build",
             "Build, test and publish the tables.",
             ("cluster",),
-            ("filter", "words", "fetch", "embed", "cluster", "thresholds", "prompts"),
+            ("filter", "words", "fetch", "embed", "cluster", "thresholds", "prompts", "generate"),
             _build,
         ),
         Stage(
@@ -201,6 +211,15 @@ STAGES = {
             ("filter", "words", "embed", "cluster", "thresholds", "prompt_file"),
             _prompts,
             extra="embed",
+            section="generator",
+        ),
+        Stage(
+            "generate",
+            "Generate the images of every prompt and seed, and embed them.",
+            ("generator",),
+            ("prompts", "generator", "clip"),
+            _generated,
+            extra="generate",
             section="generator",
         ),
         Stage(
@@ -215,4 +234,7 @@ STAGES = {
 }
 
 # `prompts` reads the published tables, and what comes of it is published by a second build.
-ORDER = ("filter", "words", "fetch", "embed", "cluster", "build", "prompts", "build", "report")
+ORDER = (
+    *("filter", "words", "fetch", "embed", "cluster", "build"),
+    *("prompts", "generate", "build", "report"),
+)

@@ -335,6 +335,7 @@ def _check_thresholds(study: Study, path: Path) -> None:
 
 
 def _hash(value: Any) -> str:
-    plain = [dataclasses.asdict(v) for v in value] if isinstance(value, tuple) else None
-    text = json.dumps(plain or dataclasses.asdict(value), sort_keys=True)
+    values = value if isinstance(value, tuple) else [value]
+    plain = [v and dataclasses.asdict(v) for v in values]
+    text = json.dumps(plain, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -117,7 +117,7 @@ def encode_shard(shard: Shard, job: Job) -> tuple[pa.Table, pa.Table]:
     """
     with _one_shard_at_a_time:
         threads = max(1, CPU_COUNT // job.workers_per_host)
-        device = _choose_device(job.device)
+        device = choose_device(job.device)
         encoder = load_encoder(job.choice, device, job.batch_size, threads)
         if not shard.sample_ids:
             nothing = encoder.captions([""])[:0]
@@ -138,10 +138,11 @@ def load_encoder(choice: ClipChoice, device: str, batch_size: int, threads: int)
     return Encoder(choice, device, batch_size, threads)
 
 
-def _choose_device(device: str) -> str:
+def choose_device(device: str) -> str:
+    """The torch device of this worker; raises ModelError when it has no GPU and was to use one."""
     n_gpus = 0 if device == "cpu" else count_gpus()
     if n_gpus == 0 and device == "cuda":
-        raise ModelError("embed: --device cuda: a worker sees no GPU; say --device auto")
+        raise ModelError("--device cuda: a worker sees no GPU; say --device auto")
     if n_gpus == 0:
         return "cpu"
     # One worker a GPU: our own cluster names its workers 0, 1, 2, …; where dask-cuda started them,

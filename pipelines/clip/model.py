@@ -222,11 +222,12 @@ def _hash_text(text: str) -> str:
 
 
 def _hash_files(*files: Path) -> str:
-    return _hash_text("|".join(_hash_file(file, file.stat().st_mtime_ns) for file in files))
+    return _hash_text("|".join(hash_file(file, file.stat().st_mtime_ns) for file in files))
 
 
 @lru_cache
-def _hash_file(path: Path, modified: int) -> str:
+def hash_file(path: Path, modified: int) -> str:
+    """The sha256 of a file, in hex; `modified`, its time in ns, is what tells a change."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

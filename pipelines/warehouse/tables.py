@@ -220,6 +220,37 @@ TABLES = (
             "nearest_sample_id": "varchar",
         },
     ),
+    Table(
+        "generators",
+        lambda lake: lake.generators,
+        {
+            "generator_id": "varchar",
+            "model": "varchar",
+            "revision": "varchar",
+            "weights_hash": "varchar",
+            "lora": "varchar",
+            "scheduler": "varchar",
+            "steps": "integer",
+            "guidance_scale": "double",
+            "width": "integer",
+            "height": "integer",
+            "dtype": "varchar",
+        },
+    ),
+    Table(
+        "generations",
+        lambda lake: lake.parquet("exports", "generations"),
+        {
+            "generator_id": "varchar",
+            "prompt_id": "varchar",
+            "seed": "bigint",
+            "status": "varchar",
+            "image_id": "varchar",
+            "width": "integer",
+            "height": "integer",
+            "generated_at": "timestamp with time zone",
+        },
+    ),
 )
 
 RUNS = {
