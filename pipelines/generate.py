@@ -210,7 +210,7 @@ def _on_workers(
 
     for shard, future in in_flight(submit, shards, 2 * workers.number):
         rows = result_of(future, "generate", _WAY_OUT)
-        # Copied: Dask lays buffers down anywhere, and Lance wants numbers of 8 bytes at places of 8.
+        # Copied: Lance wants buffers aligned to 8 bytes, which those from Dask may not be.
         yield shard, rows.take(pa.array(range(rows.num_rows), pa.int64()))
 
 
