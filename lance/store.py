@@ -89,9 +89,13 @@ class VectorStore:
 
     def sample_ids(self, name: str) -> pa.RecordBatchReader:
         """Stream the ids that a table holds, none where there is no table: for anti-joins."""
+        return self.ids(name, "sample_id")
+
+    def ids(self, name: str, key: str) -> pa.RecordBatchReader:
+        """Stream the column of a table by which its rows are known, in the same way."""
         if self.exists(name):
-            return self.reader(name, ["sample_id"])
-        return pa.schema([("sample_id", pa.string())]).empty_table().to_reader()
+            return self.reader(name, [key])
+        return pa.schema([(key, pa.string())]).empty_table().to_reader()
 
     def nearest(self, name: str, wanted: npt.NDArray[np.float32], number: int) -> pa.Table:
         """The rows (sample_id, cosine) whose vectors are nearest to one of d dimensions.

@@ -46,6 +46,29 @@ IMAGES = Table(
     IMAGE_ROWS_PER_FILE,
 )
 
+GENERATED_IMAGES = Table(
+    "generated_images",
+    pa.schema(
+        [
+            ("image_id", pa.string()),  # md5, in hex, of generator_id, prompt_id and seed
+            ("generator_id", pa.string()),
+            ("prompt_id", pa.string()),
+            ("seed", pa.int64()),
+            ("status", pa.string()),  # 'ok', or why there is no image: 'blocked'
+            ("image", pa.large_binary()),  # PNG, which loses nothing; null unless ok
+            ("width", pa.int32()),  # pixels
+            ("height", pa.int32()),
+            ("generated_at", pa.timestamp("us", tz="UTC")),
+        ]
+    ),
+    IMAGE_ROWS_PER_FILE,
+)
+
+
+def generated_vectors_name(clip_id: str) -> str:
+    """The name of a model's table of embeddings of generated images."""
+    return f"generated_vectors-{clip_id}"
+
 
 def image_vectors(clip_id: str, dimensions: int, made_by: str = "") -> Table:
     """The image embeddings of one model, unit norm; the vector is null when status is not ok."""
@@ -72,11 +95,11 @@ def copy_vectors_name(copy_id: str) -> str:
     return f"copy_vectors-{copy_id}"
 
 
-def vectors(name: str, dimensions: int, made_by: str) -> Table:
+def vectors(name: str, dimensions: int, made_by: str, key: str = "sample_id") -> Table:
     """A table of vectors, unit norm; the vector is null when status is not ok."""
     schema = pa.schema(
         [
-            ("sample_id", pa.string()),
+            (key, pa.string()),
             ("vector", pa.list_(pa.float16(), dimensions)),
             ("status", pa.string()),  # OK or NOT_FINITE
         ],

@@ -18,12 +18,13 @@ from .clusters.earlier import FINGERPRINT_KEY, earlier_forest, fingerprint
 from .clusters.edges import Edges, Vectors, renormalised
 from .clusters.follow_up import choose_follow_up_sets
 from .clusters.forest import block_count, components, spanning_forest
-from .clusters.gpu import choose_gpu, rows_of_block
 from .clusters.medoids import Clusters, find_clusters
+from .clusters.pairs import rows_of_block
 from .clusters.sample_ids import SampleIds, as_bytes
 from .clusters.word_sets import find_word_sets
 from .database import connect, query
 from .errors import LakeError
+from .gpus import choose_gpu
 from .lake import Counts, Lake, replacing
 from .progress import progress
 from .stamp import METADATA_KEY, Stamp

@@ -15,13 +15,12 @@ import pyarrow as pa
 from ..lance.store import VectorStore
 from ..lance.tables import (
     IMAGES,
-    MADE_BY,
     OK,
     VECTOR_ROWS_PER_FILE,
+    Table,
     caption_vectors_name,
     copy_vectors_name,
     image_vectors_name,
-    vectors,
 )
 from .clip.copy_model import CopyChoice, find_copy_model
 from .clip.imported import import_vectors
@@ -84,7 +83,7 @@ def encode_images(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
         n_in = _find_work(connection, store, lake, job)
         n_out = 0
         if n_in or not all(map(store.exists, _table_names(choice, job.copies))):
-            with start_workers(lake, study.resources, _count_gpus) as workers:
+            with start_workers(lake, study.resources) as workers:
                 n_out = _embed(connection, store, workers, job, n_in)
     return Counts(n_in, n_out)
 
@@ -169,12 +168,6 @@ def _encode_all(
         yield _result(shard, future)
 
 
-def _count_gpus() -> int:
-    from .clip.encoder import count_gpus  # in the worker: it imports torch
-
-    return count_gpus()
-
-
 def _encode(shard: Shard, job: Job) -> list[pa.Table]:
     from .clip.encoder import encode_shard  # in the worker: it imports torch
 
@@ -200,5 +193,4 @@ def _commit(store: VectorStore, names: list[str], tables: list[pa.Table]) -> Non
     A kill between two of them leaves samples that lack only the rest; they come back marked so.
     """
     for name, rows in zip(names, tables, strict=True):
-        made_by = rows.schema.metadata[MADE_BY].decode()
-        store.append(vectors(name, rows.schema.field("vector").type.list_size, made_by), rows)
+        store.append(Table(name, rows.schema), rows)

@@ -11,9 +11,10 @@ import duckdb
 from .captions.source import read_source_files
 from .errors import StudyError
 from .lake import write_text
-from .study import Data, KeywordSet, Study, load_study
+from .study import Data, Generator, KeywordSet, Study, load_study
 
-_OPTIONAL = ("words", "fetch", "clip", "copy_model", "cluster", "follow_up", "report")
+_OPTIONAL = ("words", "fetch", "clip", "copy_model", "cluster", "follow_up", "prompts", "report")
+_GENERATOR = Generator("CompVis/stable-diffusion-v1-4")
 
 
 def write_study(
@@ -73,6 +74,7 @@ def _study_text(study: Study) -> str:
         "# consecutive words), one of `any` and none of `exclude`. Add as many sets as you like.",
         *(_section("[[keyword_set]]", keywords) for keywords in study.keyword_set),
         *(_section(f"[{name}]", getattr(study, name)) for name in _OPTIONAL),
+        _commented(_section("[generator]", _GENERATOR)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -86,6 +88,11 @@ def _section(header: str, values: Any) -> str:
             line = f"# {line}"
         lines.append(f"{line}  # {field.metadata['doc']}")
     return "\n".join(lines)
+
+
+def _commented(section: str) -> str:
+    """A whole section behind #: a study without it leaves out the stages that it is for."""
+    return "\n".join(f"# {line.removeprefix('# ')}" for line in section.splitlines())
 
 
 def _toml(value: Any) -> str:

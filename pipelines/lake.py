@@ -26,10 +26,13 @@ class Lake:
     keyword_matches/    filter   keyword_sets, keyword_matches
     rejected/           filter   rejected_rows
     words/              words    words, bigrams
-    lance/              fetch    images; embed: image_vectors, caption_vectors
+    lance/              fetch    images; embed: image_vectors, caption_vectors;
+                                 generate: generated_images, generated_vectors
     clusters/           cluster  near_duplicates, clusters, cluster_members,
                                  cluster_thresholds
     word_sets/          cluster  word_sets, follow_up_sets
+    prompts/            prompts  prompts, answers of a language model
+    generators/         generate generators
     exports/, builds/   build    scalar columns of the Lance tables; published databases
     docs/               build    index.html, the documentation of the tables
     report/             report   index.html
@@ -133,6 +136,21 @@ class Lake:
     def follow_up_sets(self) -> Path:
         """The word sets that become keyword sets, with the keyword set they were found in."""
         return self.parquet("word_sets", "follow_up_sets")
+
+    @property
+    def prompts(self) -> Path:
+        """Every prompt, those that were set aside too."""
+        return self.parquet("prompts", "prompts")
+
+    @property
+    def prompt_answers(self) -> Path:
+        """What a language model answered, one file a question."""
+        return self.root / "prompts" / "answers"
+
+    @property
+    def generators(self) -> Path:
+        """The text-to-image models that images were generated with."""
+        return self.parquet("generators", "generators")
 
     @property
     def vectors(self) -> Path:

@@ -5,8 +5,13 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show how far a loop is; yields a function that takes the number of items just done."""
+def progress(
+    label: str, total: int | None = None, unit: str | None = None
+) -> Iterator[Callable[[int], None]]:
+    """Show how far a loop is; yields a function that takes the number of items just done.
+
+    With a unit, such as "images", it also says how many a second.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -20,7 +25,9 @@ def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], N
     if not console.is_terminal:
         yield lambda _: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+    if unit is not None:
+        columns.append(TextColumn("{task.speed:,.1f} " + unit + "/s"))
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task(label, total=total)
         yield lambda n: bar.advance(task, n)

@@ -25,6 +25,11 @@ class Stage:
     inputs: tuple[str, ...]
     recorded: Callable[[Lake, Study], tuple[Stamp, str] | None]
     extra: str | None = None
+    section: str | None = None  # of the study, without which a refresh leaves it out
+
+    def is_wanted(self, study: Study) -> bool:
+        """Whether the study has the section that the stage works for."""
+        return self.section is None or getattr(study, self.section) is not None
 
     def run(self, study: Study, lake: Lake) -> Run:
         """Run the stage now, whether it is stale or not; the caller holds the lake's lock."""
@@ -94,6 +99,14 @@ def _fingerprint(name: str, study: Study, lake: Lake) -> str:
         from .thresholds import resolve_thresholds
 
         return resolve_thresholds(study, lake).fingerprint
+    if name == "generator":
+        from .generation.model import generator_fingerprint
+
+        return generator_fingerprint(study)
+    if name == "prompt_file":
+        from .generation.prompt_file import prompt_file_fingerprint
+
+        return prompt_file_fingerprint(study)
     recorded = STAGES[name].recorded(lake, study)
     return "none" if recorded is None else recorded[1]
 
@@ -124,6 +137,18 @@ def _build(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
     from .build import recorded
 
     return recorded(lake)
+
+
+def _prompts(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
+    from .prompts import recorded
+
+    return recorded(lake)
+
+
+def _generated(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
+    from .generate import recorded
+
+    return recorded(lake, study)
 
 
 def _report(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
@@ -185,8 +210,26 @@ STAGES = {
             "build",
             "Build, test and publish the tables.",
             ("cluster",),
-            ("filter", "words", "fetch", "embed", "cluster", "thresholds"),
+            ("filter", "words", "fetch", "embed", "cluster", "thresholds", "prompts", "generate"),
             _build,
+        ),
+        Stage(
+            "prompts",
+            "Write the prompts that ask a generator for the largest clusters.",
+            ("prompts",),
+            ("filter", "words", "embed", "cluster", "thresholds", "prompt_file"),
+            _prompts,
+            extra="embed",
+            section="generator",
+        ),
+        Stage(
+            "generate",
+            "Generate the images of every prompt and seed, and embed them.",
+            ("generator",),
+            ("prompts", "generator", "clip"),
+            _generated,
+            extra="generate",
+            section="generator",
         ),
         Stage(
             "report",
@@ -198,3 +241,9 @@ STAGES = {
         ),
     )
 }
+
+# `prompts` reads the published tables, and what comes of it is published by a second build.
+ORDER = (
+    *("filter", "words", "fetch", "embed", "cluster", "build"),
+    *("prompts", "generate", "build", "report"),
+)

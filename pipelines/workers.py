@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .database import first_line
 from .errors import StageError
+from .gpus import count_gpus
 from .lake import Lake
 from .study import Resources
 
@@ -43,16 +44,15 @@ class Workers:
 
 
 @contextmanager
-def start_workers(
-    lake: Lake, resources: Resources, count_gpus: Callable[[], int]
-) -> Iterator[Workers]:
+def start_workers(lake: Lake, resources: Resources) -> Iterator[Workers]:
     """Start workers, or join those of `resources.scheduler`; close ours however the block ends.
 
-    `count_gpus` runs in a worker, so that this process need not import torch. On a machine without
-    a GPU one worker uses all the cores: a second one would only hold the model twice.
+    On a machine without a GPU one worker uses all the cores: a second one would only hold the model
+    twice.
 
     Raises:
-        StageError: nobody answers at the scheduler's address, or it has no workers.
+        StageError: nobody answers at the scheduler's address, or it has no workers; or there is no
+            GPU where one was asked for.
 
     """
     if resources.scheduler is not None:
@@ -60,7 +60,8 @@ def start_workers(
             yield workers
     else:
         with _start_cluster(lake) as (cluster, client):
-            n_gpus = 0 if resources.device == "cpu" else client.submit(count_gpus).result()
+            # Asked in a worker, so that this process need not import torch.
+            n_gpus = client.submit(count_gpus, resources.device).result()
             number = resources.workers or max(1, n_gpus)
             cluster.scale(number)
             client.wait_for_workers(number)

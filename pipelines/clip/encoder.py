@@ -11,12 +11,11 @@ import numpy as np
 import pyarrow as pa
 import torch
 from dask.system import CPU_COUNT  # what this process may use, also in a container
-from distributed import get_worker
 from numpy.typing import NDArray
 from PIL import Image
 
 from ...lance.tables import MADE_BY
-from ..errors import ModelError
+from ..gpus import gpu_of_worker
 from ..images.decode import image_limits
 from .batches import Batches
 from .copy_model import CopyChoice
@@ -78,15 +77,17 @@ def encode_shard(shard: Shard, job: Job) -> list[pa.Table]:
         numbers are not. The metadata of each schema says what made the vectors.
 
     Raises:
-        ModelError: a model cannot be loaded, or there is no GPU where one was asked for.
+        ModelError: a model cannot be loaded.
+        StageError: there is no GPU where one was asked for.
         LakeError: this worker cannot read the lake.
 
     """
     with _one_shard_at_a_time:
         threads = max(1, CPU_COUNT // job.workers_per_host)
-        device = _choose_device(job.device)
+        device = gpu_of_worker(job.device) or "cpu"
         encoder = load_encoder(job.choice, device, job.batch_size, threads)
-        images, said = read_images(shard, job), encoder.description
+        images = read_images(job.images, job.version, shard.row_offsets, shard.sample_ids)
+        said = encoder.description
         makers: list[tuple[Encode, list[Any], str]] = [
             (encoder.images, images, said),
             (encoder.captions, shard.captions, said),
@@ -112,11 +113,6 @@ def _encode_lacking(
     return table.replace_schema_metadata({MADE_BY: made_by})
 
 
-def count_gpus() -> int:
-    """The GPUs that this process can see, 0 on a machine without."""
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
-
-
 @lru_cache(maxsize=1)
 def load_encoder(choice: ClipChoice, device: str, batch_size: int, threads: int) -> Encoder:
     """The encoder, loaded once in a process."""
@@ -127,15 +123,3 @@ def load_encoder(choice: ClipChoice, device: str, batch_size: int, threads: int)
 def load_tower(choice: CopyChoice, device: str, batch_size: int, threads: int) -> Tower:
     """The descriptor of copies, loaded once in a process."""
     return load_copy_model(choice, Batches(device, batch_size, threads))
-
-
-def _choose_device(device: str) -> str:
-    n_gpus = 0 if device == "cpu" else count_gpus()
-    if n_gpus == 0 and device == "cuda":
-        raise ModelError("embed: --device cuda: a worker sees no GPU; say --device auto")
-    if n_gpus == 0:
-        return "cpu"
-    # One worker a GPU: our own cluster names its workers 0, 1, 2, …; where dask-cuda started them,
-    # each has a first GPU of its own.
-    name = str(get_worker().name)
-    return f"cuda:{int(name) % n_gpus if name.isdecimal() else 0}"

@@ -37,8 +37,10 @@ class Shard:
         return self.lacks_image_vector, self.lacks_caption_vector, self.lacks_copy_vector
 
 
-def read_images(shard: Shard, job: Job) -> list[bytes]:
-    """The stored images of a shard, in its order.
+def read_images(
+    images: str, version: int, row_offsets: list[int], ids: list[str], key: str = "sample_id"
+) -> list[bytes]:
+    """The images in these rows of a Lance table, whose `key` column says these ids, in their order.
 
     Raises:
         LakeError: the table cannot be read where this runs.
@@ -47,14 +49,14 @@ def read_images(shard: Shard, job: Job) -> list[bytes]:
     import lance
 
     try:
-        dataset = lance.dataset(job.images, version=job.version)
+        dataset = lance.dataset(images, version=version)
     except (OSError, ValueError) as error:
         raise LakeError(
-            f"{job.images}: a worker cannot read it; the lake must lie where every worker finds it "
+            f"{images}: a worker cannot read it; the lake must lie where every worker finds it "
             f"under the same path ({str(error).splitlines()[0][:200]})"
         ) from None
-    table = dataset.take(shard.row_offsets, columns=["sample_id", "image"])
-    if table["sample_id"].to_pylist() != shard.sample_ids:
-        raise RuntimeError(f"{job.images}: version {job.version} does not hold these samples")
-    images: list[bytes] = table["image"].to_pylist()
-    return images
+    table = dataset.take(row_offsets, columns=[key, "image"])
+    if table[key].to_pylist() != ids:
+        raise RuntimeError(f"{images}: version {version} does not hold these images")
+    encoded: list[bytes] = table["image"].to_pylist()
+    return encoded

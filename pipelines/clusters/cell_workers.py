@@ -5,19 +5,18 @@ common is missed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..gpus import gpu_of_worker
 from ..in_flight import in_flight
 from ..lake import Lake
 from ..study import Resources
 from ..workers import Workers, result_of, start_workers
 from .edges import Edges, Rows, Vectors
 from .forest import spanning_forest
-from .gpu import choose_gpu, count_gpus
 from .growing import GrowingForest
 
 
@@ -45,8 +44,7 @@ def forest_of_cells(
     path.parent.mkdir(parents=True, exist_ok=True)
     np.save(path, unit)
     try:
-        count = partial(count_gpus, resources.device)
-        with start_workers(lake, resources, count) as workers:
+        with start_workers(lake, resources) as workers:
             for forest in _forests(workers, resources.device, path, cells, thresholds):
                 growing.add(forest)
                 advance(1)
@@ -72,9 +70,5 @@ def _forests(
 
 
 def _forest(path: Path, rows: Rows, thresholds: Sequence[float], device: str) -> Edges:
-    from distributed import get_worker
-
-    name = str(get_worker().name)  # ours are called 0, 1, 2, …
-    gpu = choose_gpu(device, int(name) if name.isdecimal() else 0)
     unit = np.load(path, mmap_mode="r")[rows]
-    return spanning_forest(unit, thresholds, gpu=gpu).renamed(rows)
+    return spanning_forest(unit, thresholds, gpu=gpu_of_worker(device)).renamed(rows)

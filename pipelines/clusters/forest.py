@@ -13,10 +13,9 @@ from threadpoolctl import threadpool_limits
 
 from .bound import bounding
 from .edges import MARGIN, Edges, Rows, Vectors, concatenated, exact_cosines
-from .gpu import rows_of_block
 from .growing import GrowingForest, labels
 from .order import ordered
-from .pairs import Block, near_pairs, new_blocks
+from .pairs import Block, near_pairs, new_blocks, rows_of_block
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def spanning_forest(
     Args:
         unit: (n, d) float32, each row of norm 1.
         thresholds: cosines; the smallest is the floor of the forest.
-        block_rows: rows of a block of products; if left out, those of `gpu.rows_of_block`.
+        block_rows: rows of a block of products; if left out, those of `pairs.rows_of_block`.
         advance: called with 1 after each of `block_count(n, block_rows)` blocks, at most.
         start: only the other rows are compared, with these and with each other; the components are
             the same as without it.

@@ -14,6 +14,14 @@ from .growing import GrowingForest, Known
 
 Block = tuple[slice, slice]  # rows and columns
 
+_BLOCK_ROWS = 1024  # 4 MB of products
+_GPU_BLOCK_ROWS = 4096  # 64 MB of products, and as much again to compare them with
+
+
+def rows_of_block(gpu: str | None) -> int:
+    """The rows of a block of products on that GPU, or on the CPU."""
+    return _BLOCK_ROWS if gpu is None else _GPU_BLOCK_ROWS
+
 
 def near_pairs(
     vectors: Vectors, bounds: Vectors | None, growing: GrowingForest, blocks: Iterable[Block]

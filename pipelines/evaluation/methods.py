@@ -12,10 +12,11 @@ from PIL import Image
 
 from ..clip.batches import Batches
 from ..clip.copy_model import CopyChoice
-from ..clip.encoder import Encoder, count_gpus
+from ..clip.encoder import Encoder
 from ..clip.model import ClipChoice
 from ..clip.tower import Preprocessing, Tower, load_copy_model
 from ..clusters.edges import Vectors, renormalised
+from ..gpus import choose_gpu
 
 _BATCH = 16
 HASH_BITS = 64
@@ -47,7 +48,7 @@ def load_model(choice: ClipChoice, batch_size: int) -> Model:
     """Load the model onto the first GPU, or the CPU; raises ModelError where it cannot be."""
     import open_clip  # noqa: F401  (importing it is no part of loading a model)
 
-    device = "cuda:0" if count_gpus() else "cpu"
+    device = choose_gpu("auto") or "cpu"
     began = time.perf_counter()
     encoder = Encoder(choice, device, batch_size, CPU_COUNT)
     seconds = time.perf_counter() - began

@@ -6,16 +6,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...lance.store import VectorStore
-from ...lance.tables import IMAGES, image_vectors_name
+from ...lance.tables import GENERATED_IMAGES, IMAGES, image_vectors_name
 from ..lake import Lake, replacing
 from ..study import Study
 
 IMAGE_COLUMNS = [name for name in IMAGES.schema.names if name != "image"]
+GENERATED_COLUMNS = [name for name in GENERATED_IMAGES.schema.names if name != "image"]
 VECTOR_COLUMNS = ["sample_id", "status"]
 
 
 def export_tables(study: Study, lake: Lake) -> None:
-    """Stream `images` and the image vectors of the study's model to `lake/exports/`.
+    """Stream the images, those generated, and the vectors of the study's model to `lake/exports/`.
 
     A table that does not exist takes its export with it: what dbt reads is what Lance holds.
 
@@ -27,6 +28,8 @@ def export_tables(study: Study, lake: Lake) -> None:
     store = VectorStore(lake.vectors)
     exports = lake.exports
     _export(store, "images", IMAGE_COLUMNS, exports / "images.parquet", {})
+    generations = exports / "generations.parquet"
+    _export(store, GENERATED_IMAGES.name, GENERATED_COLUMNS, generations, {})
     clip_id = _clip_id(study, lake)
     _export(
         store,

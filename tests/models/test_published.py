@@ -17,6 +17,7 @@ from memtriggers.pipelines.study import Study
 TABLES = {
     *("bigrams", "build_info", "changes", "cluster_members", "cluster_thresholds"),
     *("cluster_words", "clusters", "duplicated_captions", "duplicated_files", "funnel"),
+    *("generations", "generators", "prompts"),
     *("keyword_clusters", "keyword_matches", "keyword_sets", "near_duplicates", "rejected_rows"),
     *("removal_list", "runs", "samples", "source_files", "word_sets", "words"),
 }

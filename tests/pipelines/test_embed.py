@@ -434,5 +434,5 @@ def test_a_gpu_that_is_not_there_is_one_line(
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     study, _ = make_fetched(3)
-    with pytest.raises(ModelError, match="--device cuda: a worker sees no GPU"):
+    with pytest.raises(StageError, match="--device cuda: there is no GPU"):
         run_stages(replace(study, resources=Resources(device="cuda")), "embed")

@@ -22,7 +22,7 @@ def workers(lake: Lake) -> Iterator[Workers]:
     resources = Resources(device="cpu")
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        start_workers(lake, resources, lambda: 0) as workers,
+        start_workers(lake, resources) as workers,
     ):
         yield workers
 

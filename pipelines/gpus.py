@@ -1,17 +1,10 @@
-"""Which GPU a search for pairs runs on, if any."""
+"""Which GPU a process runs on, if any; torch is imported only where there may be one."""
 
 from pathlib import Path
 
-from ..errors import StageError
+from .errors import StageError
 
-_BLOCK_ROWS = 1024  # 4 MB of products
-_GPU_BLOCK_ROWS = 4096  # 64 MB of products, and as much again to compare them with
-_DRIVERS = ("/dev/nvidiactl", "/dev/kfd")  # of CUDA and of ROCm
-
-
-def rows_of_block(gpu: str | None) -> int:
-    """The rows of a block of products there, or on the CPU."""
-    return _BLOCK_ROWS if gpu is None else _GPU_BLOCK_ROWS
+_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # of CUDA, of ROCm, of Windows' Linux
 
 
 def count_gpus(device: str) -> int:
@@ -28,7 +21,7 @@ def count_gpus(device: str) -> int:
 
     number = torch.cuda.device_count()
     if number == 0 and device == "cuda":
-        raise StageError("cluster: --device cuda: there is no GPU; say --device auto")
+        raise StageError("--device cuda: there is no GPU; say --device auto")
     return number
 
 
@@ -36,3 +29,13 @@ def choose_gpu(device: str, worker: int = 0) -> str | None:
     """The GPU of the worker with this number, such as "cuda:0"; None for the CPU."""
     number = count_gpus(device)
     return f"cuda:{worker % number}" if number else None
+
+
+def gpu_of_worker(device: str) -> str | None:
+    """The GPU of the Dask worker that asks: one worker a GPU."""
+    from distributed import get_worker
+
+    # Our own cluster names its workers 0, 1, 2, …; where dask-cuda started them, each has a first
+    # GPU of its own.
+    name = str(get_worker().name)
+    return choose_gpu(device, int(name) if name.isdecimal() else 0)

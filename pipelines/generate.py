@@ -1,0 +1,230 @@
+"""generate: the images of every prompt and seed, and their CLIP vectors.
+
+The driver hands shards to Dask workers and commits what they return, one shard a transaction; torch
+and diffusers are loaded in the workers alone.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..lance.store import VectorStore
+from ..lance.tables import (
+    GENERATED_IMAGES,
+    IMAGE_ROWS_PER_FILE,
+    OK,
+    VECTOR_ROWS_PER_FILE,
+    Table,
+    generated_vectors_name,
+)
+from .clip.model import find_clip
+from .database import connect, query
+from .errors import LakeError
+from .generation.model import GeneratorChoice, find_generator
+from .generation.shards import EmbedJob, GenerateJob, ImageShard, Load, SeedShard
+from .in_flight import in_flight
+from .lake import Counts, Lake, replacing
+from .progress import progress
+from .stamp import Stamp
+from .study import Study
+from .workers import Workers, result_of, start_workers
+
+_BATCHES = 4  # in one task and one transaction: what a kill can lose
+_EMBEDDED = 512  # images in one task that embeds them
+_WAY_OUT = "lower generator.batch_size"
+
+
+def _load_pipeline(choice: GeneratorChoice, device: str) -> Any:
+    from .generation.pipeline import load_pipeline  # in the worker: it imports torch
+
+    return load_pipeline(choice, device)
+
+
+def run(study: Study, lake: Lake, stamp: Stamp, load: Load = _load_pipeline) -> Counts:
+    """Generate and embed what is missing, for the generator and the CLIP model of the study.
+
+    Args:
+        study: names both models, and how many seeds a prompt has.
+        lake: its prompts are read.
+        stamp: goes into the tables when they are complete.
+        load: makes the pipeline of a choice on a device, in the workers: anything that is called
+            as a pipeline of diffusers is.
+
+    Returns:
+        Images that were missing, and images generated.
+
+    Raises:
+        StudyError: the study has no `[generator]`.
+        ModelError: a model cannot be found or loaded, or does not fit into memory.
+        LakeError: there are no prompts yet.
+
+    """
+    if not lake.prompts.exists():
+        raise LakeError(f"{lake.prompts}: no prompts yet; run: memtriggers prompts")
+    choice = find_generator(study)
+    _add_generator(lake, choice)
+    counts = _generate(study, lake, GenerateJob(choice, load, study.resources.device))
+    _embed(study, lake)
+    _complete(study, lake, stamp)
+    return counts
+
+
+def recorded(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
+    """The stamp and the fingerprint of the images, and of their vectors by the study's model."""
+    name = generated_vectors_name(find_clip(study).clip_id)
+    return VectorStore(lake.vectors).recorded(GENERATED_IMAGES.name, name)
+
+
+def _add_generator(lake: Lake, choice: GeneratorChoice) -> None:
+    """Write the generator beside the others, before its first image."""
+    settings = choice.settings
+    row = {
+        "generator_id": choice.generator_id,
+        "model": settings.model,
+        "revision": settings.revision,
+        "weights_hash": choice.weights_hash,
+        "lora": settings.lora,
+        "scheduler": choice.scheduler,
+        "steps": settings.steps,
+        "guidance_scale": settings.guidance_scale,
+        "width": settings.width,
+        "height": settings.height,
+        "dtype": settings.dtype,
+    }
+    there = pq.read_table(lake.generators).to_pylist() if lake.generators.exists() else []
+    others = [one for one in there if one["generator_id"] != choice.generator_id]
+    with replacing(lake.generators) as unfinished:
+        pq.write_table(pa.Table.from_pylist([*others, row], _GENERATORS), unfinished)
+
+
+_GENERATORS = pa.schema(
+    [
+        ("generator_id", pa.string()),
+        ("model", pa.string()),
+        ("revision", pa.string()),
+        ("weights_hash", pa.string()),
+        ("lora", pa.string()),
+        ("scheduler", pa.string()),
+        ("steps", pa.int32()),
+        ("guidance_scale", pa.float64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("dtype", pa.string()),
+    ]
+)
+
+
+def _generate(study: Study, lake: Lake, job: GenerateJob) -> Counts:
+    """Commit the images that are missing, in the order of prompts and seeds."""
+    store, settings = VectorStore(lake.vectors), job.choice.settings
+    store.create(GENERATED_IMAGES)
+    missing = _find_missing(store, lake, job.choice)
+    if missing.num_rows == 0:
+        return Counts(0, 0)
+    n_made, size = 0, _BATCHES * settings.batch_size
+    shards = (SeedShard(*columns) for columns in _slices(missing, size))
+    with (
+        start_workers(lake, study.resources) as workers,
+        progress("generate", missing.num_rows, "images") as advance,
+    ):
+        job = replace(job, workers_per_host=workers.per_host)
+        for shard, rows in _on_workers(workers, _generate_shard, shards, job):
+            _check(len(shard.seeds), rows)
+            store.append(GENERATED_IMAGES, rows)
+            n_made += rows.num_rows
+            advance(rows.num_rows)
+    return Counts(missing.num_rows, n_made)
+
+
+def _find_missing(store: VectorStore, lake: Lake, choice: GeneratorChoice) -> pa.Table:
+    """The rows (prompt_id, prompt, seed) that the generator has no image of."""
+    columns, where = ["prompt_id", "seed"], f"generator_id = '{choice.generator_id}'"
+    values = {"prompts": str(lake.prompts), "n_seeds": choice.settings.n_seeds}
+    with connect(lake) as connection:
+        connection.register("generated", store.reader(GENERATED_IMAGES.name, columns, where))
+        return connection.execute(query("images_to_generate"), values).to_arrow_table()
+
+
+def _embed(study: Study, lake: Lake) -> None:
+    """Commit the vectors that generated images lack, of whichever generator."""
+    store, choice = VectorStore(lake.vectors), find_clip(study)
+    name, version = generated_vectors_name(choice.clip_id), store.version(GENERATED_IMAGES.name)
+    missing = _find_unembedded(store, lake, name, version)
+    if missing.num_rows == 0 and store.exists(name):
+        return
+    images = str(store.path(GENERATED_IMAGES.name).absolute())
+    job = EmbedJob(images, version, choice, study.clip.batch_size, study.resources.device)
+    shards = (ImageShard(*columns) for columns in _slices(missing, _EMBEDDED))
+    with (
+        start_workers(lake, study.resources) as workers,
+        progress("embed what is generated", missing.num_rows, "images") as advance,
+    ):
+        job = replace(job, workers_per_host=workers.per_host)
+        for shard, rows in _on_workers(workers, _embed_shard, chain(shards, _NOTHING), job):
+            _check(len(shard.image_ids), rows)
+            store.append(Table(name, rows.schema), rows)
+            advance(rows.num_rows)
+
+
+def _find_unembedded(store: VectorStore, lake: Lake, name: str, version: int) -> pa.Table:
+    """The rows (image_id, row offset) of the images that have no vector in the table `name`."""
+    columns, is_ok = ["image_id", "_rowoffset"], f"status = '{OK}'"
+    with connect(lake) as connection:
+        stored = store.reader(GENERATED_IMAGES.name, columns, is_ok, version)
+        connection.register("stored_images", stored)
+        connection.register("embedded", store.ids(name, "image_id"))
+        return connection.execute(query("generated_to_embed")).to_arrow_table()
+
+
+# Makes the table also where no image is: the model says how long its vectors are.
+_NOTHING = [ImageShard([], [])]
+
+
+def _complete(study: Study, lake: Lake, stamp: Stamp) -> None:
+    store = VectorStore(lake.vectors)
+    name = generated_vectors_name(find_clip(study).clip_id)
+    store.compact(GENERATED_IMAGES.name, IMAGE_ROWS_PER_FILE)
+    store.compact(name, VECTOR_ROWS_PER_FILE)
+    for table in (GENERATED_IMAGES.name, name):
+        store.write_stamp(table, stamp)
+
+
+def _slices(rows: pa.Table, size: int) -> Iterator[list[list[Any]]]:
+    """The columns of a table, `size` rows at a time."""
+    for start in range(0, rows.num_rows, size):
+        yield [column.to_pylist() for column in rows.slice(start, size).columns]
+
+
+def _on_workers(
+    workers: Workers, work: Callable[[Any, Any], pa.Table], shards: Iterator[Any], job: Any
+) -> Iterator[tuple[Any, pa.Table]]:
+    """What the workers make of shards, at most two a worker at a time, in their order."""
+
+    def submit(shard: Any) -> Any:
+        return workers.client.submit(work, shard, job, pure=False)
+
+    for shard, future in in_flight(submit, shards, 2 * workers.number):
+        rows = result_of(future, "generate", _WAY_OUT)
+        # Copied: Lance wants buffers aligned to 8 bytes, which those from Dask may not be.
+        yield shard, rows.take(pa.array(range(rows.num_rows), pa.int64()))
+
+
+def _check(n_in: int, rows: pa.Table) -> None:
+    if rows.num_rows != n_in:
+        raise LakeError(f"generate: {n_in} images went in, {rows.num_rows} came out")
+
+
+def _generate_shard(shard: SeedShard, job: GenerateJob) -> pa.Table:
+    from .generation.worker import generate_shard  # in the worker: it imports torch
+
+    return generate_shard(shard, job)
+
+
+def _embed_shard(shard: ImageShard, job: EmbedJob) -> pa.Table:
+    from .generation.worker import embed_shard  # in the worker: it imports torch
+
+    return embed_shard(shard, job)

@@ -1,0 +1,156 @@
+"""What a generating worker does: prompts and seeds become images, and images become vectors."""
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+import pyarrow as pa
+import torch
+from dask.system import CPU_COUNT
+from PIL import Image
+
+from ...lance.tables import GENERATED_IMAGES, MADE_BY, OK
+from ..clip.encoder import load_encoder
+from ..clip.shards import read_images
+from ..clip.vectors import vector_table
+from ..errors import ModelError
+from ..gpus import gpu_of_worker
+from .model import GeneratorChoice
+from .shards import EmbedJob, GenerateJob, ImageShard, Load, SeedShard, image_id
+
+BLOCKED = "blocked"  # the model's own safety checker put a black image in its place
+_PNG_LEVEL = 1  # five times as fast as the usual 6, and a tenth larger
+_one_shard_at_a_time = Lock()  # a worker of someone else's cluster may run several tasks at once
+
+Picture = Image.Image
+
+
+class ImageGenerator:
+    """A pipeline on one device, and the batch that its memory allows."""
+
+    def __init__(self, choice: GeneratorChoice, load: Load, device: str) -> None:
+        self._settings = choice.settings
+        self._pipeline = load(choice, device)
+        self.batch_size = choice.settings.batch_size
+
+    def images(self, prompts: list[str], seeds: list[int]) -> list[Picture | None]:
+        """The image of each prompt and seed; None where the model's safety checker refused it.
+
+        Each seed has a generator of its own, on the CPU: the image depends on nothing else.
+
+        Raises:
+            ModelError: memory does not suffice for one image.
+
+        """
+        made: list[Picture | None] = []
+        while (n := len(made)) < len(seeds):
+            end = n + self.batch_size
+            try:
+                made += self._batch(prompts[n:end], seeds[n:end])
+            except torch.OutOfMemoryError:
+                self._halve_batch()
+        return made
+
+    def _batch(self, prompts: list[str], seeds: list[int]) -> list[Picture | None]:
+        settings = self._settings
+        output = self._pipeline(
+            prompts,
+            generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+            num_inference_steps=settings.steps,
+            guidance_scale=settings.guidance_scale,
+            width=settings.width,
+            height=settings.height,
+            output_type="pil",
+        )
+        if len(output.images) != len(seeds):
+            raise ModelError(f"{len(seeds)} prompts went in, {len(output.images)} images came out")
+        is_blocked = getattr(output, "nsfw_content_detected", None) or [False] * len(seeds)
+        return [None if b else image for image, b in zip(output.images, is_blocked, strict=True)]
+
+    def _halve_batch(self) -> None:
+        if self.batch_size == 1:
+            settings = self._settings
+            raise ModelError(
+                f"generate: out of memory with a single image of {settings.width} × "
+                f'{settings.height}: lower generator.width and height, or say dtype = "float16"'
+            ) from None
+        self.batch_size //= 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def generate_shard(shard: SeedShard, job: GenerateJob) -> pa.Table:
+    """The rows of `generated_images` of n prompts and seeds, in their order.
+
+    Raises:
+        ModelError: the model cannot be loaded, or does not fit into memory.
+
+    """
+    with _one_shard_at_a_time:
+        torch.set_num_threads(max(1, CPU_COUNT // job.workers_per_host))
+        generator = _load_generator(job.choice, job.load, gpu_of_worker(job.device) or "cpu")
+        images = generator.images(shard.prompts, shard.seeds)
+    with ThreadPoolExecutor(CPU_COUNT) as threads:
+        encoded = list(threads.map(_encode_png, images))
+    return pa.table(_columns(shard, job.choice.generator_id, images, encoded)).cast(
+        GENERATED_IMAGES.schema
+    )
+
+
+def _columns(
+    shard: SeedShard,
+    generator_id: str,
+    images: list[Picture | None],
+    encoded: list[bytes | None],
+) -> dict[str, Any]:
+    keys = zip(shard.prompt_ids, shard.seeds, strict=True)
+    return {
+        "image_id": [image_id(generator_id, prompt_id, seed) for prompt_id, seed in keys],
+        "generator_id": [generator_id] * len(images),
+        "prompt_id": shard.prompt_ids,
+        "seed": shard.seeds,
+        "status": [BLOCKED if image is None else OK for image in images],
+        "image": pa.array(encoded, pa.large_binary()),
+        "width": pa.array([image and image.width for image in images], pa.int32()),
+        "height": pa.array([image and image.height for image in images], pa.int32()),
+        "generated_at": [datetime.now(UTC)] * len(images),
+    }
+
+
+def embed_shard(shard: ImageShard, job: EmbedJob) -> pa.Table:
+    """The rows (image_id, vector, status) of n stored images, in their order.
+
+    Raises:
+        ModelError: the CLIP model cannot be loaded.
+        LakeError: this worker cannot read the lake.
+
+    """
+    with _one_shard_at_a_time:
+        threads = max(1, CPU_COUNT // job.workers_per_host)
+        encoder = load_encoder(
+            job.choice, gpu_of_worker(job.device) or "cpu", job.batch_size, threads
+        )
+        images = read_images(
+            job.images, job.version, shard.row_offsets, shard.image_ids, "image_id"
+        )
+        vectors = vector_table(shard.image_ids, encoder.images(images))
+    return vectors.rename_columns({"sample_id": "image_id"}).replace_schema_metadata(
+        {MADE_BY: encoder.description}
+    )
+
+
+@lru_cache(maxsize=1)
+def _load_generator(choice: GeneratorChoice, load: Load, device: str) -> ImageGenerator:
+    """The pipeline, loaded once in a process."""
+    return ImageGenerator(choice, load, device)
+
+
+def _encode_png(image: Picture | None) -> bytes | None:
+    if image is None:
+        return None
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=_PNG_LEVEL)
+    return buffer.getvalue()

@@ -1,0 +1,86 @@
+"""A real Stable Diffusion pipeline of tiny random components, for tests and benchmarks."""
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from memtriggers.pipelines.captions.clip_tokens import clip_tokenizer
+
+SIDE = 32  # pixels of its images
+_WIDTH = 32
+
+
+def save_tiny_pipeline(folder: Path, seed: int = 0) -> Path:
+    """Save the pipeline as diffusers does, weights in safetensors; returns the folder."""
+    torch.manual_seed(seed)
+    StableDiffusionPipeline(
+        vae=_vae(),
+        text_encoder=_text_encoder(),
+        tokenizer=_tokenizer(),
+        unet=_unet(),
+        scheduler=DDIMScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            clip_sample=False,
+            steps_offset=1,
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def _unet() -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=SIDE // 2,  # the latents are half as wide as the images
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(_WIDTH, 2 * _WIDTH),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=_WIDTH,
+        attention_head_dim=8,
+    )
+
+
+def _vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(_WIDTH, 2 * _WIDTH),
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownEncoderBlock2D", "DownEncoderBlock2D"),
+        up_block_types=("UpDecoderBlock2D", "UpDecoderBlock2D"),
+        latent_channels=4,
+        sample_size=SIDE,
+    )
+
+
+def _text_encoder() -> CLIPTextModel:
+    vocabulary = clip_tokenizer().get_vocab()
+    return CLIPTextModel(
+        CLIPTextConfig(
+            bos_token_id=vocabulary["<start_of_text>"],
+            eos_token_id=vocabulary["<end_of_text>"],
+            pad_token_id=vocabulary["<end_of_text>"],
+            hidden_size=_WIDTH,
+            intermediate_size=2 * _WIDTH,
+            num_attention_heads=4,
+            num_hidden_layers=2,
+            vocab_size=len(vocabulary),
+        )
+    )
+
+
+def _tokenizer() -> CLIPTokenizer:
+    """CLIP's own, from the merges that the package carries; transformers writes < > as <| |>."""
+    model = json.loads(clip_tokenizer().to_str())["model"]
+    renamed = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
+    vocabulary = {renamed.get(piece, piece): number for piece, number in model["vocab"].items()}
+    merges = [tuple(pair) for pair in model["merges"]]
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77)
