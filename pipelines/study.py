@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 BUNDLED_CLIP = "bundled"
 EVERYTHING = "*"
+METRICS = ("clip", "l2", "l2_tiles", "webster")
 
 
 def key(doc: str, default: Any = dataclasses.MISSING, **limits: Any) -> Any:
@@ -127,6 +128,33 @@ class Cluster:
 
 
 @dataclass(frozen=True)
+class ReplicationThreshold:
+    """From where on a generation counts as a copy of one cluster, set by hand."""
+
+    cluster: str = key("any sample_id of the cluster")
+    replication_threshold: float = key("a copy has at least this cosine, at most this distance")
+    metric: str = key("the metric that it is of", "clip", choices=METRICS)
+    bands: tuple[float, ...] | None = key(
+        "scores that part its bands, the nearest copies first", None, example=[0.85, 0.8, 0.7]
+    )
+
+
+@dataclass(frozen=True)
+class Score:
+    """How generations are compared with training images."""
+
+    metrics: tuple[str, ...] = key(
+        "clip (cosine), l2, l2_tiles, webster (distances of pixels)", METRICS, choices=METRICS
+    )
+    bands: tuple[float, ...] = key(
+        "cosines that part the bands of clip, the nearest copies first", (0.85, 0.8, 0.7)
+    )
+    probe_seeds: int = key("noises that the magnitude of Wen et al. is averaged over", 4, min=1)
+    probe_steps: int = key("first denoising steps that it is averaged over", 1, min=1)
+    threshold: tuple[ReplicationThreshold, ...] = key("replication thresholds set by hand", ())
+
+
+@dataclass(frozen=True)
 class Report:
     """What the report shows."""
 
@@ -160,6 +188,7 @@ class Study:
     fetch: Fetch = Fetch()
     clip: Clip = Clip()
     cluster: Cluster = Cluster()
+    score: Score = Score()
     report: Report = Report()
     resources: Resources = Resources()
 

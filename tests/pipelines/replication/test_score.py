@@ -1,0 +1,106 @@
+"""The score stage on a lake whose generator copies as it is told."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from memtriggers.lance.store import VectorStore
+from memtriggers.lance.tables import generated_vectors_name
+from memtriggers.pipelines import score
+from memtriggers.pipelines.clip.model import find_clip
+from memtriggers.pipelines.clusters.edges import renormalised
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.replication.thresholds import fix_thresholds
+from memtriggers.pipelines.stamp import Stamp
+
+STAMP = Stamp({"score": "1"}, {"generate": "2"})
+Rows = list[dict[str, Any]]
+
+
+def run(planted: Any) -> tuple[int, int]:
+    counts = score.run(planted.study, planted.lake, STAMP)
+    return counts.n_in, counts.n_out
+
+
+def read(lake: Lake, table: str) -> Rows:
+    rows: Rows = pq.read_table(getattr(lake, table)).to_pylist()
+    return rows
+
+
+def test_every_score_is_the_brute_force_best(
+    make_planted: Callable[..., Any], generate: Callable[..., None]
+) -> None:
+    planted = make_planted()
+    fix_thresholds(planted.study, planted.lake, STAMP)
+    copied = [3, None, 45, None, 7]  # its own cluster, noise, another cluster, …
+    generate(planted, {planted.prompt_id(0): copied})
+    assert run(planted) == (5, 5)
+    rows = [r for r in read(planted.lake, "replication_scores") if r["metric"] == "clip"]
+    members = sorted(planted.cluster(0), key=planted.ids.__getitem__)
+    everything = sorted(range(len(planted.ids)), key=planted.ids.__getitem__)
+    unit = renormalised(planted.vectors.astype(np.float16)).astype(np.float64)
+    mean = (unit[members] @ unit[members].T).mean(axis=1)
+    medoid = members[int(mean.argmax())]
+    others = [row for row in members if row != medoid][:15]
+    references = {
+        "medoid": [medoid],
+        "representatives": sorted([medoid, *others], key=planted.ids.__getitem__),
+        "members": members,
+        "keyword_set": everything,
+    }
+    assert {(r["seed"], r["reference"]) for r in rows} == {
+        (seed, reference) for seed in range(5) for reference in references
+    }
+    generated = stored_vectors(planted)
+    for row in rows:
+        among = references[row["reference"]]
+        cosines = unit[among] @ generated[row["seed"]]
+        assert row["score"] == pytest.approx(cosines.max(), abs=1e-6)
+        best = among[int(cosines.argmax())]
+        assert row["matched_sample_id"] == planted.ids[best]
+        holder = [n for n in range(3) if best in planted.cluster(n)]
+        assert row["matched_cluster_id"] == (planted.name(holder[0]) if holder else None)
+    copy = {r["reference"]: r for r in rows if r["seed"] == 2}
+    assert copy["keyword_set"]["score"] == 1.0
+    assert copy["keyword_set"]["matched_cluster_id"] == planted.name(1)
+    assert copy["members"]["score"] < 0.7
+
+
+def stored_vectors(planted: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    name = generated_vectors_name(find_clip(planted.study).clip_id)
+    table = VectorStore(planted.lake.vectors).dataset(name).to_table()
+    return renormalised(np.array(table["vector"].to_pylist())).astype(np.float64)
+
+
+def test_an_exact_copy_has_cosine_1_and_distance_0_and_the_metrics_say_what_made_them(
+    make_planted: Callable[..., Any], generate: Callable[..., None]
+) -> None:
+    planted = make_planted()
+    fix_thresholds(planted.study, planted.lake, STAMP)
+    thresholds = read(planted.lake, "replication_thresholds")
+    row = min(planted.cluster(1), key=planted.ids.__getitem__)  # the first representative
+    generate(planted, {planted.prompt_id(1): [row, None]})
+    run(planted)
+    rows = read(planted.lake, "replication_scores")
+    near = [r for r in rows if r["reference"] == "representatives" and r["seed"] == 0]
+    assert {r["metric"]: r["score"] for r in near} == {
+        "clip": 1.0,
+        "l2": 0.0,
+        "l2_tiles": 0.0,
+        "webster": 0.0,
+    }
+    assert {r["matched_sample_id"] for r in near if r["metric"] == "l2"} == {planted.ids[row]}
+    assert {r["model"] for r in rows} == {find_clip(planted.study).clip_id, "pixels"}
+    limits = {
+        (t["metric"], t["reference"]): t["replication_threshold"]
+        for t in thresholds
+        if t["cluster_id"] == planted.name(1)
+    }
+    for r in rows:
+        limit = limits[r["metric"], r["reference"]]
+        reaches = r["score"] >= limit if r["metric"] == "clip" else r["score"] <= limit
+        if r["reference"] == "representatives":
+            assert reaches == (r["seed"] == 0)
