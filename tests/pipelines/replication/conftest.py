@@ -24,7 +24,7 @@ from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.study import Study
 
-DIMENSIONS = 32
+DIMENSIONS = 32  # the first half is that of the training images, the other that of noise
 SIZES = (40, 20, 10)  # of the clusters
 N_ALONE = 30
 GENERATOR = "planted-0001"
@@ -74,6 +74,7 @@ def _training_vectors() -> npt.NDArray[np.float64]:
     centres = np.repeat(np.eye(3, DIMENSIONS), SIZES, axis=0)
     around = centres + 0.04 * random_vectors(sum(SIZES), 1)
     every = np.concatenate([around, random_vectors(N_ALONE, 2)])
+    every[:, DIMENSIONS // 2 :] = 0
     return every / np.linalg.norm(every, axis=1, keepdims=True)
 
 
@@ -125,6 +126,9 @@ def write_prompts(planted: Planted, families: Sequence[str]) -> None:
             "source": "template",
             "clip_tokens": 4,
             "status": "ok",
+            "status_reason": None,
+            "caption_similarity": None,
+            "nearest_sample_id": None,
         }
         for number in range(len(SIZES))
         for family in families
@@ -145,6 +149,7 @@ def generate() -> Callable[..., None]:
                 image_id = hashlib.md5(key.encode()).hexdigest()
                 images.append(_generated(image_id, prompt, seed, planted, row))
                 noise = random_vectors(1, int(image_id[:8], 16))[0]
+                noise[: DIMENSIONS // 2] = 0
                 vector = noise if row is None else planted.vectors[row]
                 vectors.append((image_id, vector / np.linalg.norm(vector)))
         _store_generated(planted, images, vectors)

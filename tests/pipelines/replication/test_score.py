@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -12,6 +13,7 @@ from memtriggers.lance.tables import generated_vectors_name
 from memtriggers.pipelines import score
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.clusters.edges import renormalised
+from memtriggers.pipelines.clusters.intervals import wilson_interval
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.replication.thresholds import fix_thresholds
 from memtriggers.pipelines.stamp import Stamp
@@ -104,3 +106,55 @@ def test_an_exact_copy_has_cosine_1_and_distance_0_and_the_metrics_say_what_made
         reaches = r["score"] >= limit if r["metric"] == "clip" else r["score"] <= limit
         if r["reference"] == "representatives":
             assert reaches == (r["seed"] == 0)
+
+
+SHARES = {"keywords": 0.0, "short": 0.1, "long": 0.5, "irrelevant": 0.9, "without_name": 1.0}
+
+
+def plant(planted: Any, number: int, share: float, n_seeds: int) -> list[int | None]:
+    """A copy of some image of the cluster with a probability of `share`, noise otherwise."""
+    rng = np.random.default_rng(int(share * 100) + number)
+    rows, copies = rng.choice(planted.cluster(number), n_seeds), rng.random(n_seeds) < share
+    return [int(row) if is_copy else None for row, is_copy in zip(rows, copies, strict=True)]
+
+
+def test_the_measured_rate_is_that_of_the_planted_copies(
+    make_planted: Callable[..., Any],
+    generate: Callable[..., None],
+    run_stages: Callable[..., None],
+) -> None:
+    planted = make_planted(families=list(SHARES))
+    fix_thresholds(planted.study, planted.lake, STAMP)
+    copies = {
+        planted.prompt_id(0, family): plant(planted, 0, share, 100)
+        for family, share in SHARES.items()
+    }
+    generate(planted, copies | {planted.prompt_id(1): plant(planted, 1, 0.5, 50)})
+    assert run(planted) == (550, 550)
+    run_stages(planted.study, "build")
+    with duckdb.connect(str(planted.lake.current), read_only=True) as published:
+        rows = published.execute(
+            "select family, replication_rate, ci_low, ci_high, n_generations, n_background, "
+            "background_rate, excess_rate, bands, band_counts from replication "
+            "join prompts using (prompt_id) where cluster_id = ? and metric = 'clip' "
+            "and reference = 'members'",
+            [planted.name(0)],
+        ).fetchall()
+        families = published.execute(
+            "select family, replication_rate, ci_low, ci_high, difference, p_value "
+            "from replication_by_family where metric = 'clip' and reference = 'members'"
+        ).fetchall()
+    assert {row[0] for row in rows} == set(SHARES)
+    for family, rate, low, high, n, n_background, background, excess, bands, counts in rows:
+        n_copies = sum(row is not None for row in copies[planted.prompt_id(0, family)])
+        assert (rate, n) == (n_copies / 100, 100)
+        assert low <= SHARES[family] <= high
+        assert (low, high) == pytest.approx(wilson_interval(np.array(n_copies), np.array(100.0)))
+        assert n_background == 50 and background <= 0.04  # 1 of 100 non-copies may reach it
+        assert excess == pytest.approx(rate - background)
+        assert (bands, sum(counts), counts[0]) == ([0.85, 0.8, 0.7], 100, n_copies)
+    found = {row[0]: row[1:] for row in families}
+    rate, low, high, difference, p_value = found["without_name"]
+    assert (rate, difference) == (1.0, 1.0)
+    assert low < 1.0 and high == 1.0 and p_value < 1e-20
+    assert found["keywords"][3:] == (None, None)
