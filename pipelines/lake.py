@@ -26,11 +26,13 @@ class Lake:
     keyword_matches/    filter   keyword_sets, keyword_matches
     rejected/           filter   rejected_rows
     words/              words    words, bigrams
-    lance/              fetch    images; embed: image_vectors, caption_vectors
+    lance/              fetch    images; embed: image_vectors, caption_vectors;
+                                 generate: generated_images, generated_vectors
     clusters/           cluster  near_duplicates, clusters, cluster_members,
                                  cluster_thresholds
     word_sets/          cluster  word_sets
-    prompts/            prompts  prompts, replication_thresholds
+    prompts/            prompts  prompts, replication_thresholds, answers of a language model
+    generators/         generate generators
     scores/             score    replication_scores, background, replication_by_family,
                                  prompt_scores
     exports/, builds/   build    scalar columns of the Lance tables; published databases
@@ -128,8 +130,18 @@ class Lake:
 
     @property
     def prompts(self) -> Path:
-        """Every prompt."""
+        """Every prompt, those that were set aside too."""
         return self.parquet("prompts", "prompts")
+
+    @property
+    def prompt_answers(self) -> Path:
+        """What a language model answered, one file a question."""
+        return self.root / "prompts" / "answers"
+
+    @property
+    def generators(self) -> Path:
+        """The text-to-image models that images were generated with."""
+        return self.parquet("generators", "generators")
 
     @property
     def replication_thresholds(self) -> Path:

@@ -59,6 +59,12 @@ retry_option = click.option(
     help="Try again what failed and may pass by now: the network, a busy server, a missing file.",
 )
 
+renew_option = click.option(
+    "--renew",
+    is_flag=True,
+    help="Set the prompts aside that are there, and make new ones.",
+)
+
 docs_option = click.option(
     "--docs",
     is_flag=True,

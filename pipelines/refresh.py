@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from .lake import Lake, Run
-from .stages import STAGES
+from .stages import ORDER, STAGES, Stage
 from .study import Study
 
 log = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ def refresh_lake(study: Study, lake: Lake, done: Callable[[Run], None]) -> list[
     Staleness is asked of each stage when its turn comes, after those that it reads have run.
     """
     runs = []
-    for stage in STAGES.values():
+    for stage in _wanted(study):
         if reasons := stage.why_stale(study, lake):
             log.info("%s: %s", stage.name, ", ".join(reasons))
             runs.append(stage.run(study, lake))
@@ -31,12 +31,17 @@ def stale_stages(study: Study, lake: Lake) -> dict[str, list[str]]:
     A stage that reads a stale one counts as stale: what it reads is going to change.
     """
     stale: dict[str, list[str]] = {}
-    for stage in STAGES.values():
+    for stage in _wanted(study):
         waits_for = [f"{name} is stale" for name in stage.inputs if name in stale]
         reasons = waits_for or stage.why_stale(study, lake)
         if reasons:
-            stale[stage.name] = reasons
+            stale.setdefault(stage.name, reasons)
     return stale
+
+
+def _wanted(study: Study) -> list[Stage]:
+    """The stages in the order of the flow, without those whose section the study lacks."""
+    return [stage for stage in map(STAGES.__getitem__, ORDER) if stage.is_wanted(study)]
 
 
 def published_since(lake: Lake, moment: datetime) -> bool:

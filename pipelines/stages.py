@@ -25,6 +25,11 @@ class Stage:
     inputs: tuple[str, ...]
     recorded: Callable[[Lake, Study], tuple[Stamp, str] | None]
     extra: str | None = None
+    section: str | None = None  # of the study, without which a refresh leaves it out
+
+    def is_wanted(self, study: Study) -> bool:
+        """Whether the study has the section that the stage works for."""
+        return self.section is None or getattr(study, self.section) is not None
 
     def run(self, study: Study, lake: Lake) -> Run:
         """Run the stage now, whether it is stale or not; the caller holds the lake's lock."""
@@ -85,6 +90,10 @@ def _fingerprint(name: str, study: Study, lake: Lake) -> str:
         from .thresholds import resolve_thresholds
 
         return resolve_thresholds(study, lake).fingerprint
+    if name == "prompt_file":
+        from .generation.prompt_file import prompt_file_fingerprint
+
+        return prompt_file_fingerprint(study)
     recorded = STAGES[name].recorded(lake, study)
     return "none" if recorded is None else recorded[1]
 
@@ -113,6 +122,12 @@ def _vectors(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
 
 def _build(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
     from .build import recorded
+
+    return recorded(lake)
+
+
+def _prompts(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
+    from .prompts import recorded
 
     return recorded(lake)
 
@@ -176,8 +191,17 @@ STAGES = {
             "build",
             "Build, test and publish the tables.",
             ("cluster",),
-            ("filter", "words", "fetch", "embed", "cluster", "thresholds"),
+            ("filter", "words", "fetch", "embed", "cluster", "thresholds", "prompts"),
             _build,
+        ),
+        Stage(
+            "prompts",
+            "Write the prompts that ask a generator for the largest clusters.",
+            ("prompts",),
+            ("filter", "words", "embed", "cluster", "thresholds", "prompt_file"),
+            _prompts,
+            extra="embed",
+            section="generator",
         ),
         Stage(
             "report",
@@ -189,3 +213,6 @@ STAGES = {
         ),
     )
 }
+
+# `prompts` reads the published tables, and what comes of it is published by a second build.
+ORDER = ("filter", "words", "fetch", "embed", "cluster", "build", "prompts", "build", "report")

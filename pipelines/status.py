@@ -10,7 +10,7 @@ from .clip.model import find_clip
 from .clip.recommended import recommended_threshold
 from .lake import Lake
 from .refresh import stale_stages
-from .stages import STAGES
+from .stages import STAGES, Stage
 from .study import Study
 from .terminal import print_table
 from .thresholds import resolve_thresholds
@@ -81,12 +81,17 @@ def stage_statuses(study: Study, lake: Lake) -> list[StageStatus]:
     return [
         StageStatus(
             name,
-            "stale" if name in stale else "fresh",
-            stale.get(name, []),
+            *_state(stage, study, stale),
             *(runs.get(name, {}).get(key) for key in ("n_in", "n_out", "finished_at")),
         )
-        for name in STAGES
+        for name, stage in STAGES.items()
     ]
+
+
+def _state(stage: Stage, study: Study, stale: dict[str, list[str]]) -> tuple[str, list[str]]:
+    if not stage.is_wanted(study):
+        return "skipped", [f"the study has no [{stage.section}]"]
+    return "stale" if stage.name in stale else "fresh", stale.get(stage.name, [])
 
 
 def _last_runs(lake: Lake) -> dict[str, dict[str, Any]]:

@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 BUNDLED_CLIP = "bundled"
 EVERYTHING = "*"
+PROMPT_FAMILIES = ("keywords", "short", "long", "irrelevant", "without_name")
 METRICS = ("clip", "l2", "l2_tiles", "webster")
 
 
@@ -128,6 +129,52 @@ class Cluster:
 
 
 @dataclass(frozen=True)
+class Prompts:
+    """The prompts that are made of the clusters."""
+
+    threshold: float | None = key(
+        "one of cluster.thresholds; if left out, the one that the report shows",
+        None,
+        min=-1.0,
+        max=1.0,
+        example=0.9,
+    )
+    clusters: int = key("largest clusters of each keyword set that get prompts", 7, min=1)
+    words: int = key("words of a cluster in its prompts, at most", 5, min=1)
+    families: tuple[str, ...] = key(
+        "kinds of prompts, one of each a cluster", PROMPT_FAMILIES, choices=PROMPT_FAMILIES
+    )
+    file: str | None = key(
+        "your own prompts (CSV: keyword_set, cluster, family, prompt)", None, example="prompts.csv"
+    )
+    endpoint: str | None = key(
+        "an OpenAI-compatible server that writes them instead of the templates",
+        None,
+        example="http://127.0.0.1:8000/v1",
+    )
+    model: str | None = key("the model that it is asked for", None, example="llama-3.1-8b")
+
+
+@dataclass(frozen=True)
+class Generator:
+    """The text-to-image model, and how it is run."""
+
+    model: str = key("a diffusers model: a folder, or its name on the hub")
+    revision: str | None = key("its branch, tag or commit on the hub", None, example="main")
+    dtype: str = key("what it calculates in", "float32", choices=("float32", "float16", "bfloat16"))
+    scheduler: str | None = key(
+        "a scheduler of diffusers instead of its own", None, example="DDIMScheduler"
+    )
+    steps: int = key("denoising steps an image", 50, min=1)
+    guidance_scale: float = key("of classifier-free guidance", 7.5, min=0.0)
+    width: int = key("pixels", 512, min=8)
+    height: int = key("pixels", 512, min=8)
+    n_seeds: int = key("images a prompt: seeds 0, 1, 2, …", 500, min=1)
+    batch_size: int = key("images at a time; halved when memory runs out", 8, min=1)
+    lora: str | None = key("LoRA weights: a .safetensors file", None, example="lora.safetensors")
+
+
+@dataclass(frozen=True)
 class ReplicationThreshold:
     """From where on a generation counts as a copy of one cluster, set by hand."""
 
@@ -188,6 +235,8 @@ class Study:
     fetch: Fetch = Fetch()
     clip: Clip = Clip()
     cluster: Cluster = Cluster()
+    prompts: Prompts = Prompts()
+    generator: Generator | None = None
     score: Score = Score()
     report: Report = Report()
     resources: Resources = Resources()

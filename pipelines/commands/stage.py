@@ -11,6 +11,7 @@ from ..options import (
     device_option,
     docs_option,
     lake_option,
+    renew_option,
     retry_option,
     scheduler_option,
     study_option,
@@ -32,6 +33,7 @@ def stage_command(stage: Stage) -> click.Command:
         study_file: Path,
         lake: Lake,
         retry: bool = False,
+        renew: bool = False,
         vectors: dict[str, Any] | None = None,
         docs: bool = False,
         **resources: Any,
@@ -44,6 +46,10 @@ def stage_command(stage: Stage) -> click.Command:
                 from ..fetch import forget_passing_failures
 
                 forget_passing_failures(lake)
+            if renew:
+                from ..prompts import retire
+
+                retire(lake)
             run = stage.run(study, lake)
             if docs:
                 from ..build import write_docs
@@ -53,6 +59,8 @@ def stage_command(stage: Stage) -> click.Command:
 
     if stage.name == "fetch":
         command = retry_option(command)
+    if stage.name == "prompts":
+        command = renew_option(command)
     if stage.name == "build":
         command = docs_option(command)
     if stage.name in ("filter", "words"):
