@@ -49,6 +49,7 @@ PROMPT_SCORES = pa.schema(
         ("detector", pa.string()),
         ("score", pa.float64()),
         ("upper_bound", pa.float64()),
+        ("settings", pa.string()),
     ]
 )
 
@@ -59,8 +60,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """Write replication_scores, background, replication_by_family and prompt_scores.
 
     Returns:
-        Generations that have an image and an embedding, and those that have scores: a prompt whose
-        cluster is none any more gets none.
+        Generations that have an image and an embedding, of whichever generator, and those that have
+        scores: a prompt whose cluster is none any more gets none.
 
     Raises:
         LakeError: nothing was generated, or the vectors cannot be read.
@@ -77,7 +78,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
             prompt_rows += _consistency_rows(prompted, thresholds.get(target.key, {}))
             n_scored += len(prompted.seeds)
     with _writing(lake.background, background.SCHEMA, stamp) as write:
-        for target in set(targets.values()):
+        for target in dict.fromkeys(targets.values()):
             comparison = compare_with(training, target, study.score.metrics)
             for found in backgrounds.values():
                 rows = found.rows(comparison, thresholds.get(target.key, {}))
@@ -117,7 +118,7 @@ def _score_table(
 ) -> pa.Table:
     """The rows of one prompt: n for each metric and reference."""
     n = len(prompted.seeds)
-    tables = []
+    tables = [REPLICATION_SCORES.empty_table()]
     for (metric, reference), matches in scores.items():
         model, preprocessing = made_with(metric, clip_id)
         columns = [
@@ -142,8 +143,9 @@ def _consistency_rows(prompted: Prompted, thresholds: Thresholds) -> list[Row]:
         return []
     found = consistency(prompted.pictures.vectors, threshold)
     name = {"generator_id": prompted.generator_id, "prompt_id": prompted.prompt_id}
+    said = f"{len(prompted.seeds)} seeds, alike from {threshold:.4f} on"
     return [
-        {**name, "detector": detector, "score": score, "upper_bound": bound}
+        {**name, "detector": detector, "score": score, "upper_bound": bound, "settings": said}
         for detector, (score, bound) in found.items()
     ]
 

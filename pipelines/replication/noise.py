@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..errors import ModelError
+from ..study import Generator
 
 Norms = npt.NDArray[np.float64]
 
@@ -23,20 +23,19 @@ class Probe:
     """A Stable Diffusion pipeline, and the noises and first steps that it is asked about."""
 
     pipeline: Any  # diffusers.StableDiffusionPipeline
+    settings: Generator  # its steps, guidance and size
     n_seeds: int  # noises: of the seeds 0, 1, …
     n_steps: int  # first denoising steps
-    total_steps: int  # of a whole generation, which decide what the first are
-    guidance_scale: float
-    width: int  # pixels
-    height: int
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the pipeline has one text encoder and a U-Net, as Stable Diffusion 1 and 2."""
+        parts = getattr(self.pipeline, "components", {})
+        is_there = [parts.get(name) is not None for name in ("text_encoder", "unet")]
+        return all(is_there) and "text_encoder_2" not in parts
 
     def magnitude(self, prompt: str) -> float:
-        """D(p): the mean norm of d over noises and steps.
-
-        Raises:
-            ModelError: the pipeline has more than one text encoder, or none.
-
-        """
+        """D(p): the mean norm of d over noises and steps."""
         with torch.no_grad():
             text, empty = self.encode(prompt)
             norms = [norm.mean() for norm in self._norms(text, empty)]
@@ -64,17 +63,13 @@ class Probe:
     def encode(self, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
         """The embeddings of the prompt and of the empty one, (1, tokens, d) each."""
         pipeline = self.pipeline
-        if hasattr(pipeline, "text_encoder_2") or getattr(pipeline, "text_encoder", None) is None:
-            raise ModelError(
-                f"{type(pipeline).__name__}: probe reads pipelines with one text encoder and a "
-                "U-Net, such as those of Stable Diffusion 1 and 2"
-            )
-        return pipeline.encode_prompt(prompt, pipeline.device, 1, True)  # type: ignore[no-any-return]
+        text, empty = pipeline.encode_prompt(prompt, pipeline.device, 1, True)
+        return text, empty
 
     def _norms(self, text: torch.Tensor, empty: torch.Tensor) -> Iterator[torch.Tensor]:
         """‖d‖ of each noise, (seeds,), at one step after the other."""
         pipeline, scheduler = self.pipeline, self.pipeline.scheduler
-        scheduler.set_timesteps(self.total_steps, device=pipeline.device)
+        scheduler.set_timesteps(self.settings.steps, device=pipeline.device)
         latents = self._noise() * scheduler.init_noise_sigma
         n = self.n_seeds
         for step in scheduler.timesteps[: self.n_steps]:
@@ -84,14 +79,18 @@ class Probe:
                 without = pipeline.unet(scaled, step, empty.expand(n, -1, -1)).sample
             difference = with_text - without
             yield difference.flatten(1).norm(dim=1)
-            guided = without + self.guidance_scale * difference.detach()
+            guided = without + self.settings.guidance_scale * difference.detach()
             latents = scheduler.step(guided, step, latents).prev_sample
 
     def _noise(self) -> torch.Tensor:
         """(seeds, 4, height, width) of the latents; each seed's own, made on the CPU."""
-        pipeline = self.pipeline
+        pipeline, settings = self.pipeline, self.settings
         scale = pipeline.vae_scale_factor
-        shape = (pipeline.unet.config.in_channels, self.height // scale, self.width // scale)
+        shape = (
+            pipeline.unet.config.in_channels,
+            settings.height // scale,
+            settings.width // scale,
+        )
         noises = [
             torch.randn(shape, generator=torch.Generator().manual_seed(seed))
             for seed in range(self.n_seeds)

@@ -47,7 +47,11 @@ def probe_prompt(probe: Probe, prompt: str) -> Probed:
             pipeline is none with one text encoder and a U-Net.
 
     """
-    probe.encode(prompt)  # before anything else: whether the pipeline can be asked at all
+    if not probe.is_possible:
+        raise ModelError(
+            f"{type(probe.pipeline).__name__}: probe reads pipelines with one text encoder and a "
+            "U-Net, such as those of Stable Diffusion 1 and 2"
+        )
     words = prompt.split()
     if not words:
         raise ModelError("the prompt is empty: there is no word to leave out; give it some")

@@ -298,6 +298,7 @@ TABLES = (
             "detector": "varchar",
             "score": "double",
             "upper_bound": "double",
+            "settings": "varchar",
         },
     ),
 )

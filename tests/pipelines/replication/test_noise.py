@@ -12,6 +12,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 from memtriggers.pipelines.errors import ModelError
 from memtriggers.pipelines.replication.noise import Probe
 from memtriggers.pipelines.replication.tokens import probe_prompt
+from memtriggers.pipelines.study import Generator
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def make_probe(pipeline: Any, n_seeds: int = 2, n_steps: int = 2) -> Probe:
-    return Probe(pipeline, n_seeds, n_steps, 10, guidance_scale=7.5, width=32, height=32)
+    settings = Generator("tiny", steps=10, guidance_scale=7.5, width=32, height=32)
+    return Probe(pipeline, settings, n_seeds, n_steps)
 
 
 def direct_differences(pipeline: Any, text: Any, empty: Any, seed: int, steps: int) -> list[Any]:
