@@ -18,6 +18,8 @@ TABLES = {
     *("bigrams", "build_info", "changes", "cluster_members", "cluster_thresholds"),
     *("cluster_words", "clusters", "funnel"),
     *("keyword_clusters", "keyword_matches", "keyword_sets", "near_duplicates", "rejected_rows"),
+    *("prompt_scores", "prompts", "replication", "replication_by_family"),
+    *("replication_scores", "replication_thresholds"),
     *("removal_list", "runs", "samples", "source_files", "word_sets", "words"),
 }
 CALLS = {
