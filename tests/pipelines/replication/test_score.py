@@ -112,9 +112,15 @@ SHARES = {"keywords": 0.0, "short": 0.1, "long": 0.5, "irrelevant": 0.9, "withou
 
 
 def plant(planted: Any, number: int, share: float, n_seeds: int) -> list[int | None]:
-    """A copy of some image of the cluster with a probability of `share`, noise otherwise."""
+    """A copy of some image of the cluster for exactly `share` of the seeds, noise for the others.
+
+    Exactly, for of shares that are drawn one in twenty lies outside its own 95 % interval.
+    """
     rng = np.random.default_rng(int(share * 100) + number)
-    rows, copies = rng.choice(planted.cluster(number), n_seeds), rng.random(n_seeds) < share
+    rows, copies = (
+        rng.choice(planted.cluster(number), n_seeds),
+        rng.permutation(n_seeds) < share * n_seeds,
+    )
     return [int(row) if is_copy else None for row, is_copy in zip(rows, copies, strict=True)]
 
 
