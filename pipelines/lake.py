@@ -31,8 +31,10 @@ class Lake:
     clusters/           cluster  near_duplicates, clusters, cluster_members,
                                  cluster_thresholds
     word_sets/          cluster  word_sets, follow_up_sets
-    prompts/            prompts  prompts, answers of a language model
+    prompts/            prompts  prompts, replication_thresholds, answers of a language model
     generators/         generate generators
+    scores/             score    replication_scores, background, replication_by_family,
+                                 prompt_scores
     exports/, builds/   build    scalar columns of the Lance tables; published databases
     docs/               build    index.html, the documentation of the tables
     report/             report   index.html
@@ -151,6 +153,31 @@ class Lake:
     def generators(self) -> Path:
         """The text-to-image models that images were generated with."""
         return self.parquet("generators", "generators")
+
+    @property
+    def replication_thresholds(self) -> Path:
+        """Cluster × metric × reference."""
+        return self.parquet("prompts", "replication_thresholds")
+
+    @property
+    def replication_scores(self) -> Path:
+        """Generator × prompt × seed × metric × reference."""
+        return self.parquet("scores", "replication_scores")
+
+    @property
+    def background(self) -> Path:
+        """Generator × cluster × metric × reference: generations of other clusters' prompts."""
+        return self.parquet("scores", "background")
+
+    @property
+    def replication_by_family(self) -> Path:
+        """Generator × keyword set × family × metric × reference."""
+        return self.parquet("scores", "replication_by_family")
+
+    @property
+    def prompt_scores(self) -> Path:
+        """Generator × prompt × detector."""
+        return self.parquet("scores", "prompt_scores")
 
     @property
     def vectors(self) -> Path:

@@ -19,6 +19,7 @@ from .generation.prompt_file import read_prompt_file
 from .generation.similarity import caption_similarities
 from .generation.texts import KEYWORDS, Prompt, PromptCluster, fill_template, find_clusters
 from .lake import Counts, Lake, replacing
+from .replication.thresholds import fix_thresholds
 from .stamp import METADATA_KEY, Stamp, read_parquet_stamp
 from .study import Study
 from .thresholds import resolve_thresholds
@@ -33,6 +34,8 @@ _REASONS = {
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """Write the prompts: those that are there, and what is missing of each cluster's families.
+
+    Their replication thresholds are fixed here too, before anything is generated.
 
     Returns:
         Clusters that prompts are made for, and prompts in use.
@@ -54,12 +57,13 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     _add(prompts, written)
     _add(prompts, _make_missing(study, lake, clusters, {p.place for p in _in_use(prompts)}))
     _write(_table(study, lake, threshold, prompts), lake, stamp)
+    fix_thresholds(study, lake, stamp)
     return Counts(len(clusters), len(_in_use(prompts)))
 
 
 def recorded(lake: Lake) -> tuple[Stamp, str] | None:
     """The stamp of the prompts, and a fingerprint of them: what stays does not follow from it."""
-    stamp = read_parquet_stamp(lake.prompts)
+    stamp = read_parquet_stamp(lake.prompts, lake.replication_thresholds)
     if stamp is None:
         return None
     rows = pq.read_table(lake.prompts, columns=["prompt_id", "status"]).to_pylist()

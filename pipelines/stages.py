@@ -216,7 +216,7 @@ STAGES = {
         Stage(
             "prompts",
             "Write the prompts that ask a generator for the largest clusters.",
-            ("prompts",),
+            ("prompts", "score"),
             ("filter", "words", "embed", "cluster", "thresholds", "prompt_file"),
             _prompts,
             extra="embed",

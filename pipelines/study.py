@@ -19,6 +19,7 @@ T = TypeVar("T")
 BUNDLED_CLIP = "bundled"
 EVERYTHING = "*"
 PROMPT_FAMILIES = ("keywords", "short", "long", "irrelevant", "without_name")
+METRICS = ("clip", "l2", "l2_tiles", "webster")
 
 
 def key(doc: str, default: Any = dataclasses.MISSING, **limits: Any) -> Any:
@@ -213,6 +214,33 @@ class Generator:
 
 
 @dataclass(frozen=True)
+class ReplicationThreshold:
+    """From where on a generation counts as a copy of one cluster, set by hand."""
+
+    cluster: str = key("any sample_id of the cluster")
+    replication_threshold: float = key("a copy has at least this cosine, at most this distance")
+    metric: str = key("the metric that it is of", "clip", choices=METRICS)
+    bands: tuple[float, ...] | None = key(
+        "scores that part its bands, the nearest copies first", None, example=[0.85, 0.8, 0.7]
+    )
+
+
+@dataclass(frozen=True)
+class Score:
+    """How generations are compared with training images."""
+
+    metrics: tuple[str, ...] = key(
+        "clip (cosine), l2, l2_tiles, webster (distances of pixels)", METRICS, choices=METRICS
+    )
+    bands: tuple[float, ...] = key(
+        "cosines that part the bands of clip, the nearest copies first", (0.85, 0.8, 0.7)
+    )
+    probe_seeds: int = key("noises that the magnitude of Wen et al. is averaged over", 4, min=1)
+    probe_steps: int = key("first denoising steps that it is averaged over", 1, min=1)
+    threshold: tuple[ReplicationThreshold, ...] = key("replication thresholds set by hand", ())
+
+
+@dataclass(frozen=True)
 class Report:
     """What the report shows."""
 
@@ -250,6 +278,7 @@ class Study:
     follow_up: FollowUp = FollowUp()
     prompts: Prompts = Prompts()
     generator: Generator | None = None
+    score: Score = Score()
     report: Report = Report()
     resources: Resources = Resources()
 

@@ -63,8 +63,13 @@ def exact_cosines(vectors: Vectors, first: Rows, second: Rows) -> Cosines:
     cosine = np.empty(len(first), np.float64)
     for start in range(0, len(first), 4096):
         part = slice(start, start + 4096)
-        a = vectors[first[part]].astype(np.float64)
-        b = vectors[second[part]].astype(np.float64)
-        norms = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
-        cosine[part] = np.minimum((a * b).sum(axis=1) / norms, 1.0)
+        cosine[part] = paired_cosines(vectors[first[part]], vectors[second[part]])
+    return cosine
+
+
+def paired_cosines(first: Vectors, second: Vectors) -> Cosines:
+    """The float64 cosine of each row of the one to that of the other, (m,); (m, d) each."""
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    norms = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    cosine: Cosines = np.minimum((a * b).sum(axis=1) / norms, 1.0)
     return cosine

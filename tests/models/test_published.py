@@ -19,6 +19,8 @@ TABLES = {
     *("cluster_words", "clusters", "duplicated_captions", "duplicated_files", "funnel"),
     *("generations", "generators", "prompts"),
     *("keyword_clusters", "keyword_matches", "keyword_sets", "near_duplicates", "rejected_rows"),
+    *("prompt_scores", "prompts", "replication", "replication_by_family"),
+    *("replication_scores", "replication_thresholds"),
     *("removal_list", "runs", "samples", "source_files", "word_sets", "words"),
 }
 CALLS = {

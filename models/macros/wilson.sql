@@ -1,0 +1,15 @@
+{#- The lower (sign '-') or upper (sign '+') end of the Wilson 95 % interval of a share; null of nothing. -#}
+{% macro wilson(successes, trials, sign) -%}
+    case
+        when {{ trials }} > 0 then least(1.0, greatest(
+            0.0,
+            (
+                {{ successes }} / {{ trials }} + 1.959964 ^ 2 / (2 * {{ trials }})
+                {{ sign }} 1.959964 * sqrt(
+                    {{ successes }} / {{ trials }} * (1 - {{ successes }} / {{ trials }}) / {{ trials }}
+                    + 1.959964 ^ 2 / (4.0 * {{ trials }} * {{ trials }})
+                )
+            ) / (1 + 1.959964 ^ 2 / {{ trials }})
+        ))
+    end
+{%- endmacro %}

@@ -1,0 +1,1 @@
+"""The parts of `score`: how near generations come to the training images, and what that means."""

@@ -1,0 +1,87 @@
+"""The background rate: how often generations of other clusters' prompts count as copies of one."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from .generations import Generations, Prompted
+from .metrics import Comparison, is_distance
+from .references import MEDOID, MEMBERS, Pictures, Target
+from .thresholds import Thresholds
+
+SCHEMA = pa.schema(
+    [
+        ("generator_id", pa.string()),
+        ("keyword_set", pa.string()),
+        ("threshold", pa.float64()),
+        ("cluster_id", pa.string()),
+        ("metric", pa.string()),
+        ("reference", pa.string()),
+        ("n_background", pa.int64()),
+        ("background_rate", pa.float64()),
+    ]
+)
+_PICTURES = 500  # of a generator, taken alike from all of its prompts
+
+
+@dataclass
+class Background:
+    """Some pictures of every prompt of one generator, and the medoids of their clusters."""
+
+    generator_id: str
+    each: int  # pictures of a prompt, at most
+    parts: list[Pictures] = field(default_factory=list)
+    medoids: list[int] = field(default_factory=list)  # one a picture
+
+    def add(self, prompted: Prompted, target: Target) -> None:
+        """Keep the first seeds of a prompt, which are as good as any."""
+        part = prompted.pictures.take(np.arange(min(self.each, len(prompted.seeds))))
+        self.parts.append(part)
+        self.medoids += [int(target.references[MEDOID][0])] * len(part)
+
+    def rows(self, comparison: Comparison, thresholds: Thresholds) -> list[dict[str, Any]]:
+        """The rates at which those of other clusters reach the thresholds of this one."""
+        target = comparison.target
+        is_other = ~np.isin(self.medoids, target.references[MEMBERS])
+        if not is_other.any():
+            return []
+        pictures = _concatenated(self.parts).take(is_other)
+        scores = comparison.score(pictures)
+        return [
+            {
+                "generator_id": self.generator_id,
+                **dict(zip(SCHEMA.names[1:4], target.key, strict=True)),
+                "metric": metric,
+                "reference": reference,
+                "n_background": len(pictures),
+                "background_rate": float(
+                    is_copy(metric, matches.score, thresholds[metric, reference]).mean()
+                ),
+            }
+            for (metric, reference), matches in scores.items()
+            if (metric, reference) in thresholds
+        ]
+
+
+def backgrounds_of(generations: Generations) -> dict[str, Background]:
+    """One for each generator, still empty."""
+    n_prompts = Counter(generator_id for generator_id, *_ in generations.prompts)
+    return {name: Background(name, max(1, _PICTURES // n)) for name, n in n_prompts.items()}
+
+
+def is_copy(
+    metric: str, score: np.ndarray[Any, np.dtype[np.float64]], threshold: float
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Whether each score is that of a copy: a distance up to the threshold, a cosine from it on."""
+    return score <= threshold if is_distance(metric) else score >= threshold
+
+
+def _concatenated(parts: list[Pictures]) -> Pictures:
+    return Pictures(
+        np.concatenate([part.vectors for part in parts]),
+        parts[0].images,
+        np.concatenate([part.offsets for part in parts]),
+    )

@@ -1,0 +1,187 @@
+"""What generations are compared with: the training images, and those of each prompted cluster."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ...lance.store import VectorStore
+from ...lance.tables import IMAGES, OK
+from ..cluster import read_vectors
+from ..clusters.edges import Rows, Vectors
+from ..clusters.sample_ids import SampleIds, as_bytes, rows_of
+from ..database import connect, query
+from ..lake import Lake
+from ..study import Study
+
+MEDOID, REPRESENTATIVES, MEMBERS, KEYWORD_SET = (
+    "medoid",
+    "representatives",
+    "members",
+    "keyword_set",
+)
+N_REPRESENTATIVES = 16
+
+Offsets = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures that are compared: their vectors, and where their bytes are."""
+
+    vectors: Vectors  # (n, d) float32 of norm 1
+    images: Any  # the lance.LanceDataset that holds them
+    offsets: Offsets  # (n,) their places in it, -1 for one without a picture
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def take(self, which: npt.NDArray[np.generic]) -> "Pictures":
+        """Those of a mask or of a list of positions."""
+        return Pictures(self.vectors[which], self.images, self.offsets[which])
+
+    def read(self, part: slice) -> list[bytes]:
+        """The encoded pictures of a part, each of which has one."""
+        table = self.images.take(self.offsets[part], columns=["image"])
+        encoded: list[bytes] = table["image"].to_pylist()
+        return encoded
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A cluster that prompts were made of, and the training images that they are compared with.
+
+    `cluster_id` is the sample by which its prompts name it: since then the cluster may have grown,
+    and be called after a smaller one.
+    """
+
+    keyword_set: str
+    threshold: float
+    cluster_id: str
+    references: dict[str, Rows]  # rows of the training images, ascending, at least one each
+
+    @property
+    def key(self) -> tuple[str, float, str]:
+        """What its prompts and its thresholds are found by."""
+        return self.keyword_set, self.threshold, self.cluster_id
+
+
+@dataclass(frozen=True)
+class Training:
+    """The embedded training images, by sample_id, and the clusters that they are in."""
+
+    sample_ids: pa.StringArray  # (n,) ascending
+    pictures: Pictures
+    cluster: dict[float, Rows]  # by threshold: (n,) the first row of each row's cluster, or -1
+
+    def cluster_ids(self, threshold: float, rows: Rows) -> pa.Array:
+        """The cluster_id of each row at a threshold, null where unclustered."""
+        first = self.cluster[threshold][rows]
+        return self.sample_ids.take(pa.array(first, mask=first < 0))
+
+
+def read_training(study: Study, lake: Lake) -> Training:
+    """The embedded samples, with their clusters at every threshold that prompts were made at.
+
+    Raises:
+        LakeError: their vectors cannot be read, or are damaged.
+
+    """
+    sample_ids, unit = read_vectors(study, lake)
+    ids = as_bytes(sample_ids)
+    return Training(
+        sample_ids,
+        Pictures(unit, *_find_images(lake, ids)),
+        _read_clusters(lake, ids),
+    )
+
+
+def find_targets(lake: Lake, training: Training) -> list[Target]:
+    """The clusters that prompts were made of and that still are clusters."""
+    ids = as_bytes(training.sample_ids)
+    targets = []
+    with connect(lake) as connection:
+        values = {"prompts": str(lake.prompts), "clusters": str(lake.clusters)}
+        values |= {"cluster_members": str(lake.cluster_members)}
+        found = connection.execute(query("prompted_clusters"), values).fetchall()
+        matches = _read_matches(connection, lake, ids)
+    for keyword_set, threshold, named, present, medoid in found:
+        is_known, rows = _find(np.array([present, medoid], "S32"), ids)
+        if not is_known.all():
+            continue  # its vectors have gone since it was clustered
+        first, centre = rows
+        members = np.flatnonzero(training.cluster[threshold] == first).astype(np.int32)
+        references = choose_references(members, int(centre))
+        references[KEYWORD_SET] = matches[keyword_set]
+        targets.append(Target(keyword_set, threshold, named, references))
+    return targets
+
+
+def choose_references(members: Rows, medoid: int) -> dict[str, Rows]:
+    """The references of a cluster: its medoid, at most 16 representatives, and every member.
+
+    The representatives are the medoid and the first 15 others, whatever the size of the cluster:
+    the largest of many scores grows with their number.
+
+    Args:
+        members: rows in the order of their sample ids.
+        medoid: one of them.
+
+    """
+    others = members[members != medoid][: N_REPRESENTATIVES - 1]
+    return {
+        MEDOID: np.array([medoid], np.int32),
+        REPRESENTATIVES: np.sort(np.append(others, np.int32(medoid))),
+        MEMBERS: members,
+    }
+
+
+def _find_images(lake: Lake, ids: SampleIds) -> tuple[Any, Offsets]:
+    """The table of images, and the place of each sample's in it; None where none is stored."""
+    store, offsets = VectorStore(lake.vectors), np.full(len(ids), -1, np.int64)
+    if not store.exists(IMAGES.name):
+        return None, offsets  # the vectors were imported
+    version = store.version(IMAGES.name)
+    for batch in store.reader(
+        IMAGES.name, ["sample_id", "_rowoffset"], f"status = '{OK}'", version
+    ):
+        is_known, rows = _find(as_bytes(batch["sample_id"]), ids)
+        offsets[rows] = batch["_rowoffset"].to_numpy()[is_known]
+    return store.dataset(IMAGES.name, version), offsets
+
+
+def _read_clusters(lake: Lake, ids: SampleIds) -> dict[float, Rows]:
+    """By threshold, the first row of each row's cluster, -1 where it is in none."""
+    clusters: dict[float, Rows] = {}
+    with connect(lake) as connection:
+        values = {"prompts": str(lake.prompts), "cluster_members": str(lake.cluster_members)}
+        batches = connection.execute(query("clusters_of_prompts"), values).to_arrow_reader()
+        for batch in batches:
+            is_known, rows = _find(as_bytes(batch["sample_id"]), ids)
+            thresholds = batch["threshold"].to_numpy()[is_known]
+            first = rows_of(as_bytes(batch["cluster_id"])[is_known], ids)
+            for threshold in np.unique(thresholds):
+                here = thresholds == threshold
+                at = clusters.setdefault(float(threshold), np.full(len(ids), -1, np.int32))
+                at[rows[here]] = first[here]
+    return clusters
+
+
+def _read_matches(connection: Any, lake: Lake, ids: SampleIds) -> dict[str, Rows]:
+    """The rows of each keyword set."""
+    values = {"keyword_matches": str(lake.keyword_matches)}
+    matches: dict[str, list[Rows]] = {}
+    for batch in connection.execute(query("matches_to_score"), values).to_arrow_reader():
+        is_known, rows = _find(as_bytes(batch["sample_id"]), ids)
+        names = batch["keyword_set"].to_numpy(False)[is_known]
+        for name in np.unique(names):
+            matches.setdefault(str(name), []).append(rows[names == name])
+    return {name: np.sort(np.concatenate(parts)) for name, parts in matches.items()}
+
+
+def _find(wanted: SampleIds, ids: SampleIds) -> tuple[npt.NDArray[np.bool_], Rows]:
+    """Which of the wanted ids are among the ascending ones, and where those are."""
+    is_known = np.isin(wanted, ids)
+    return is_known, rows_of(wanted[is_known], ids)

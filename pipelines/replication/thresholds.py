@@ -1,0 +1,216 @@
+"""From where on a generation is a copy: by hand, or by what images of other clusters reach."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ...lance.store import VectorStore
+from ...lance.tables import GENERATED_IMAGES
+from ..clusters.edges import Rows
+from ..database import connect, query
+from ..errors import StudyError
+from ..lake import Lake, replacing
+from ..stamp import METADATA_KEY, Stamp
+from ..study import ReplicationThreshold, Study
+from .metrics import CLIP, compare_with, is_distance
+from .references import (
+    KEYWORD_SET,
+    MEDOID,
+    MEMBERS,
+    REPRESENTATIVES,
+    Target,
+    Training,
+    find_targets,
+    read_training,
+)
+
+MANUAL, SUGGESTED, EXPLORATORY = "manual", "suggested", "exploratory"
+SCHEMA = pa.schema(
+    [
+        ("keyword_set", pa.string()),
+        ("threshold", pa.float64()),
+        ("cluster_id", pa.string()),
+        ("metric", pa.string()),
+        ("reference", pa.string()),
+        ("replication_threshold", pa.float64()),
+        ("is_distance", pa.bool_()),
+        ("method", pa.string()),
+        ("reason", pa.string()),
+        ("n_non_copies", pa.int64()),
+        ("bands", pa.list_(pa.float64())),
+    ]
+)
+
+_NON_COPIES = 10_000  # that cosines are taken of
+_DECODED = 200  # of these, whose pixels are compared
+_SHARE = 99.0  # percent of non-copies that are no copy by a suggested threshold
+
+Row = dict[str, Any]
+Key = tuple[str, float, str, str, str]  # keyword set, threshold, cluster, metric, reference
+Thresholds = dict[tuple[str, str], float]  # of one cluster, by metric and reference
+ByHand = dict[tuple[str, float, str, str], ReplicationThreshold]  # the same but the reference
+
+
+def fix_thresholds(study: Study, lake: Lake, stamp: Stamp) -> None:
+    """Write the replication thresholds of every prompted cluster, before anything is generated.
+
+    Once a cluster has generations, its suggested thresholds stay as they are, and one that is set
+    by hand from then on is 'exploratory': whoever set it may have looked.
+
+    Raises:
+        StudyError: a threshold of the study is for a cluster that no prompt is made of.
+        LakeError: vectors cannot be read.
+
+    """
+    training = read_training(study, lake)
+    targets = find_targets(lake, training)
+    by_hand = _by_hand(study, training, targets)
+    earlier, generated = _read_earlier(lake), _clusters_with_generations(lake)
+    rows: list[Row] = []
+    for target in targets:
+        is_fixed = target.key in generated
+        before = {key: row for key, row in earlier.items() if is_fixed and key[:3] == target.key}
+        rows += _manual_rows(study, target, by_hand, before, is_fixed)
+        rows += _suggested_rows(study, training, target, by_hand, before)
+    table = pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata({METADATA_KEY: stamp.text})
+    with replacing(lake.replication_thresholds) as unfinished:
+        pq.write_table(table, unfinished)
+
+
+def _by_hand(study: Study, training: Training, targets: list[Target]) -> ByHand:
+    """Those of the study, by the prompted clusters that hold their samples, and by metric."""
+    found: ByHand = {}
+    ids = training.sample_ids.to_pylist() if study.score.threshold else []
+    for number, given in enumerate(study.score.threshold, 1):
+        holders = [t for t in targets if given.cluster in {ids[r] for r in t.references[MEMBERS]}]
+        if not holders:
+            raise StudyError(
+                f"score: threshold[{number}]: cluster: {given.cluster!r}: no prompt is made of a "
+                "cluster that holds this sample; memtriggers sql 'from prompts' shows which are"
+            )
+        found |= {(*target.key, given.metric): given for target in holders}
+    return found
+
+
+def _manual_rows(
+    study: Study,
+    target: Target,
+    by_hand: ByHand,
+    before: dict[Key, Row],
+    is_fixed: bool,
+) -> Iterator[Row]:
+    for metric in study.score.metrics:
+        given = by_hand.get((*target.key, metric))
+        if given is None:
+            continue
+        for reference in _references(metric):
+            value = given.replication_threshold
+            row = before.get((*target.key, metric, reference))
+            is_kept = row and (row["method"], row["replication_threshold"]) == (MANUAL, value)
+            method = MANUAL if is_kept or not is_fixed else EXPLORATORY
+            when = "before" if method == MANUAL else "after"
+            reason = f"set in the study {when} the first generation"
+            yield _row(study, target, metric, reference, value, method, reason, None, given.bands)
+
+
+def _suggested_rows(
+    study: Study,
+    training: Training,
+    target: Target,
+    by_hand: ByHand,
+    before: dict[Key, Row],
+) -> Iterator[Row]:
+    kept = [row for row in before.values() if row["method"] == SUGGESTED]
+    settled = {row["metric"] for row in kept}
+    for metric in study.score.metrics:
+        if (*target.key, metric) in by_hand:
+            continue
+        if metric in settled:
+            yield from (row for row in kept if row["metric"] == metric)
+        else:
+            yield from _suggest(study, training, target, metric)
+
+
+def _suggest(study: Study, training: Training, target: Target, metric: str) -> Iterator[Row]:
+    """What 99 of 100 non-copies do not reach, against each reference of a metric.
+
+    Non-copies are images of other clusters. Every image of the keyword set is its own copy in the
+    whole set, whose threshold is therefore that of all members.
+    """
+    others = _non_copies(training, target)
+    if is_distance(metric):
+        others = others[training.pictures.offsets[others] >= 0][:_DECODED]
+    if len(others) == 0:
+        return
+    comparison = compare_with(training, target, (metric,))
+    scores = comparison.score(training.pictures.take(others))
+    share = 100 - _SHARE if is_distance(metric) else _SHARE
+    for _, reference in scores:
+        against = MEMBERS if reference == KEYWORD_SET else reference
+        value = float(np.percentile(scores[metric, against].score, share))
+        reason = f"{share:.0f}th percentile of {len(others):,} images of other clusters"
+        yield _row(study, target, metric, reference, value, SUGGESTED, reason, len(others), None)
+
+
+def _non_copies(training: Training, target: Target) -> Rows:
+    """Images of other clusters; sample ids are hashes, so that the first ones are any ones."""
+    cluster = training.cluster[target.threshold]
+    own = cluster[target.references[MEDOID][0]]
+    return np.flatnonzero((cluster >= 0) & (cluster != own))[:_NON_COPIES].astype(np.int32)
+
+
+def _references(metric: str) -> tuple[str, ...]:
+    by_pixels = (MEDOID, REPRESENTATIVES)
+    return by_pixels if is_distance(metric) else (*by_pixels, MEMBERS, KEYWORD_SET)
+
+
+def _row(
+    study: Study,
+    target: Target,
+    metric: str,
+    reference: str,
+    value: float,
+    method: str,
+    reason: str,
+    n_non_copies: int | None,
+    bands: tuple[float, ...] | None,
+) -> Row:
+    default = study.score.bands if metric == CLIP else (value,)
+    names = ("keyword_set", "threshold", "cluster_id", "metric", "reference")
+    return dict(zip(names, (*target.key, metric, reference), strict=True)) | {
+        "replication_threshold": value,
+        "is_distance": is_distance(metric),
+        "method": method,
+        "reason": reason,
+        "n_non_copies": n_non_copies,
+        "bands": list(default if bands is None else bands),
+    }
+
+
+def read_thresholds(lake: Lake) -> dict[tuple[str, float, str], Thresholds]:
+    """The replication thresholds of each prompted cluster, by metric and reference."""
+    found: dict[tuple[str, float, str], Thresholds] = {}
+    for key, row in _read_earlier(lake).items():
+        found.setdefault(key[:3], {})[key[3:]] = row["replication_threshold"]
+    return found
+
+
+def _read_earlier(lake: Lake) -> dict[Key, Row]:
+    if not lake.replication_thresholds.exists():
+        return {}
+    names = SCHEMA.names[:5]
+    rows = pq.read_table(lake.replication_thresholds).to_pylist()
+    return {tuple(row[name] for name in names): row for row in rows}
+
+
+def _clusters_with_generations(lake: Lake) -> set[tuple[str, float, str]]:
+    store = VectorStore(lake.vectors)
+    if not store.exists(GENERATED_IMAGES.name):
+        return set()
+    with connect(lake) as connection:
+        connection.register("generated", store.reader(GENERATED_IMAGES.name, ["prompt_id"]))
+        values = {"prompts": str(lake.prompts)}
+        return set(connection.execute(query("clusters_with_generations"), values).fetchall())

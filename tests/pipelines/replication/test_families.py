@@ -1,0 +1,48 @@
+"""Families of prompts compared: rates, intervals and paired tests counted by hand."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from memtriggers.pipelines.replication.families import PromptCopies, family_rows
+
+
+def prompt(family: str, cluster: str, copies: list[int]) -> PromptCopies:
+    return PromptCopies(family, cluster, {seed: bool(copy) for seed, copy in enumerate(copies)})
+
+
+def test_each_cluster_counts_once_and_pairs_are_of_one_cluster_and_seed() -> None:
+    prompts = [
+        prompt("keywords", "a", [1, 1, 1, 0]),
+        prompt("keywords", "b", [0, 0, 0, 0]),
+        prompt("short", "a", [1, 0, 0, 0]),
+        prompt("short", "a", [0, 0, 0, 0]),
+        prompt("long", "c", [1, 1, 1, 1]),
+    ]
+    rows = {row["family"]: row for row in family_rows(prompts)}
+    assert rows["keywords"]["replication_rate"] == 0.375
+    assert (rows["keywords"]["n_clusters"], rows["keywords"]["n_generations"]) == (2, 8)
+    assert rows["short"]["replication_rate"] == 0.125
+    assert (rows["short"]["n_prompts"], rows["short"]["n_pairs"]) == (2, 4)
+    assert rows["short"]["difference"] == pytest.approx((-0.5 - 1 - 1 + 0) / 4)
+    assert rows["short"]["p_value"] == pytest.approx(stats.binomtest(0, 3).pvalue)
+    assert "difference" not in rows["keywords"]
+    assert "difference" not in rows["long"]  # no cluster has both
+    assert rows["long"]["ci_low"] < 1 == rows["long"]["ci_high"]  # Wilson's, of four copies in four
+
+
+def test_the_interval_of_the_mean_over_clusters_covers_it() -> None:
+    rng = np.random.default_rng(0)
+    covered, plain = 0, 0
+    for _ in range(40):
+        shares = rng.beta(2, 2, 12)  # clusters differ: the mean of all such is 0.5
+        prompts = [
+            prompt("keywords", f"{number:02}", list(rng.random(40) < share))
+            for number, share in enumerate(shares)
+        ]
+        row = next(iter(family_rows(prompts)))
+        covered += row["ci_low"] <= 0.5 <= row["ci_high"]
+        half = 1.96 * np.sqrt(0.25 / row["n_generations"])
+        plain += abs(row["replication_rate"] - 0.5) <= half
+    assert covered >= 34
+    assert plain < covered

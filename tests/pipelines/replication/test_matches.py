@@ -1,0 +1,53 @@
+"""The best match beside brute force, whatever the blocks and the order."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memtriggers.pipelines.clusters.edges import Vectors, renormalised
+from memtriggers.pipelines.replication import matches
+from memtriggers.pipelines.replication.matches import best_cosines
+
+
+def random_unit(n: int, seed: int, d: int = 8) -> Vectors:
+    vectors = np.random.default_rng(seed).normal(size=(n, d))
+    return renormalised(vectors.astype(np.float16))
+
+
+@given(n=st.integers(1, 30), block=st.integers(1, 7), seed=st.integers(0, 1000))
+def test_it_is_the_brute_force_best(n: int, block: int, seed: int) -> None:
+    unit, generated = random_unit(n, seed), random_unit(5, seed + 1)
+    references = np.flatnonzero(np.random.default_rng(seed).random(n) < 0.7).astype(np.int32)
+    if len(references) == 0:
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matches, "_BLOCK", block)
+        found = best_cosines(generated, unit, references)
+    for vector, score, row in zip(generated, found.score, found.row, strict=True):
+        cosines = [
+            float(np.dot(vector.astype(float), unit[r].astype(float)))
+            / np.sqrt(np.dot(vector.astype(float), vector) * np.dot(unit[r].astype(float), unit[r]))
+            for r in references
+        ]
+        assert row == references[int(np.argmax(cosines))]
+        assert score == pytest.approx(max(cosines), abs=1e-7)
+
+
+def test_an_exact_copy_scores_1_and_of_equal_references_the_first_is_named() -> None:
+    unit = random_unit(6000, seed=3)
+    unit[[10, 4500, 5900]] = unit[2]
+    everything = np.arange(6000, dtype=np.int32)
+    found = best_cosines(unit[[5900, 17]], unit, everything)
+    assert found.row.tolist() == [2, 17]
+    assert found.score.tolist() == [1.0, 1.0]
+    assert best_cosines(unit[[2]], unit, everything[3:]).row.tolist() == [10]
+
+
+def test_the_generations_at_once_change_nothing() -> None:
+    unit, generated = random_unit(500, seed=4), random_unit(40, seed=5)
+    everything = np.arange(500, dtype=np.int32)
+    whole = best_cosines(generated, unit, everything)
+    alone = [best_cosines(generated[[i]], unit, everything) for i in range(40)]
+    assert whole.score.tolist() == [float(one.score[0]) for one in alone]
+    assert whole.row.tolist() == [int(one.row[0]) for one in alone]
