@@ -191,7 +191,10 @@ STAGES = {
             "build",
             "Build, test and publish the tables.",
             ("cluster",),
-            ("filter", "words", "fetch", "embed", "cluster", "thresholds", "prompts"),
+            (
+                *("filter", "words", "fetch", "embed", "cluster", "thresholds"),
+                *("prompts", "generate", "score"),
+            ),
             _build,
         ),
         Stage(
@@ -201,6 +204,17 @@ STAGES = {
             ("filter", "words", "embed", "cluster", "thresholds", "prompt_file"),
             _prompts,
             extra="embed",
+            section="generator",
+        ),
+        Stage(
+            "score",
+            "Compare every generation with the training images, and count the copies.",
+            ("score", "generator"),
+            ("filter", "fetch", "embed", "cluster", "prompts", "generate"),
+            _from_parquet(
+                "replication_scores", "background", "replication_by_family", "prompt_scores"
+            ),
+            extra="generate",
             section="generator",
         ),
         Stage(
@@ -215,4 +229,7 @@ STAGES = {
 }
 
 # `prompts` reads the published tables, and what comes of it is published by a second build.
-ORDER = ("filter", "words", "fetch", "embed", "cluster", "build", "prompts", "build", "report")
+ORDER = (
+    *("filter", "words", "fetch", "embed", "cluster", "build"),
+    *("prompts", "generate", "score", "build", "report"),
+)

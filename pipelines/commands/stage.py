@@ -65,6 +65,8 @@ def stage_command(stage: Stage) -> click.Command:
         command = docs_option(command)
     if stage.name in ("filter", "words"):
         command = scheduler_option(command)
+    if stage.name == "score":
+        command = device_option(workers_option(scheduler_option(command)))
     if stage.name == "cluster":
         command = workers_option(scheduler_option(command))
     if stage.name == "embed":
