@@ -10,12 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .clip.model import find_clip
+from .generation.model import GeneratorChoice
+from .generation.shards import Load
 from .lake import Counts, Lake, replacing
 from .progress import progress
 from .replication import background, families
 from .replication.background import backgrounds_of
 from .replication.consistency import consistency
 from .replication.generations import Generations, Prompted, find_generations
+from .replication.magnitudes import measure_magnitudes
 from .replication.metrics import CLIP, Scores, compare_with, made_with
 from .replication.references import (
     REPRESENTATIVES,
@@ -56,8 +59,20 @@ PROMPT_SCORES = pa.schema(
 Row = dict[str, Any]
 
 
-def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
+def _load_pipeline(choice: GeneratorChoice, device: str) -> Any:
+    from .generation.pipeline import load_pipeline  # in the worker: it imports torch
+
+    return load_pipeline(choice, device)
+
+
+def run(study: Study, lake: Lake, stamp: Stamp, load: Load = _load_pipeline) -> Counts:
     """Write replication_scores, background, replication_by_family and prompt_scores.
+
+    Args:
+        study: names the models, the metrics and the thresholds.
+        lake: its generations and training images are read.
+        stamp: goes into the tables.
+        load: makes the pipeline of a choice on a device, in the workers.
 
     Returns:
         Generations that have an image and an embedding, of whichever generator, and those that have
@@ -65,6 +80,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 
     Raises:
         LakeError: nothing was generated, or the vectors cannot be read.
+        ModelError: the generator cannot be loaded.
 
     """
     clip_id = find_clip(study).clip_id
@@ -83,6 +99,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
             for found in backgrounds.values():
                 rows = found.rows(comparison, thresholds.get(target.key, {}))
                 write(pa.Table.from_pylist(rows, background.SCHEMA))
+    if study.generator is not None:
+        prompt_rows += measure_magnitudes(study, lake, load)
     with _writing(lake.prompt_scores, PROMPT_SCORES, stamp) as write:
         write(pa.Table.from_pylist(prompt_rows, PROMPT_SCORES))
     with _writing(lake.replication_by_family, families.SCHEMA, stamp) as write:

@@ -210,7 +210,10 @@ STAGES = {
             "build",
             "Build, test and publish the tables.",
             ("cluster",),
-            ("filter", "words", "fetch", "embed", "cluster", "thresholds", "prompts", "generate"),
+            (
+                *("filter", "words", "fetch", "embed", "cluster", "thresholds"),
+                *("prompts", "generate", "score"),
+            ),
             _build,
         ),
         Stage(
@@ -232,6 +235,17 @@ STAGES = {
             section="generator",
         ),
         Stage(
+            "score",
+            "Compare every generation with the training images, and count the copies.",
+            ("score", "generator"),
+            ("filter", "fetch", "embed", "cluster", "prompts", "generate"),
+            _from_parquet(
+                "replication_scores", "background", "replication_by_family", "prompt_scores"
+            ),
+            extra="generate",
+            section="generator",
+        ),
+        Stage(
             "report",
             "Write the report, one HTML file.",
             ("report", "cluster"),
@@ -245,5 +259,5 @@ STAGES = {
 # `prompts` reads the published tables, and what comes of it is published by a second build.
 ORDER = (
     *("filter", "words", "fetch", "embed", "cluster", "build"),
-    *("prompts", "generate", "build", "report"),
+    *("prompts", "generate", "score", "build", "report"),
 )

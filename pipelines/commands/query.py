@@ -1,4 +1,4 @@
-"""The commands `sql`, `search` and `export`: what users ask of the published tables."""
+"""The commands `sql`, `search`, `probe` and `export`: what users ask of tables and models."""
 
 from pathlib import Path
 
@@ -114,6 +114,22 @@ def search(
     if (text is None) == (image is None):
         raise click.UsageError("give one of: a TEXT, --image")
     print_search(load_study(study_file), lake, text, image, limit, as_json)
+
+
+@click.command()
+@click.argument("prompt")
+@study_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of two tables.")
+def probe(prompt: str, study_file: Path, as_json: bool) -> None:
+    """Show which words of a prompt make the study's generator bring an image back.
+
+    \b
+    Example:
+      memtriggers probe "starry night van gogh"
+    """
+    from ..probe import print_probe
+
+    print_probe(load_study(study_file), prompt, as_json)
 
 
 @click.command()

@@ -65,7 +65,7 @@ def stage_command(stage: Stage) -> click.Command:
         command = docs_option(command)
     if stage.name in ("filter", "words"):
         command = scheduler_option(command)
-    if stage.name == "generate":
+    if stage.name in ("generate", "score"):
         command = device_option(workers_option(scheduler_option(command)))
     if stage.name == "cluster":
         command = device_option(workers_option(scheduler_option(command)))

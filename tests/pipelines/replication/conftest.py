@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from memtriggers.lance.store import VectorStore
-from memtriggers.lance.tables import GENERATED_IMAGES, IMAGES, generated_vectors
+from memtriggers.lance.tables import GENERATED_IMAGES, IMAGES, generated_vectors_name, vectors
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.study import Study
@@ -176,16 +176,17 @@ def _generated(
 def _store_generated(
     planted: Planted,
     images: list[dict[str, Any]],
-    vectors: list[tuple[str, npt.NDArray[np.float64]]],
+    unit: list[tuple[str, npt.NDArray[np.float64]]],
 ) -> None:
     store = VectorStore(planted.lake.vectors)
     store.append(GENERATED_IMAGES, pa.Table.from_pylist(images, GENERATED_IMAGES.schema))
-    table = generated_vectors(find_clip(planted.study).clip_id, DIMENSIONS)
+    name = generated_vectors_name(find_clip(planted.study).clip_id)
+    table = vectors(name, DIMENSIONS, "", "image_id")
     columns = {
-        "image_id": [image_id for image_id, _ in vectors],
+        "image_id": [image_id for image_id, _ in unit],
         "vector": pa.array(
-            [vector.astype(np.float16) for _, vector in vectors], table.schema.field("vector").type
+            [vector.astype(np.float16) for _, vector in unit], table.schema.field("vector").type
         ),
-        "status": ["ok"] * len(vectors),
+        "status": ["ok"] * len(unit),
     }
     store.append(table, pa.table(columns))

@@ -1,0 +1,112 @@
+"""The flow from prompts to copies with real parts, and what `probe` prints."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from memtriggers.pipelines.cli import cli
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.stages import ORDER, STAGES
+from memtriggers.pipelines.study import Study
+
+
+@pytest.fixture(scope="module")
+def tiny_diffusion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = Path(__file__).parents[2] / "tiny_diffusion.py"
+    spec = importlib.util.spec_from_file_location("tiny_diffusion", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    folder: Path = module.save_tiny_pipeline(tmp_path_factory.mktemp("diffusion"))
+    return folder
+
+
+@pytest.fixture
+def make_generating(
+    tmp_path: Path,
+    write_laion: Callable[..., Path],
+    make_study: Callable[..., Study],
+    tiny_clip: Path,
+    tiny_diffusion: Path,
+    draw: Callable[..., bytes],
+) -> Callable[[], Study]:
+    """Two clusters of the same picture under several captions, and a tiny generator."""
+
+    def make() -> Study:
+        (tmp_path / "images").mkdir()
+        rows = []
+        for number in range(12):
+            (tmp_path / "images" / f"{number}.png").write_bytes(draw(number // 6, side=32))
+            words = ("starry night", "almond blossom")[number // 6]
+            rows.append({"URL": f"{number}.png", "TEXT": f"star {words} {number}"})
+        write_laion(*rows)
+        sections = (
+            f'[clip]\nmodel = "{tiny_clip}"\n[cluster]\nthresholds = [0.9999]\n'
+            '[prompts]\nfamilies = ["keywords", "short"]\n'
+            f'[generator]\nmodel = "{tiny_diffusion}"\nsteps = 2\nwidth = 32\nheight = 32\n'
+            "n_seeds = 3\n[score]\nprobe_seeds = 2\n"
+        )
+        return make_study(
+            data='image_root = "images"', sections=sections, star={"include": ["star"]}
+        )
+
+    return make
+
+
+def test_the_flow_from_prompts_to_replication(
+    make_generating: Callable[[], Study], run_stages: Callable[..., None], lake: Lake
+) -> None:
+    study = make_generating()
+    run_stages(study, *ORDER[:-1])
+    assert STAGES["score"].why_stale(study, lake) == []
+    thresholds = pq.read_table(lake.replication_thresholds).to_pylist()
+    assert {row["method"] for row in thresholds} == {"suggested"}
+    with duckdb.connect(str(lake.current), read_only=True) as published:
+        scored = published.execute(
+            "select metric, reference, count(*) from replication_scores group by all order by all"
+        ).fetchall()
+        assert scored == [
+            *(("clip", name, 12) for name in ("keyword_set", "medoid", "members")),
+            ("clip", "representatives", 12),
+            *(
+                (metric, name, 12)
+                for metric in ("l2", "l2_tiles", "webster")
+                for name in ("medoid", "representatives")
+            ),
+        ]
+        rates = published.execute(
+            "select n_generations, n_replicated, replication_rate from replication"
+        ).fetchall()
+        assert all(n == 3 and share == copies / 3 for n, copies, share in rates)
+        detectors = published.execute(
+            "select detector, count(*), min(score) from prompt_scores group by all order by all"
+        ).fetchall()
+    assert [row[:2] for row in detectors] == [
+        ("clip_largest_clique", 4),
+        ("clip_pair_cosine_mean", 4),
+        ("wen_magnitude", 4),
+    ]
+    assert detectors[2][2] > 0
+
+
+def test_probe_prints_tokens_and_words(
+    make_generating: Callable[[], Study], tmp_path: Path
+) -> None:
+    make_generating()
+    arguments = ["probe", "starry night", "--study", str(tmp_path / "study.toml")]
+    result = CliRunner().invoke(cli, [*arguments, "--json"], catch_exceptions=False)
+    probed: dict[str, Any] = json.loads(result.stdout)
+    assert [token["kind"] for token in probed["tokens"]] == [
+        *("begin", "word", "word", "end", "padding")
+    ]
+    assert [word["word"] for word in probed["words"]] == ["starry", "night"]
+    printed = CliRunner().invoke(cli, arguments, catch_exceptions=False).stdout
+    assert f"magnitude {probed['magnitude']:.4f}" in printed
+    assert "73 together" in printed
