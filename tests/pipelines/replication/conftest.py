@@ -8,6 +8,7 @@ import hashlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,7 @@ def _generated(
         "image": image,
         "width": 32,
         "height": 32,
+        "generated_at": datetime.now(UTC),
     }
 
 
