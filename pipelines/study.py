@@ -415,6 +415,8 @@ def _hash(value: Any) -> str:
 
 def _hashed(section: Any) -> dict[str, Any]:
     """The keys that decide; thresholds of keyword sets have a fingerprint of their own."""
+    if section is None:  # one that may be left out
+        return {}
     return {
         f.name: getattr(section, f.name)
         for f in dataclasses.fields(section)
