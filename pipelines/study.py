@@ -410,7 +410,7 @@ def _check_thresholds(study: Study, path: Path) -> None:
 
 def _hash(value: Any) -> str:
     plain = [_hashed(v) for v in value] if isinstance(value, tuple) else _hashed(value)
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=_hashed).encode()).hexdigest()[:16]
 
 
 def _hashed(section: Any) -> dict[str, Any]:

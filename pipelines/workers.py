@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Distributed tells its workers' malloc to give memory back at once, and so to have each large
 # tensor mapped and zeroed anew: that alone makes a forward pass 2.7 times as expensive. With more
 # than one arena, each thread's largest tensors would be kept apart: 250 MB more.
-_WORKER_ENVIRONMENT = {
+WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": 1 << 30,
     "MALLOC_MMAP_THRESHOLD_": 1 << 30,
     "MALLOC_ARENA_MAX": 1,
@@ -139,7 +139,7 @@ def _start_cluster(lake: Lake) -> Iterator[tuple["LocalCluster", "Client"]]:
         with ExitStack() as stack:
             with (
                 _interrupts_deferred(),
-                dask.config.set({"distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT}),
+                dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}),
             ):
                 cluster = LocalCluster(
                     n_workers=1,

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ Key = tuple[str, str, int]  # generator_id, prompt_id, seed
 Pixels = npt.NDArray[np.int64]  # (height, width, 3), 0 to 255
 
 
-def write_study(folder: Path, clip: Path, workers: int = 1, **settings: Any) -> Study:
+def write_study(folder: Path, clip: Path, resources: Resources, **settings: Any) -> Study:
     """A study whose `[generator]` has these settings, and small images where they say nothing."""
     lines = [
         '[data]\nparquet = "*.parquet"',
@@ -33,25 +34,25 @@ def write_study(folder: Path, clip: Path, workers: int = 1, **settings: Any) -> 
         *(f"{key} = {json.dumps(value)}" for key, value in (SMALL | settings).items()),
     ]
     (folder / "study.toml").write_text("\n".join(lines), encoding="utf-8")
-    return load_study(folder / "study.toml", Resources("cpu", workers))
+    return load_study(folder / "study.toml", resources)
 
 
-def write_prompts(lake: Lake, *texts: str, status: str = "ok") -> list[str]:
-    """Write prompts as the stage leaves them; returns their ids."""
+def write_prompts(lake: Lake, *texts: str, cluster_ids: Sequence[str] = ()) -> list[str]:
+    """Write prompts as the stage leaves them, each of a cluster; returns their ids."""
     ids = [hashlib.md5(text.encode()).hexdigest() for text in texts]
     rows = [
         {
             "prompt_id": prompt_id,
             "keyword_set": "star",
             "threshold": 0.9,
-            "cluster_id": prompt_id,
+            "cluster_id": cluster_id,
             "family": "short",
             "prompt": text,
             "source": "template",
             "clip_tokens": 4,
-            "status": status,
+            "status": "ok",
         }
-        for prompt_id, text in zip(ids, texts, strict=True)
+        for prompt_id, text, cluster_id in zip(ids, texts, cluster_ids or ids, strict=True)
     ]
     lake.prompts.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, PROMPTS), lake.prompts)

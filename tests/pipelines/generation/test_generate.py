@@ -17,7 +17,7 @@ import pytest
 from memtriggers.pipelines.generate import recorded
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.study import Resources, Study
 from memtriggers.tests.generations import (
     Key,
     Pixels,
@@ -26,17 +26,17 @@ from memtriggers.tests.generations import (
     write_prompts,
     write_study,
 )
+from memtriggers.tests.tiny_diffusion import save_tiny_lora
 
 TEXTS = ("a star", "van gogh", "a flag over water")
-SETTINGS = {"n_seeds": 12, "batch_size": 2}  # five shards of 8 images, the last of 4
+SETTINGS = {"n_seeds": 12, "batch_size": 2}  # shards of 8 images
 
 
 @dataclass(frozen=True)
 class Generated:
-    """A lake that was never disturbed, and what it holds."""
+    """What a lake holds that was never disturbed."""
 
-    lake: Lake
-    prompt_ids: list[str]
+    generator_id: str
     images: dict[Key, Pixels]
     vectors: dict[str, list[float]]
 
@@ -56,37 +56,32 @@ def unit(vectors: list[list[float]]) -> npt.NDArray[np.float64]:
 
 @pytest.fixture(scope="module")
 def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory, tiny_pipeline: Path, tiny_clip: Path
+    tmp_path_factory: pytest.TempPathFactory, tiny_pipeline: Path, tiny_clip: Path, cluster: str
 ) -> Generated:
     folder = tmp_path_factory.mktemp("undisturbed")
     settings = SETTINGS | {"batch_size": 8, "model": str(tiny_pipeline)}
-    study = write_study(folder, tiny_clip, **settings)
+    study = write_study(folder, tiny_clip, Resources(scheduler=cluster), **settings)
     lake = Lake(folder / "lake")
     prompt_ids = write_prompts(lake, *TEXTS)
     with lake.lock():
         assert STAGES["generate"].run(study, lake).summary == "generate: 36 in, 36 out"
+        assert STAGES["generate"].run(study, lake).summary == "generate: 0 in, 0 out"
     images = read_generated(lake)
     (generator,) = pq.read_table(lake.generators).to_pylist()
-    assert set(images) == {(generator["generator_id"], p, s) for p in prompt_ids for s in range(12)}
+    generator_id = generator["generator_id"]
+    assert set(images) == {(generator_id, p, seed) for p in prompt_ids for seed in range(12)}
     assert len({image.tobytes() for image in images.values()}) == 36
-    return Generated(lake, prompt_ids, images, read_vectors(study, lake))
+    return Generated(generator_id, images, read_vectors(study, lake))
 
 
-def generate(study: Study, lake: Lake, before: str = "") -> "subprocess.CompletedProcess[str]":
+def generate(
+    study: Study, lake: Lake, *options: str, before: str = ""
+) -> "subprocess.CompletedProcess[str]":
     """Run `memtriggers generate` in a process of its own, after some lines of Python."""
     code = f"import sys\n{before}\nfrom memtriggers.pipelines.cli import main\nmain()"
-    command = [sys.executable, "-c", code, "generate", "--lake", str(lake.root)]
+    command = [sys.executable, "-c", code, "generate", "--lake", str(lake.root), *options]
     command += ["--study", str(study.folder / "study.toml")]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
-
-
-def test_two_workers_and_other_batches_give_the_same_images_and_scores(
-    undisturbed: Generated, make_generating: Any, lake: Lake, run_stages: Callable[..., None]
-) -> None:
-    study = make_generating(workers=2, **(SETTINGS | {"batch_size": 3}))
-    write_prompts(lake, *TEXTS[::-1])
-    run_stages(study, "generate")
-    undisturbed.check(study, lake)
 
 
 # Kills a process after so many commits; the first of a new lake makes an empty table.
@@ -105,27 +100,39 @@ def append_and_kill(store, table, rows):
 VectorStore.append = append_and_kill
 """
 KILL_DRIVER = "os.kill(os.getpid(), signal.SIGKILL)"
-# Its next task has been started by then: two are in flight.
-KILL_WORKERS = """
-        for child in psutil.Process().children(recursive=True):
-            if "spawn_main" in " ".join(child.cmdline()):
-                print("killed a worker", flush=True)
-                child.kill()
+# Its next task has been started by then: two a worker are in flight.
+KILL_A_WORKER = """
+        children = psutil.Process().children(recursive=True)
+        workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        print("killed one of", len(workers), flush=True)
+        workers[0].kill()
 """
 
 
-def test_killed_drivers_and_workers_leave_every_seed_once(
+def test_two_workers_of_which_one_is_killed(
+    undisturbed: Generated, make_generating: Any, lake: Lake
+) -> None:
+    study = make_generating(**(SETTINGS | {"batch_size": 1}))
+    write_prompts(lake, *TEXTS[::-1])
+    before = KILLED.format(appends=2, kill=KILL_A_WORKER)
+    killed = generate(study, lake, "--workers", "2", "--device", "cpu", before=before)
+    assert (killed.returncode, killed.stderr) == (0, "")
+    assert killed.stdout == "killed one of 2\ngenerate: 36 in, 36 out\n"
+    undisturbed.check(study, lake)
+
+
+def test_a_killed_driver_is_started_again(
     undisturbed: Generated, make_generating: Any, lake: Lake
 ) -> None:
     study = make_generating(**SETTINGS)
+    there = ("--scheduler", study.resources.scheduler)
     write_prompts(lake, *TEXTS)
-    killed = generate(study, lake, KILLED.format(appends=2, kill=KILL_DRIVER))
+    killed = generate(study, lake, *there, before=KILLED.format(appends=2, kill=KILL_DRIVER))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert len(read_generated(lake)) == 8 and recorded(lake, study) is None
 
-    again = generate(study, lake, KILLED.format(appends=1, kill=KILL_WORKERS))
-    assert again.returncode == 0, again.stderr
-    assert again.stdout == "killed a worker\ngenerate: 28 in, 28 out\n"
+    again = generate(study, lake, *there)
+    assert (again.stdout, again.stderr) == ("generate: 28 in, 28 out\n", "")
     undisturbed.check(study, lake)
     assert recorded(lake, study) is not None
 
@@ -146,14 +153,42 @@ def test_a_full_disk_is_one_line_and_costs_nothing(
     undisturbed: Generated, make_generating: Any, small_disk: Path
 ) -> None:
     study, lake = make_generating(**SETTINGS), Lake(small_disk / "lake")
+    there = ("--scheduler", study.resources.scheduler)
     write_prompts(lake, *TEXTS)
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(1_000_000 - 100_000))
-    full = generate(study, lake)
+    full = generate(study, lake, *there)
     assert full.returncode == 1
     assert full.stderr.startswith("Error: generate: ") and len(full.stderr.splitlines()) == 1
     assert "No space left on device" in full.stderr
     ballast.unlink()
     assert 0 < len(read_generated(lake)) < 36
-    assert generate(study, lake).returncode == 0
+    assert generate(study, lake, *there).returncode == 0
     undisturbed.check(study, lake)
+
+
+def test_other_settings_make_new_rows_and_the_old_ones_stay(
+    undisturbed: Generated,
+    make_generating: Any,
+    lake: Lake,
+    run_stages: Callable[..., None],
+    tiny_pipeline: Path,
+    tmp_path: Path,
+) -> None:
+    write_prompts(lake, *TEXTS[:1])
+    lora = save_tiny_lora(tiny_pipeline, tmp_path)
+    for settings in ({}, {"lora": str(lora)}, {"scheduler": "EulerDiscreteScheduler"}):
+        run_stages(make_generating(n_seeds=2, **settings), "generate")
+    generators = {row["generator_id"]: row for row in pq.read_table(lake.generators).to_pylist()}
+    images = read_generated(lake)
+    assert len(generators) == 3 and len(images) == 6
+    assert len({image.tobytes() for image in images.values()}) == 6
+    for key, image in images.items():
+        if key[0] == undisturbed.generator_id:
+            assert np.abs(image - undisturbed.images[key]).max() <= 1
+    others = [row for key, row in generators.items() if key != undisturbed.generator_id]
+    assert {(row["lora"], row["scheduler"]) for row in others} == {
+        (str(lora), "DDIMScheduler"),
+        (None, "EulerDiscreteScheduler"),
+    }
+    assert len(read_vectors(make_generating(), lake)) == 6

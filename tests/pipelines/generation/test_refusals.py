@@ -141,6 +141,8 @@ def test_a_scheduler_that_diffusers_has_not(make_generating: Any) -> None:
 def generate(study: Study, lake: Lake, **environment: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "memtriggers", "generate", "--lake", str(lake.root)]
     command += ["--study", str(study.folder / "study.toml")]
+    if study.resources.scheduler is not None:
+        command += ["--scheduler", study.resources.scheduler]
     environment = dict(os.environ) | environment
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
 
