@@ -31,7 +31,7 @@ from dagster_dbt import (
 
 from .lake import Lake
 from .stages import STAGES, Stage
-from .study import load_study
+from .study_file import load_study
 from .warehouse.dbt_run import MODELS, DbtRun
 
 # Inputs that no stage writes, or a stage after the one that reads them: the night before.

@@ -22,7 +22,8 @@ from memtriggers.pipelines import build
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stamp import Stamp
-from memtriggers.pipelines.study import Study, load_study
+from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.study_file import load_study
 from memtriggers.pipelines.warehouse.tables import TABLES
 
 ARROW_TYPES = {

@@ -17,7 +17,8 @@ from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.page.answers import percent, shown
 from memtriggers.pipelines.report import recorded
 from memtriggers.pipelines.stages import STAGES, expected_stamp
-from memtriggers.pipelines.study import Study, load_study
+from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.study_file import load_study
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample"
 HOSTILE = (
