@@ -209,8 +209,12 @@ class Generator:
 class ReplicationThreshold:
     """From where on a generation counts as a copy of one cluster, set by hand."""
 
-    cluster: str = key("any sample_id of the cluster")
     replication_threshold: float = key("a copy has at least this cosine, at most this distance")
+    cluster: str | None = key("any sample_id of the cluster", None, example="a sample_id")
+    words: tuple[str, ...] = key(
+        "or words: the largest cluster of each keyword set whose keywords prompt says all of them",
+        (),
+    )
     metric: str = key("the metric that it is of", "clip", choices=METRICS)
     bands: tuple[float, ...] | None = key(
         "scores that part its bands, the nearest copies first", None, example=[0.85, 0.8, 0.7]
@@ -287,14 +291,17 @@ class Study:
 
 
 def _hash(value: Any) -> str:
-    plain = [_hashed(v) for v in value] if isinstance(value, tuple) else _hashed(value)
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(_plain(value), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _hashed(section: Any) -> dict[str, Any]:
+def _plain(value: Any) -> Any:
     """The keys that decide; thresholds of keyword sets have a fingerprint of their own."""
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if not dataclasses.is_dataclass(value):
+        return value
     return {
-        f.name: getattr(section, f.name)
-        for f in dataclasses.fields(section)
+        f.name: _plain(getattr(value, f.name))
+        for f in dataclasses.fields(value)
         if f.metadata.get("changes_captions", True)
     }

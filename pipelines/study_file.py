@@ -33,6 +33,7 @@ def load_study(path: Path, resources: Resources = HERE) -> Study:
     study = _read_table(Study, document, str(path), folder=path.parent, resources=resources)
     _check_keyword_sets(study, path)
     _check_thresholds(study, path)
+    _check_score(study, path)
     return study
 
 
@@ -128,4 +129,13 @@ def _check_thresholds(study: Study, path: Path) -> None:
             raise StudyError(
                 f"{path}: {where}: threshold: {threshold} is not one of cluster.thresholds "
                 f"{list(thresholds)}"
+            )
+
+
+def _check_score(study: Study, path: Path) -> None:
+    for number, given in enumerate(study.score.threshold, 1):
+        if (given.cluster is None) == (not given.words):
+            raise StudyError(
+                f"{path}: score: threshold[{number}]: say which cluster: either cluster = "
+                '"a sample_id" or words = ["…"]'
             )

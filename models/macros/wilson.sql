@@ -1,6 +1,8 @@
 {#- The lower (sign '-') or upper (sign '+') end of the Wilson 95 % interval of a share; null of nothing. -#}
 {% macro wilson(successes, trials, sign) -%}
     case
+        {#- Rounding would leave the end beside the share itself. #}
+        when {{ trials }} > 0 and {{ successes }} = {{ '0' if sign == '-' else trials }} then {{ '0.0' if sign == '-' else '1.0' }}
         when {{ trials }} > 0 then least(1.0, greatest(
             0.0,
             (

@@ -54,12 +54,13 @@ class Target:
     """A cluster that prompts were made of, and the training images that they are compared with.
 
     `cluster_id` is the sample by which its prompts name it: since then the cluster may have grown,
-    and be called after a smaller one.
+    and be called after a smaller one. `words` are those of its keywords prompt.
     """
 
     keyword_set: str
     threshold: float
     cluster_id: str
+    words: frozenset[str]
     references: dict[str, Rows]  # rows of the training images, ascending, at least one each
 
     @property
@@ -107,7 +108,7 @@ def find_targets(lake: Lake, training: Training) -> list[Target]:
         values |= {"cluster_members": str(lake.cluster_members)}
         found = connection.execute(query("prompted_clusters"), values).fetchall()
         matches = _read_matches(connection, lake, ids)
-    for keyword_set, threshold, named, present, medoid in found:
+    for keyword_set, threshold, named, words, present, medoid in found:
         is_known, rows = _find(np.array([present, medoid], "S32"), ids)
         if not is_known.all():
             continue  # its vectors have gone since it was clustered
@@ -115,7 +116,7 @@ def find_targets(lake: Lake, training: Training) -> list[Target]:
         members = np.flatnonzero(training.cluster[threshold] == first).astype(np.int32)
         references = choose_references(members, int(centre))
         references[KEYWORD_SET] = matches[keyword_set]
-        targets.append(Target(keyword_set, threshold, named, references))
+        targets.append(Target(keyword_set, threshold, named, frozenset(words), references))
     return targets
 
 

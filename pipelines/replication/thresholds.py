@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ...lance.store import VectorStore
@@ -83,16 +84,34 @@ def fix_thresholds(study: Study, lake: Lake, stamp: Stamp) -> None:
 def _by_hand(study: Study, training: Training, targets: list[Target]) -> ByHand:
     """Those of the study, by the prompted clusters that hold their samples, and by metric."""
     found: ByHand = {}
-    ids = training.sample_ids.to_pylist() if study.score.threshold else []
     for number, given in enumerate(study.score.threshold, 1):
-        holders = [t for t in targets if given.cluster in {ids[r] for r in t.references[MEMBERS]}]
+        if given.cluster is None:
+            named = f"words: {' '.join(given.words)!r}: no prompt of keywords says them"
+            holders = _with_words(given.words, targets)
+        else:
+            named = f"cluster: {given.cluster!r}: no prompt is made of a cluster with this sample"
+            holders = _with_sample(given.cluster, training, targets)
         if not holders:
             raise StudyError(
-                f"score: threshold[{number}]: cluster: {given.cluster!r}: no prompt is made of a "
-                "cluster that holds this sample; memtriggers sql 'from prompts' shows which are"
+                f"score: threshold[{number}]: {named}; memtriggers sql 'from prompts' shows which "
+                "there are"
             )
         found |= {(*target.key, given.metric): given for target in holders}
     return found
+
+
+def _with_sample(sample_id: str, training: Training, targets: list[Target]) -> list[Target]:
+    row = pc.index(training.sample_ids, sample_id).as_py()
+    return [target for target in targets if row in target.references[MEMBERS]]
+
+
+def _with_words(words: tuple[str, ...], targets: list[Target]) -> list[Target]:
+    """The largest cluster of each keyword set whose keywords prompt says all the words."""
+    largest: dict[str, Target] = {}
+    for target in sorted(targets, key=lambda one: len(one.references[MEMBERS])):
+        if target.words.issuperset(word.lower() for word in words):
+            largest[target.keyword_set] = target
+    return list(largest.values())
 
 
 def _manual_rows(
