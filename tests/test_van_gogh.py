@@ -27,6 +27,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.refresh import stale_stages
+from memtriggers.pipelines.study_file import load_study
 from memtriggers.tests.tiny_diffusion import SIDE, save_tiny_pipeline
 
 STUDY = Path(__file__).parents[1] / "studies" / "van_gogh.toml"
@@ -236,3 +239,23 @@ def test_every_number_of_the_paper_has_its_column(published: duckdb.DuckDBPyConn
     for query in queries:
         published.execute(re.sub(r"\b0\.9\b", "0.9997", query))
         assert published.fetchall(), query
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "first"),
+    [
+        (f"n_seeds = {SEEDS}", f"n_seeds = {SEEDS + 1}", "generate"),
+        ("steps = 2", "steps = 3", "generate"),
+        ("clusters = 7", "clusters = 3", "prompts"),
+        ("replication_threshold = 0.83", "replication_threshold = 0.84", "prompts"),
+    ],
+)
+def test_a_change_makes_stale_what_comes_after(
+    world: Path, before: str, after: str, first: str
+) -> None:
+    changed = world / "changed.toml"
+    text = (world / "van_gogh.toml").read_text(encoding="utf-8")
+    changed.write_text(text.replace(before, after), encoding="utf-8")
+    flow = ["prompts", "generate", "score", "build", "report"]
+    stale = stale_stages(load_study(changed), Lake(world / "lake"))
+    assert list(stale) == flow[flow.index(first) :]
