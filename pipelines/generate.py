@@ -66,7 +66,6 @@ def run(study: Study, lake: Lake, stamp: Stamp, load: Load = _load_pipeline) -> 
     if not lake.prompts.exists():
         raise LakeError(f"{lake.prompts}: no prompts yet; run: memtriggers prompts")
     choice = find_generator(study)
-    _add_generator(lake, choice)
     counts = _generate(study, lake, GenerateJob(choice, load, study.resources.device))
     _embed(study, lake)
     _complete(study, lake, stamp)
@@ -134,6 +133,8 @@ def _generate(study: Study, lake: Lake, job: GenerateJob) -> Counts:
         job = replace(job, workers_per_host=workers.per_host)
         for shard, rows in _on_workers(workers, _generate_shard, shards, job):
             _check(len(shard.seeds), rows)
+            if n_made == 0:
+                _add_generator(lake, job.choice)  # it has proved to work
             store.append(GENERATED_IMAGES, rows)
             n_made += rows.num_rows
             advance(rows.num_rows)

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+# Steps that the speed is an average of go so far back: a step of a slow one may take an hour.
+_SPEED_SECONDS = 24 * 3600.0
+
 
 @contextmanager
 def progress(
@@ -10,7 +13,7 @@ def progress(
 ) -> Iterator[Callable[[int], None]]:
     """Show how far a loop is; yields a function that takes the number of items just done.
 
-    With a unit, such as "images", it also says how many a second.
+    With a unit, such as "images", it also says how many a second; the time left comes last.
     """
     from rich.console import Console
     from rich.progress import (
@@ -26,8 +29,15 @@ def progress(
         yield lambda _: None
         return
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-    if unit is not None:
-        columns.append(TextColumn("{task.speed:,.1f} " + unit + "/s"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda n: bar.advance(task, n)
+    columns += [TextColumn("{task.fields[rate]}"), TimeRemainingColumn()]
+    with Progress(
+        *columns, console=console, transient=True, speed_estimate_period=_SPEED_SECONDS
+    ) as bar:
+        task = bar.add_task(label, total=total, rate="")
+
+        def advance(n: int) -> None:
+            bar.advance(task, n)
+            if unit is not None and (speed := bar.tasks[0].speed):  # unknown before the second step
+                bar.update(task, rate=f"{speed:,.2f} {unit}/s")
+
+        yield advance

@@ -3,19 +3,21 @@
 import hashlib
 import json
 import os
-from pathlib import Path
+from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ..errors import StageError, StudyError
 from ..lake import Lake, write_text
 from ..study import Study
-from .texts import WITHOUT_NAME, Prompt, PromptCluster
+from .texts import WITHOUT_NAME, Prompt, PromptCluster, one_line
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 _TIMEOUT = 60  # seconds
+_MAX_BYTES = 1_000_000  # of an answer
+_MAX_CHARACTERS = 2_000  # of a prompt: 77 tokens are a few hundred
 _WISHES = {
     "short": "at most ten words",
     "long": "about thirty words, with details of light, colour and composition",
@@ -27,18 +29,21 @@ _WISHES = {
 
 
 def ask_endpoint(study: Study, lake: Lake, cluster: PromptCluster, family: str) -> Prompt:
-    """The prompt that the model of `[prompts] endpoint` writes; an answer is kept in the lake.
+    """The prompt that the model of `[prompts] endpoint` writes; its text is kept in the lake.
 
     Raises:
-        StudyError: `[prompts] model` is missing, or the endpoint is no http address.
-        StageError: the server does not answer, or not with a text.
+        StudyError: `[prompts] model` is missing, the endpoint is no http address, or the key in
+            the environment is none.
+        StageError: the server does not answer, or not with a prompt.
 
     """
     body = _question(study, cluster, family)
     path = lake.prompt_answers / f"{hashlib.md5(body.encode()).hexdigest()}.json"
     if not path.exists():
-        write_text(path, json.dumps(_post(study, body)))
-    return cluster.prompt(family, _text(study, path), "endpoint")
+        text = _text(study, _post(study, body))
+        write_text(path, json.dumps({"question": json.loads(body), "text": text}))
+    text = json.loads(path.read_text(encoding="utf-8"))["text"]
+    return cluster.prompt(family, text, "endpoint")
 
 
 def _question(study: Study, cluster: PromptCluster, family: str) -> str:
@@ -57,26 +62,48 @@ def _post(study: Study, body: str) -> Any:
     url = f"{(study.prompts.endpoint or '').rstrip('/')}/chat/completions"
     if urlsplit(url).scheme not in ("http", "https"):
         raise StudyError(f"prompts: endpoint: {study.prompts.endpoint!r} is no http address")
-    headers = {"Content-Type": "application/json"}
-    if key := os.environ.get(KEY_VARIABLE):
-        headers["Authorization"] = f"Bearer {key}"
+    request = Request(url, body.encode(), _headers())
     try:
-        with urlopen(Request(url, body.encode(), headers), timeout=_TIMEOUT) as answer:
-            return json.load(answer)
+        with build_opener(_NoRedirects).open(request, timeout=_TIMEOUT) as answer:
+            return json.loads(answer.read(_MAX_BYTES))
     except HTTPError as error:
         hint = f"; its key is read from {KEY_VARIABLE}" if error.code in (401, 403) else ""
-        raise StageError(f"prompts: {url}: status {error.code} {error.reason}{hint}") from None
-    except (URLError, TimeoutError, ValueError) as error:
-        raise StageError(f"prompts: {url}: no answer that can be read: {error}") from None
+        raise StageError(f"prompts: {url}: answered with status {error.code}{hint}") from None
+    except (OSError, HTTPException, ValueError, RecursionError) as error:
+        raise StageError(
+            f"prompts: {url}: no answer that can be read: {one_line(str(error))[:200]}"
+        ) from None
 
 
-def _text(study: Study, path: Path) -> str:
+class _NoRedirects(HTTPRedirectHandler):
+    """Takes a redirect for the error that it is: the key would be sent along to another host."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """None: do not follow."""
+
+
+def _headers() -> dict[str, str]:
+    headers = {"Content-Type": "application/json"}
+    key = os.environ.get(KEY_VARIABLE, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        # Refused here, because the error of http.client would show it.
+        raise StudyError(f"{KEY_VARIABLE}: has characters that no key has; set it again")
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    return headers
+
+
+def _text(study: Study, answer: Any) -> str:
+    where = f"prompts: {study.prompts.endpoint}"
     try:
-        answer = json.loads(path.read_text(encoding="utf-8"))
-        text = " ".join(answer["choices"][0]["message"]["content"].split()).strip("\"'“”")
-    except (KeyError, IndexError, TypeError, AttributeError):
+        text = one_line(answer["choices"][0]["message"]["content"]).strip("\"'“” ")
+    except (KeyError, IndexError, TypeError):
         text = ""
     if not text:
-        path.unlink()
-        raise StageError(f"prompts: {study.prompts.endpoint}: answered without a text; ask again")
+        raise StageError(f"{where}: answered without a text; ask again, or another model")
+    if len(text) > _MAX_CHARACTERS:
+        raise StageError(
+            f"{where}: answered with {len(text):,} characters, which is no prompt; ask again, or "
+            "another model"
+        )
     return text

@@ -4,7 +4,6 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from ..clip.model import hash_file
 from ..errors import ModelError, StudyError
@@ -50,11 +49,11 @@ def find_generator(study: Study) -> GeneratorChoice:
         from .pipeline import download  # imports torch
 
         folder = download(settings)
-    index = _read_index(folder, settings.model)
+    parts = _read_parts(folder, settings.model)
     _check_weights(folder)
     lora = _find_lora(study, settings)
     weights_hash = _hash_files(folder, lora)
-    scheduler = settings.scheduler or index["scheduler"][1]
+    scheduler = settings.scheduler or parts.get("scheduler", "none")
     values = asdict(settings)
     identity = [settings.model, settings.revision, weights_hash, scheduler]
     identity += [values[name] for name in _SETTINGS]
@@ -84,12 +83,16 @@ def _local_folder(study: Study, settings: Generator) -> Path | None:
     return None
 
 
-def _read_index(folder: Path, model: str) -> dict[str, Any]:
-    """What the model is made of; refuses what would have to execute code, or takes no prompt."""
+def _read_parts(folder: Path, model: str) -> dict[str, str]:
+    """The classes that the model is made of, by the names of its parts.
+
+    Refuses what would have to execute code, or takes no prompt.
+    """
     path = folder / _INDEX
     try:
-        index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        index = json.loads(path.read_text(encoding="utf-8"))
+        parts = {name: part[1] for name, part in index.items() if isinstance(part, list)}
+    except (OSError, ValueError, AttributeError, IndexError):
         raise ModelError(
             f"generator: model: {path}: cannot be read; a folder that diffusers saved has one"
         ) from None
@@ -98,13 +101,12 @@ def _read_index(folder: Path, model: str) -> dict[str, Any]:
             f"generator: model: {model}: brings code of its own, which is never executed; name a "
             "model whose pipeline is one of diffusers' own"
         )
-    is_there = [name for name, part in index.items() if isinstance(part, list) and part[0]]
-    if not any(name.startswith("text_encoder") for name in is_there):
+    if not any(name.startswith("text_encoder") for name, kind in parts.items() if kind):
         raise ModelError(
             f"generator: model: {model}: {index['_class_name']} has no text encoder, so it cannot "
             "be asked for anything; name a text-to-image model"
         )
-    return index
+    return parts
 
 
 def _check_weights(folder: Path) -> None:

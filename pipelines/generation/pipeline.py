@@ -31,8 +31,9 @@ def download(settings: Generator) -> Path:
             )
     except Exception as error:  # whatever the hub's client makes of it
         raise ModelError(
-            f"generator: model: {settings.model!r}: neither a folder nor a model that the hub "
-            f"gives: {_first_line(error)}"
+            f"generator: model: {settings.model!r}: no such folder, and it does not come from the "
+            "hub: look at its name, its revision and the network, or name a folder "
+            f"({_first_line(error)})"
         ) from None
     return Path(folder)
 
@@ -41,30 +42,43 @@ def load_pipeline(choice: GeneratorChoice, device: str) -> Any:
     """The pipeline on its device, with the scheduler and the LoRA of its settings.
 
     Raises:
-        ModelError: it cannot be loaded; one line that names the folder.
+        ModelError: it cannot be loaded, or the LoRA is of another model; one line that names the
+            folder or the file.
 
     """
-    try:
-        with _quiet():
-            pipeline = DiffusionPipeline.from_pretrained(
-                choice.folder,
-                torch_dtype=getattr(torch, choice.settings.dtype),
-                use_safetensors=True,
-                local_files_only=True,
+    with _one_line_errors(f"generator: model: {choice.folder}"):
+        pipeline = DiffusionPipeline.from_pretrained(
+            choice.folder,
+            torch_dtype=getattr(torch, choice.settings.dtype),
+            use_safetensors=True,
+            local_files_only=True,
+        )
+        if choice.settings.scheduler is not None:
+            pipeline.scheduler = _scheduler(choice.scheduler, pipeline.scheduler)
+        if choice.lora is not None:
+            _add_lora(pipeline, Path(choice.lora))
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline.to(device)
+
+
+def _add_lora(pipeline: Any, path: Path) -> None:
+    """Add it whole: of weights that have no place in the model, diffusers only takes note."""
+    with _one_line_errors(f"generator: lora: {path}"):
+        options = {"weight_name": path.name, "use_safetensors": True, "local_files_only": True}
+        found = pipeline.lora_state_dict(path.parent, **options)
+        given = found[0] if isinstance(found, tuple) else found
+        pipeline.load_lora_weights(path.parent, **options)
+        n_given, n_taken = sum("lora" in name for name in given), _count_lora(pipeline)
+        if n_taken != n_given:
+            raise ModelError(
+                f"generator: lora: {path}: made for another model: {n_taken} of its {n_given} "
+                "weights have a place in this one"
             )
-            if choice.settings.scheduler is not None:
-                pipeline.scheduler = _scheduler(choice.scheduler, pipeline.scheduler)
-            if choice.lora is not None:
-                lora = Path(choice.lora)
-                pipeline.load_lora_weights(
-                    lora.parent, weight_name=lora.name, use_safetensors=True, local_files_only=True
-                )
-            pipeline.set_progress_bar_config(disable=True)
-            return pipeline.to(device)
-    except (ModelError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:  # whatever a file from elsewhere leads diffusers into
-        raise ModelError(f"{choice.folder}: cannot be loaded: {_first_line(error)}") from None
+
+
+def _count_lora(pipeline: Any) -> int:
+    parts = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
+    return sum("lora_" in name for part in parts for name, _ in part.named_parameters())
 
 
 def _scheduler(name: str, present: Any) -> Any:
@@ -75,6 +89,18 @@ def _scheduler(name: str, present: Any) -> Any:
             f"generator: scheduler: {name!r}: no scheduler of diffusers; such: {known}"
         )
     return kind.from_config(present.config)
+
+
+@contextmanager
+def _one_line_errors(where: str) -> Iterator[None]:
+    """Whatever a file from elsewhere leads diffusers into becomes one line that names it."""
+    try:
+        with _quiet():
+            yield
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{where}: cannot be loaded: {_first_line(error)}") from None
 
 
 @contextmanager

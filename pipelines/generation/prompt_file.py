@@ -10,7 +10,7 @@ from ..database import query
 from ..errors import SourceError
 from ..stamp import file_fingerprint
 from ..study import PROMPT_FAMILIES, Study
-from .texts import Prompt
+from .texts import Prompt, one_line
 
 _COLUMNS = ("keyword_set", "cluster", "family", "prompt")
 
@@ -34,6 +34,7 @@ def read_prompt_file(
         return []
     path = study.path(study.prompts.file)
     rows = dict(_read_rows(path))
+    _check_distinct(rows)
     values = {"threshold": threshold, "names": [row["cluster"] for row in rows.values()]}
     found = connection.execute(query("named_clusters"), values).fetchall()
     clusters = {(keyword_set, name): tuple(rest) for keyword_set, name, *rest in found}
@@ -41,14 +42,14 @@ def read_prompt_file(
 
 
 def _read_rows(path: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each row, stripped, after where it stands."""
+    """Each row, its texts in one line, after where it stands."""
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             _check_columns(path, rows.fieldnames or [])
             for row in rows:
                 where = f"{path}: line {rows.line_num}"
-                yield where, _checked(where, {name: (row[name] or "").strip() for name in _COLUMNS})
+                yield where, _checked(where, {name: one_line(row[name] or "") for name in _COLUMNS})
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SourceError(f"{path}: cannot be read: {error}") from None
 
@@ -66,6 +67,15 @@ def _checked(where: str, row: dict[str, str]) -> dict[str, str]:
         families = ", ".join(PROMPT_FAMILIES)
         raise SourceError(f"{where}: family {row['family']!r}: it is one of {families}")
     return row
+
+
+def _check_distinct(rows: dict[str, dict[str, str]]) -> None:
+    """A text asks for one cluster only: it is generated once."""
+    said: dict[str, str] = {}
+    for where, row in rows.items():
+        if row["prompt"] in said:
+            raise SourceError(f"{where}: the prompt of {said[row['prompt']]} again; remove one")
+        said[row["prompt"]] = where
 
 
 def _find_cluster(

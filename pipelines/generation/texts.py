@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import duckdb
 from ..database import query
 
 KEYWORDS, WITHOUT_NAME = "keywords", "without_name"
+_NOT_TEXT = ("Cc", "Cs")  # control characters, halves of a pair that UTF-8 cannot write
 _TEMPLATES = Path(__file__).parent / "templates.csv"
 
 
@@ -82,6 +84,17 @@ def fill_template(cluster: PromptCluster, family: str) -> Prompt:
     digest = hashlib.md5(f"{cluster.keyword_set}\x1f{cluster.cluster_id}".encode()).hexdigest()
     template = templates[int(digest, 16) % len(templates)]
     return cluster.prompt(family, template.replace("{words}", words), "template")
+
+
+def one_line(text: str) -> str:
+    """A text from elsewhere without control characters, its white space single blanks.
+
+    Raises:
+        TypeError: it is no text.
+
+    """
+    plain = (" " if unicodedata.category(c) in _NOT_TEXT else c for c in text)
+    return " ".join("".join(plain).split())
 
 
 @lru_cache

@@ -20,6 +20,7 @@ from ..errors import ModelError
 from ..gpus import gpu_of_worker
 from .model import GeneratorChoice
 from .shards import EmbedJob, GenerateJob, ImageShard, Load, SeedShard, image_id
+from .texts import one_line
 
 BLOCKED = "blocked"  # the model's own safety checker put a black image in its place
 _PNG_LEVEL = 1  # five times as fast as the usual 6, and a tenth larger
@@ -48,11 +49,26 @@ class ImageGenerator:
         made: list[Picture | None] = []
         while (n := len(made)) < len(seeds):
             end = n + self.batch_size
-            try:
-                made += self._batch(prompts[n:end], seeds[n:end])
-            except torch.OutOfMemoryError:
+            batch = self._try_batch(prompts[n:end], seeds[n:end])
+            if batch is None:
                 self._halve_batch()
+            else:
+                made += batch
         return made
+
+    def _try_batch(self, prompts: list[str], seeds: list[int]) -> list[Picture | None] | None:
+        """The images; None where memory does not suffice for so many."""
+        try:
+            return self._batch(prompts, seeds)
+        except ModelError:
+            raise
+        except Exception as error:  # whatever the pipeline has against its settings
+            if _is_out_of_memory(error):
+                return None
+            raise ModelError(
+                f"generator: {self._settings.model}: generates nothing: {one_line(str(error))}; "
+                "look at the width, height, steps, guidance_scale and lora of [generator]"
+            ) from None
 
     def _batch(self, prompts: list[str], seeds: list[int]) -> list[Picture | None]:
         settings = self._settings
@@ -74,12 +90,17 @@ class ImageGenerator:
         if self.batch_size == 1:
             settings = self._settings
             raise ModelError(
-                f"generate: out of memory with a single image of {settings.width} × "
-                f'{settings.height}: lower generator.width and height, or say dtype = "float16"'
-            ) from None
+                f"generator: out of memory with a single image of {settings.width} × "
+                f'{settings.height}: lower its width and height, or say dtype = "float16"'
+            )
         self.batch_size //= 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # The allocator of the CPU raises a RuntimeError that only its text tells apart.
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def generate_shard(shard: SeedShard, job: GenerateJob) -> pa.Table:
