@@ -229,7 +229,7 @@ STAGES = {
             "generate",
             "Generate the images of every prompt and seed, and embed them.",
             ("generator",),
-            ("prompts", "generator", "clip"),
+            ("prompts", "generator", "clip", "copy_model"),
             _generated,
             extra="generate",
             section="generator",
