@@ -30,6 +30,7 @@ from safetensors.torch import save_file
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.refresh import stale_stages
 from memtriggers.pipelines.study_file import load_study
+from memtriggers.tests.reports import Report, check_figures
 from memtriggers.tests.tiny_diffusion import SIDE, save_tiny_pipeline
 
 STUDY = Path(__file__).parents[1] / "studies" / "van_gogh.toml"
@@ -226,6 +227,21 @@ def test_every_family_has_a_rate_with_bands_and_a_background(
     for _, n, in_bands, rate, low, high, has_background in rates:
         assert (n, in_bands, has_background) == (SEEDS, SEEDS, True)
         assert low <= rate <= high
+
+
+def test_the_report_shows_what_comes_back_beside_the_originals(
+    world: Path, published: duckdb.DuckDBPyConnection
+) -> None:
+    lake = Lake(world / "lake")
+    report = Report(lake.report.read_text(encoding="utf-8"))
+    assert check_figures(report, lake) > 500
+    (n_prompts,) = published.execute("select count(*) from prompts").fetchone() or (0,)
+    assert len(report.rows["replication"]) == n_prompts
+    pictures = {given["id"] for tag, given in report.elements if tag == "symbol"}
+    used = [given["href"] for tag, given in report.elements if tag == "use"]
+    assert {f"#{name}" for name in pictures} == set(used)
+    generations = [given for tag, given in report.elements if "seed" in given.get("aria-label", "")]
+    assert len(generations) == SEEDS * n_prompts  # no band has more than are shown of it
 
 
 def test_a_second_refresh_has_nothing_to_do(world: Path) -> None:
