@@ -171,10 +171,10 @@ def _table(study: Study, lake: Lake, threshold: float, prompts: Prompts) -> pa.T
         "caption_similarity": similarity,
         "nearest_sample_id": nearest,
     }
-    return pa.table(columns, schema=_SCHEMA)
+    return pa.table(columns, schema=PROMPTS)
 
 
-_SCHEMA = pa.schema(
+PROMPTS = pa.schema(
     [
         ("prompt_id", pa.string()),
         ("keyword_set", pa.string()),

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.utils import convert_state_dict_to_diffusers
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from memtriggers.pipelines.captions.clip_tokens import clip_tokenizer
@@ -84,3 +87,14 @@ def _tokenizer() -> CLIPTokenizer:
     vocabulary = {renamed.get(piece, piece): number for piece, number in model["vocab"].items()}
     merges = [tuple(pair) for pair in model["merges"]]
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77)
+
+
+def save_tiny_lora(pipeline: Path, folder: Path, seed: int = 1) -> Path:
+    """Save a LoRA of random weights for the U-Net of a pipeline; returns the file."""
+    unet = UNet2DConditionModel.from_pretrained(pipeline / "unet")
+    torch.manual_seed(seed)
+    targets = ["to_q", "to_v"]
+    unet.add_adapter(LoraConfig(r=2, target_modules=targets, init_lora_weights=False))
+    layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(unet))
+    StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=layers)
+    return folder / "pytorch_lora_weights.safetensors"

@@ -105,7 +105,7 @@ def _one_line_errors(where: str) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the progress bars, notes and warnings of both libraries to themselves, but for -v."""
+    """Keep the progress bars, notes and errors of both libraries to themselves, but for -v."""
     if logging.root.isEnabledFor(logging.INFO):
         yield
         return
@@ -114,7 +114,7 @@ def _quiet() -> Iterator[None]:
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)  # what is logged as one is raised, too
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
