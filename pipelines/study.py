@@ -11,7 +11,7 @@ from typing import Any
 BUNDLED_CLIP = "bundled"
 EVERYTHING = "*"
 PROMPT_FAMILIES = ("keywords", "short", "long", "irrelevant", "without_name")
-METRICS = ("clip", "l2", "l2_tiles", "webster")
+METRICS = ("clip", "sscd", "clip_tiles", "sscd_tiles", "l2", "l2_tiles", "webster")
 
 
 def key(doc: str, default: Any = dataclasses.MISSING, **limits: Any) -> Any:
@@ -225,8 +225,13 @@ class ReplicationThreshold:
 class Score:
     """How generations are compared with training images."""
 
-    metrics: tuple[str, ...] = key(
-        "clip (cosine), l2, l2_tiles, webster (distances of pixels)", METRICS, choices=METRICS
+    metrics: tuple[str, ...] | None = key(
+        "clip, sscd (cosines; sscd needs a [copy_model]), clip_tiles, sscd_tiles (of tiles: "
+        "partial copies, nine times the work), l2, l2_tiles, webster (distances of pixels); by "
+        "default all but those of tiles",
+        None,
+        example=["clip", "clip_tiles", "webster"],
+        choices=METRICS,
     )
     bands: tuple[float, ...] = key(
         "cosines that part the bands of clip, the nearest copies first", (0.85, 0.8, 0.7)

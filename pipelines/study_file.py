@@ -133,6 +133,12 @@ def _check_thresholds(study: Study, path: Path) -> None:
 
 
 def _check_score(study: Study, path: Path) -> None:
+    for metric in study.score.metrics or ():
+        if metric.startswith("sscd") and study.copy_model.path is None:
+            raise StudyError(
+                f"{path}: score: metrics: {metric!r} compares what a descriptor of copies makes of "
+                "images: name one in [copy_model] path, or leave it out"
+            )
     for number, given in enumerate(study.score.threshold, 1):
         if (given.cluster is None) == (not given.words):
             raise StudyError(

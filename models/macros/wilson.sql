@@ -3,7 +3,8 @@
     case
         {#- Rounding would leave the end beside the share itself. #}
         when {{ trials }} > 0 and {{ successes }} = {{ '0' if sign == '-' else trials }} then {{ '0.0' if sign == '-' else '1.0' }}
-        when {{ trials }} > 0 then least(1.0, greatest(
+        {#- What is least of null and 1 is 1. #}
+        when {{ trials }} > 0 and {{ successes }} is not null then least(1.0, greatest(
             0.0,
             (
                 {{ successes }} / {{ trials }} + 1.959964 ^ 2 / (2 * {{ trials }})

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.clip.tower import load_copy_model
 from memtriggers.pipelines.generation.embedding import embed_generated, generated_tables
 from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.study import Resources, Study
 
 pytestmark = pytest.mark.filterwarnings(  # all of TorchScript, by torch
     "ignore:.*deprecated.*:FutureWarning", "ignore:.*deprecated.*:DeprecationWarning"
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings(  # all of TorchScript, by torch
 
 @pytest.fixture
 def make_describing(
-    make_study: Callable[..., Study], tiny_clip: Path, descriptor: Path
+    make_study: Callable[..., Study], tiny_clip: Path, descriptor: Path, scheduler: str
 ) -> Callable[[bool], Study]:
     """A study with a descriptor of copies, or without."""
 
@@ -38,7 +39,7 @@ def make_describing(
         if has_copies:
             sha256 = hashlib.sha256(descriptor.read_bytes()).hexdigest()
             section += f'[copy_model]\npath = "{descriptor}"\nsha256 = "{sha256}"\n'
-        return make_study(sections=section)
+        return replace(make_study(sections=section), resources=Resources(scheduler=scheduler))
 
     return make
 
