@@ -29,6 +29,7 @@ CALLS = {
     "cluster_words_of": "cluster_words_of('e', 0.9)",
     "removal_list_at": "removal_list_at(0.9, 'best')",
     "words_with": "words_with('Star')",
+    "why_replicated": "why_replicated('p')",
 }
 
 
