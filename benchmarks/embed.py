@@ -23,7 +23,8 @@ from dask.system import CPU_COUNT
 
 from memtriggers.pipelines.clip.encoder import Encoder
 from memtriggers.pipelines.clip.model import ClipChoice, find_clip, load_clip
-from memtriggers.pipelines.study import BUNDLED_CLIP, load_study
+from memtriggers.pipelines.study import BUNDLED_CLIP
+from memtriggers.pipelines.study_file import load_study
 
 _ROOT = Path(__file__).resolve().parents[1]
 _STUDY = '[data]\nparquet = "x"\n[[keyword_set]]\nname = "x"\ninclude = ["*"]\n'

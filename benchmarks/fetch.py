@@ -28,7 +28,8 @@ from PIL import Image
 
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Study, load_study
+from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.study_file import load_study
 
 _DIFFERENT = 64  # images; the same come again and again
 _CONNECTIONS = 64

@@ -70,6 +70,11 @@ def generated_vectors_name(clip_id: str) -> str:
     return f"generated_vectors-{clip_id}"
 
 
+def generated_copy_vectors_name(copy_id: str) -> str:
+    """The name of the table of what a descriptor of copies makes of generated images."""
+    return f"generated_copy_vectors-{copy_id}"
+
+
 def image_vectors(clip_id: str, dimensions: int, made_by: str = "") -> Table:
     """The image embeddings of one model, unit norm; the vector is null when status is not ok."""
     return vectors(image_vectors_name(clip_id), dimensions, made_by)

@@ -1,4 +1,4 @@
-"""generate: the images of every prompt and seed, and their CLIP vectors.
+"""generate: the images of every prompt and seed, and their vectors.
 
 The driver hands shards to Dask workers and commits what they return, one shard a transaction; torch
 and diffusers are loaded in the workers alone.
@@ -6,7 +6,6 @@ and diffusers are loaded in the workers alone.
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -16,16 +15,12 @@ from ..lance.store import VectorStore
 from ..lance.tables import (
     GENERATED_IMAGES,
     IMAGE_ROWS_PER_FILE,
-    OK,
-    VECTOR_ROWS_PER_FILE,
-    Table,
-    generated_vectors_name,
 )
-from .clip.model import find_clip
 from .database import connect, query
 from .errors import LakeError
+from .generation.embedding import embed_generated, generated_tables
 from .generation.model import GeneratorChoice, find_generator
-from .generation.shards import EmbedJob, GenerateJob, ImageShard, Load, SeedShard
+from .generation.shards import GenerateJob, Load, SeedShard
 from .in_flight import in_flight
 from .lake import Counts, Lake, replacing
 from .progress import progress
@@ -34,7 +29,6 @@ from .study import Study
 from .workers import Workers, result_of, start_workers
 
 _BATCHES = 4  # in one task and one transaction: what a kill can lose
-_EMBEDDED = 512  # images in one task that embeds them
 _WAY_OUT = "lower generator.batch_size"
 
 
@@ -45,10 +39,10 @@ def _load_pipeline(choice: GeneratorChoice, device: str) -> Any:
 
 
 def run(study: Study, lake: Lake, stamp: Stamp, load: Load = _load_pipeline) -> Counts:
-    """Generate and embed what is missing, for the generator and the CLIP model of the study.
+    """Generate and embed what is missing, for the generator and the models of the study.
 
     Args:
-        study: names both models, and how many seeds a prompt has.
+        study: names the models, and how many seeds a prompt has.
         lake: its prompts are read.
         stamp: goes into the tables when they are complete.
         load: makes the pipeline of a choice on a device, in the workers: anything that is called
@@ -67,15 +61,14 @@ def run(study: Study, lake: Lake, stamp: Stamp, load: Load = _load_pipeline) -> 
         raise LakeError(f"{lake.prompts}: no prompts yet; run: memtriggers prompts")
     choice = find_generator(study)
     counts = _generate(study, lake, GenerateJob(choice, load, study.resources.device))
-    _embed(study, lake)
+    embed_generated(study, lake)
     _complete(study, lake, stamp)
     return counts
 
 
 def recorded(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
-    """The stamp and the fingerprint of the images, and of their vectors by the study's model."""
-    name = generated_vectors_name(find_clip(study).clip_id)
-    return VectorStore(lake.vectors).recorded(GENERATED_IMAGES.name, name)
+    """The stamp and the fingerprint of the images, and of their vectors by the study's models."""
+    return VectorStore(lake.vectors).recorded(GENERATED_IMAGES.name, *generated_tables(study))
 
 
 def _add_generator(lake: Lake, choice: GeneratorChoice) -> None:
@@ -150,47 +143,10 @@ def _find_missing(store: VectorStore, lake: Lake, choice: GeneratorChoice) -> pa
         return connection.execute(query("images_to_generate"), values).to_arrow_table()
 
 
-def _embed(study: Study, lake: Lake) -> None:
-    """Commit the vectors that generated images lack, of whichever generator."""
-    store, choice = VectorStore(lake.vectors), find_clip(study)
-    name, version = generated_vectors_name(choice.clip_id), store.version(GENERATED_IMAGES.name)
-    missing = _find_unembedded(store, lake, name, version)
-    if missing.num_rows == 0 and store.exists(name):
-        return
-    images = str(store.path(GENERATED_IMAGES.name).absolute())
-    job = EmbedJob(images, version, choice, study.clip.batch_size, study.resources.device)
-    shards = (ImageShard(*columns) for columns in _slices(missing, _EMBEDDED))
-    with (
-        start_workers(lake, study.resources) as workers,
-        progress("embed what is generated", missing.num_rows, "images") as advance,
-    ):
-        job = replace(job, workers_per_host=workers.per_host)
-        for shard, rows in _on_workers(workers, _embed_shard, chain(shards, _NOTHING), job):
-            _check(len(shard.image_ids), rows)
-            store.append(Table(name, rows.schema), rows)
-            advance(rows.num_rows)
-
-
-def _find_unembedded(store: VectorStore, lake: Lake, name: str, version: int) -> pa.Table:
-    """The rows (image_id, row offset) of the images that have no vector in the table `name`."""
-    columns, is_ok = ["image_id", "_rowoffset"], f"status = '{OK}'"
-    with connect(lake) as connection:
-        stored = store.reader(GENERATED_IMAGES.name, columns, is_ok, version)
-        connection.register("stored_images", stored)
-        connection.register("embedded", store.ids(name, "image_id"))
-        return connection.execute(query("generated_to_embed")).to_arrow_table()
-
-
-# Makes the table also where no image is: the model says how long its vectors are.
-_NOTHING = [ImageShard([], [])]
-
-
 def _complete(study: Study, lake: Lake, stamp: Stamp) -> None:
     store = VectorStore(lake.vectors)
-    name = generated_vectors_name(find_clip(study).clip_id)
     store.compact(GENERATED_IMAGES.name, IMAGE_ROWS_PER_FILE)
-    store.compact(name, VECTOR_ROWS_PER_FILE)
-    for table in (GENERATED_IMAGES.name, name):
+    for table in (GENERATED_IMAGES.name, *generated_tables(study)):
         store.write_stamp(table, stamp)
 
 
@@ -223,9 +179,3 @@ def _generate_shard(shard: SeedShard, job: GenerateJob) -> pa.Table:
     from .generation.worker import generate_shard  # in the worker: it imports torch
 
     return generate_shard(shard, job)
-
-
-def _embed_shard(shard: ImageShard, job: EmbedJob) -> pa.Table:
-    from .generation.worker import embed_shard  # in the worker: it imports torch
-
-    return embed_shard(shard, job)

@@ -11,7 +11,8 @@ import duckdb
 from .captions.source import read_source_files
 from .errors import StudyError
 from .lake import write_text
-from .study import Data, Generator, KeywordSet, Study, load_study
+from .study import Data, Generator, KeywordSet, Study
+from .study_file import load_study
 
 _OPTIONAL = ("words", "fetch", "clip", "copy_model", "cluster", "follow_up", "prompts", "report")
 _GENERATOR = Generator("CompVis/stable-diffusion-v1-4")

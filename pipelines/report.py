@@ -31,17 +31,21 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 
     with connect_published(lake) as connection:
         page = read_page(connection, study, resolve_thresholds(study, lake).report)
-    thumbnails = _read_thumbnails(lake, page.sample_ids)
+    thumbnails = _read_thumbnails(lake, page.sample_ids, page.image_ids)
     write_text(lake.report, render(page, thumbnails, stamp))
-    return Counts(len(page.sample_ids), len(thumbnails))
+    return Counts(len(page.sample_ids) + len(page.image_ids), len(thumbnails))
 
 
-def _read_thumbnails(lake: Lake, sample_ids: list[str]) -> "dict[str, Thumbnail]":
+def _read_thumbnails(
+    lake: Lake, sample_ids: list[str], image_ids: list[str]
+) -> "dict[str, Thumbnail]":
     if not sample_ids:  # the base install, which has no Pillow, can report what has no images
         return {}
+    from ..lance.tables import GENERATED_IMAGES, IMAGES
     from .images.thumbnails import read_thumbnails
 
-    return read_thumbnails(lake, sample_ids)
+    fetched = read_thumbnails(lake, IMAGES.name, "sample_id", sample_ids)
+    return fetched | read_thumbnails(lake, GENERATED_IMAGES.name, "image_id", image_ids)
 
 
 def recorded(lake: Lake) -> tuple[Stamp, str] | None:

@@ -30,12 +30,17 @@ from dagster_dbt import (
 )
 
 from .lake import Lake
-from .stages import STAGES, Stage
-from .study import load_study
+from .stages import ORDER, STAGES, Stage
+from .study_file import load_study
 from .warehouse.dbt_run import MODELS, DbtRun
 
 # Inputs that no stage writes, or a stage after the one that reads them: the night before.
-_OUTSIDE = ("parquet", "clip", "copy_model", "thresholds", "follow_up_sets")
+_OUTSIDE = (
+    *("parquet", "clip", "copy_model", "thresholds", "follow_up_sets"),
+    *("generator", "prompt_file"),
+)
+# Its tables are published by a second build, after the stages that read those of the first.
+_SECOND_BUILD = "build_again"
 _WRITERS = {
     "filter": ("samples", "source_files", "keyword_sets", "keyword_matches", "rejected_rows"),
     "words": ("words", "bigrams"),
@@ -53,7 +58,7 @@ _WRITERS = {
 
 
 class StageTranslator(DagsterDbtTranslator):
-    """A source of the dbt project is the asset of the stage that writes it."""
+    """A source of the dbt project is the asset of the stage before `build` that writes it."""
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> AssetKey:
         """The stage for a source that a stage writes; else the key that dagster-dbt gives."""
@@ -77,15 +82,24 @@ def model_specs() -> list[AssetSpec]:
 
 def stage_assets(models: list[AssetSpec]) -> Iterator[AssetsDefinition]:
     """The assets of each stage, in the order of the flow: `build` makes those of the models."""
-    for stage in STAGES.values():
-        specs = models if stage.name == "build" else [_spec(stage, models)]
-        yield multi_asset(name=stage.name, specs=specs)(_refreshing(stage, specs))
+    for place, name in enumerate(ORDER):
+        is_second = name in ORDER[:place]
+        specs = models if name == "build" and not is_second else [_spec(name, models, is_second)]
+        asset = multi_asset(name=_SECOND_BUILD if is_second else name, specs=specs)
+        yield asset(_refreshing(STAGES[name], specs))
 
 
-def _spec(stage: Stage, models: list[AssetSpec]) -> AssetSpec:
-    inputs = [name for name in stage.inputs if name not in (*_OUTSIDE, "build")]
-    deps = [*map(AssetKey, inputs), *(m.key for m in models if "build" in stage.inputs)]
-    return AssetSpec(stage.name, deps=deps, description=stage.help)
+def _spec(name: str, models: list[AssetSpec], is_second: bool) -> AssetSpec:
+    stage = STAGES[name]
+    if is_second:
+        deps = [AssetKey(before) for before in stage.inputs if before in ORDER[ORDER.index(name) :]]
+        return AssetSpec(_SECOND_BUILD, deps=deps, description=stage.help)
+    deps = [AssetKey(before) for before in stage.inputs if before not in (*_OUTSIDE, "build")]
+    if name == "prompts" or "build" in stage.inputs:
+        deps += [model.key for model in models]
+    if "build" in stage.inputs:
+        deps.append(AssetKey(_SECOND_BUILD))
+    return AssetSpec(name, deps=deps, description=stage.help)
 
 
 def _refreshing(
@@ -96,7 +110,7 @@ def _refreshing(
         study = load_study(Path(os.environ.get("MEMTRIGGERS_STUDY", "study.toml")))
         counts: dict[str, int | None] = {}
         with lake.lock():
-            if stage.why_stale(study, lake):
+            if stage.is_wanted(study) and stage.why_stale(study, lake):
                 run = stage.run(study, lake)
                 counts = {"n_in": run.n_in, "n_out": run.n_out}
         for spec in specs:

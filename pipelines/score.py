@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .clip.model import find_clip
 from .generation.model import GeneratorChoice
 from .generation.shards import Load
 from .lake import Counts, Lake, replacing
@@ -19,7 +18,7 @@ from .replication.background import backgrounds_of
 from .replication.consistency import consistency
 from .replication.generations import Generations, Prompted, find_generations
 from .replication.magnitudes import measure_magnitudes
-from .replication.metrics import CLIP, Scores, compare_with, made_with
+from .replication.metrics import CLIP, Models, Scores, compare_with, find_models
 from .replication.references import (
     REPRESENTATIVES,
     Target,
@@ -28,6 +27,7 @@ from .replication.references import (
     read_training,
 )
 from .replication.thresholds import Thresholds, read_thresholds
+from .replication.tiles import add_generated_tiles, add_training_tiles
 from .stamp import METADATA_KEY, Stamp
 from .study import Study
 
@@ -83,19 +83,22 @@ def run(study: Study, lake: Lake, stamp: Stamp, load: Load = _load_pipeline) -> 
         ModelError: the generator cannot be loaded.
 
     """
-    clip_id = find_clip(study).clip_id
-    training, generations = read_training(study, lake), find_generations(lake, clip_id)
+    models, training = find_models(study), read_training(study, lake)
     targets, thresholds = _targets_of_prompts(lake, training), read_thresholds(lake)
+    shown = [target.references[REPRESENTATIVES] for target in targets.values()]
+    training = add_training_tiles(study, lake, models, training, shown)
+    add_generated_tiles(study, lake, models)
+    generations = find_generations(lake, models)
     backgrounds, prompt_rows, n_scored = backgrounds_of(generations), [], 0
     with _writing(lake.replication_scores, REPLICATION_SCORES, stamp) as write:
-        for prompted, target, scores in _score_all(study, training, generations, targets):
-            write(_score_table(prompted, target, scores, training, clip_id))
+        for prompted, target, scores in _score_all(models, training, generations, targets):
+            write(_score_table(prompted, target, scores, training, models))
             backgrounds[prompted.generator_id].add(prompted, target)
             prompt_rows += _consistency_rows(prompted, thresholds.get(target.key, {}))
             n_scored += len(prompted.seeds)
     with _writing(lake.background, background.SCHEMA, stamp) as write:
         for target in dict.fromkeys(targets.values()):
-            comparison = compare_with(training, target, study.score.metrics)
+            comparison = compare_with(training, target, models.metrics)
             for found in backgrounds.values():
                 rows = found.rows(comparison, thresholds.get(target.key, {}))
                 write(pa.Table.from_pylist(rows, background.SCHEMA))
@@ -118,27 +121,27 @@ def _targets_of_prompts(lake: Lake, training: Training) -> dict[str, Target]:
 
 
 def _score_all(
-    study: Study, training: Training, generations: Generations, targets: dict[str, Target]
+    models: Models, training: Training, generations: Generations, targets: dict[str, Target]
 ) -> Iterator[tuple[Prompted, Target, Scores]]:
     """The scores of every prompt; what a cluster is compared by is loaded once a generator."""
     with progress("score", len(generations)) as advance:
         for target, group in groupby(generations, lambda prompted: targets.get(prompted.prompt_id)):
             if target is None:
                 continue
-            comparison = compare_with(training, target, study.score.metrics)
+            comparison = compare_with(training, target, models.metrics)
             for prompted in group:
                 yield prompted, target, comparison.score(prompted.pictures)
                 advance(len(prompted.seeds))
 
 
 def _score_table(
-    prompted: Prompted, target: Target, scores: Scores, training: Training, clip_id: str
+    prompted: Prompted, target: Target, scores: Scores, training: Training, models: Models
 ) -> pa.Table:
     """The rows of one prompt: n for each metric and reference."""
     n = len(prompted.seeds)
     tables = [REPLICATION_SCORES.empty_table()]
     for (metric, reference), matches in scores.items():
-        model, preprocessing = made_with(metric, clip_id)
+        model, preprocessing = models.made_with(metric)
         columns = [
             pa.repeat(prompted.generator_id, n),
             pa.repeat(prompted.prompt_id, n),
@@ -159,7 +162,7 @@ def _consistency_rows(prompted: Prompted, thresholds: Thresholds) -> list[Row]:
     threshold = thresholds.get((CLIP, REPRESENTATIVES))
     if threshold is None or len(prompted.seeds) < 2:
         return []
-    found = consistency(prompted.pictures.vectors, threshold)
+    found = consistency(prompted.pictures.vectors[CLIP], threshold)
     name = {"generator_id": prompted.generator_id, "prompt_id": prompted.prompt_id}
     said = f"{len(prompted.seeds)} seeds, alike from {threshold:.4f} on"
     return [

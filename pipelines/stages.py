@@ -220,7 +220,7 @@ STAGES = {
             "prompts",
             "Write the prompts that ask a generator for the largest clusters.",
             ("prompts", "score"),
-            ("filter", "words", "embed", "cluster", "thresholds", "prompt_file"),
+            ("filter", "words", "embed", "cluster", "thresholds", "prompt_file", "copy_model"),
             _prompts,
             extra="embed",
             section="generator",
@@ -229,7 +229,7 @@ STAGES = {
             "generate",
             "Generate the images of every prompt and seed, and embed them.",
             ("generator",),
-            ("prompts", "generator", "clip"),
+            ("prompts", "generator", "clip", "copy_model"),
             _generated,
             extra="generate",
             section="generator",
@@ -238,7 +238,7 @@ STAGES = {
             "score",
             "Compare every generation with the training images, and count the copies.",
             ("score", "generator"),
-            ("filter", "fetch", "embed", "cluster", "prompts", "generate"),
+            ("filter", "fetch", "embed", "cluster", "prompts", "generate", "copy_model"),
             _from_parquet(
                 "replication_scores", "background", "replication_by_family", "prompt_scores"
             ),

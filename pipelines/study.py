@@ -1,25 +1,17 @@
-"""The study file: one TOML document, read into a frozen dataclass tree and checked key by key."""
+"""The study: a frozen dataclass tree, each key with what it means, its default and its limits."""
 
 import dataclasses
 import hashlib
 import json
 import os
-import tomllib
-import types
-import typing
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
-
-from .errors import StudyError
-
-T = TypeVar("T")
+from typing import Any
 
 BUNDLED_CLIP = "bundled"
 EVERYTHING = "*"
 PROMPT_FAMILIES = ("keywords", "short", "long", "irrelevant", "without_name")
-METRICS = ("clip", "l2", "l2_tiles", "webster")
+METRICS = ("clip", "sscd", "clip_tiles", "sscd_tiles", "l2", "l2_tiles", "webster")
 
 
 def key(doc: str, default: Any = dataclasses.MISSING, **limits: Any) -> Any:
@@ -217,8 +209,12 @@ class Generator:
 class ReplicationThreshold:
     """From where on a generation counts as a copy of one cluster, set by hand."""
 
-    cluster: str = key("any sample_id of the cluster")
     replication_threshold: float = key("a copy has at least this cosine, at most this distance")
+    cluster: str | None = key("any sample_id of the cluster", None, example="a sample_id")
+    words: tuple[str, ...] = key(
+        "or words: the largest cluster of each keyword set whose keywords prompt says all of them",
+        (),
+    )
     metric: str = key("the metric that it is of", "clip", choices=METRICS)
     bands: tuple[float, ...] | None = key(
         "scores that part its bands, the nearest copies first", None, example=[0.85, 0.8, 0.7]
@@ -229,8 +225,13 @@ class ReplicationThreshold:
 class Score:
     """How generations are compared with training images."""
 
-    metrics: tuple[str, ...] = key(
-        "clip (cosine), l2, l2_tiles, webster (distances of pixels)", METRICS, choices=METRICS
+    metrics: tuple[str, ...] | None = key(
+        "clip, sscd (cosines; sscd needs a [copy_model]), clip_tiles, sscd_tiles (of tiles: "
+        "partial copies, nine times the work), l2, l2_tiles, webster (distances of pixels); by "
+        "default all but those of tiles",
+        None,
+        example=["clip", "clip_tiles", "webster"],
+        choices=METRICS,
     )
     bands: tuple[float, ...] = key(
         "cosines that part the bands of clip, the nearest copies first", (0.85, 0.8, 0.7)
@@ -263,6 +264,9 @@ class Resources:
     scheduler: str | None = None  # tcp://host:port of a Dask cluster instead of this machine
 
 
+HERE = Resources()
+
+
 @dataclass(frozen=True)
 class Study:
     """One study; `folder` is where its relative paths start."""
@@ -280,7 +284,7 @@ class Study:
     generator: Generator | None = None
     score: Score = Score()
     report: Report = Report()
-    resources: Resources = Resources()
+    resources: Resources = HERE
 
     def path(self, text: str) -> str:
         """A path or glob of the study, absolute; an address such as s3://… as it is."""
@@ -291,134 +295,18 @@ class Study:
         return {name: _hash(getattr(self, name)) for name in keys}
 
 
-def load_study(path: Path, resources: Resources = Resources()) -> Study:
-    """Read and check a study file.
-
-    Raises:
-        StudyError: the file is missing or no TOML, or a key is unknown, missing, of the wrong type
-            or out of range; the message names the key, its value and the fix.
-
-    """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StudyError(
-            f"{path}: no such study file; write one with: memtriggers init DATA.parquet"
-        ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise StudyError(f"{path}: not a readable TOML file: {error}") from None
-    study = _read_table(Study, document, str(path), folder=path.parent, resources=resources)
-    _check_keyword_sets(study, path)
-    _check_thresholds(study, path)
-    return study
-
-
-def _read_table(kind: type[T], table: dict[str, Any], where: str, **given: Any) -> T:
-    fields = {f.name: f for f in dataclasses.fields(kind) if f.name not in given}  # type: ignore[arg-type]
-    for name in table:
-        if name not in fields:
-            close = get_close_matches(name, fields, n=1)
-            fix = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(fields)}"
-            raise StudyError(f"{where}: {name}: unknown key; {fix}")
-    hints = get_type_hints(kind)
-    values = given
-    for name, f in fields.items():
-        if name in table:
-            values[name] = _read_value(hints[name], table[name], f"{where}: {name}", f.metadata)
-        elif f.default is dataclasses.MISSING:
-            doc = f.metadata.get("doc", "see memtriggers init")
-            raise StudyError(f"{where}: {name}: missing; it says {doc}")
-    return kind(**values)
-
-
-def _read_value(hint: Any, value: Any, where: str, limits: Any) -> Any:
-    if get_origin(hint) is types.UnionType:  # X | None
-        return _read_value(get_args(hint)[0], value, where, limits)
-    if get_origin(hint) is tuple:
-        item = get_args(hint)[0]
-        values = value if isinstance(value, list) else [value]
-        return tuple(
-            _read_value(
-                item, v, f"{where}[{i}]" if dataclasses.is_dataclass(item) else where, limits
-            )
-            for i, v in enumerate(values, 1)
-        )
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, dict):
-            raise StudyError(f"{where}: {value!r} is not a table; write [{where.split()[-1]}]")
-        return _read_table(typing.cast(type[Any], hint), value, where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise StudyError(f"{where}: {value!r} is not {_TYPE_NAMES[hint]}")
-    if value not in limits.get("choices", (value,)):
-        raise StudyError(f"{where}: {value!r} is unknown; it is one of {list(limits['choices'])}")
-    low, high = limits.get("min"), limits.get("max")
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
-        bound = f"between {low} and {high}" if high is not None else f"at least {low}"
-        raise StudyError(f"{where}: {value!r} is out of range; it must be {bound}")
-    return value
-
-
-_TYPE_NAMES = {
-    str: "a text in quotes",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    Path: "a path",
-}
-
-
-def _check_keyword_sets(study: Study, path: Path) -> None:
-    names = [k.name for k in study.keyword_set]
-    if not names:
-        raise StudyError(f"{path}: keyword_set: none; add one as [[keyword_set]]")
-    for number, keywords in enumerate(study.keyword_set, 1):
-        where = f"{path}: keyword_set[{number}]"
-        if names.count(keywords.name) > 1:
-            raise StudyError(f"{where}: name: {keywords.name!r} is used twice; rename one")
-        if not keywords.include and not keywords.any:
-            raise StudyError(f'{where}: say include = [...], any = [...], or include = ["*"]')
-        for phrase in (*keywords.include, *keywords.any, *keywords.exclude):
-            if phrase != EVERYTHING and not any(c.isalnum() for c in phrase):
-                raise StudyError(f"{where}: {phrase!r} has no letter or digit to look for")
-        if EVERYTHING in (*keywords.any, *keywords.exclude):
-            raise StudyError(f'{where}: "*" belongs into include')
-        if keywords.parent is not None and keywords.parent not in names:
-            raise StudyError(
-                f"{where}: parent: {keywords.parent!r} is no keyword set; there are: "
-                + ", ".join(names)
-            )
-
-
-def _check_thresholds(study: Study, path: Path) -> None:
-    thresholds = study.cluster.thresholds
-    if thresholds is None:
-        return
-    if not thresholds or len(set(thresholds)) < len(thresholds):
-        raise StudyError(f"{path}: cluster: thresholds: {list(thresholds)}: say each of them once")
-    shown = {"report": study.report.threshold}
-    for number, keywords in enumerate(study.keyword_set, 1):
-        shown[f"keyword_set[{number}]"] = keywords.threshold
-    for where, threshold in shown.items():
-        if threshold not in (None, *thresholds):
-            raise StudyError(
-                f"{path}: {where}: threshold: {threshold} is not one of cluster.thresholds "
-                f"{list(thresholds)}"
-            )
-
-
 def _hash(value: Any) -> str:
-    plain = [_hashed(v) for v in value] if isinstance(value, tuple) else _hashed(value)
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=_hashed).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(_plain(value), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _hashed(section: Any) -> dict[str, Any]:
+def _plain(value: Any) -> Any:
     """The keys that decide; thresholds of keyword sets have a fingerprint of their own."""
-    if section is None:  # one that may be left out
-        return {}
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if not dataclasses.is_dataclass(value):
+        return value
     return {
-        f.name: getattr(section, f.name)
-        for f in dataclasses.fields(section)
+        f.name: _plain(getattr(value, f.name))
+        for f in dataclasses.fields(value)
         if f.metadata.get("changes_captions", True)
     }

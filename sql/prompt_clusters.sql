@@ -1,7 +1,8 @@
 -- The $n_clusters largest clusters of each keyword set at $threshold, the largest first, and what their
 -- prompts say. words: at most $n_words of the ranked words, those that at least a third as many captions
--- say as the first, in the order in which captions say them; other_words: those of them that are not
--- words of the keyword set itself. Asked of the published tables.
+-- say as the first, in the order in which captions say them; other_words: those of them that are not the
+-- name that a prompt may leave out: words of the parent keyword set, or of the set itself where it has
+-- none. Asked of the published tables.
 with top_clusters as (
     select keyword_set, threshold, cluster_id, n_samples
     from keyword_clusters
@@ -16,16 +17,21 @@ top_words as (
 ),
 names as (
     select
-        keyword_set,
+        keyword_sets.keyword_set,
         flatten(
             list_transform(
-                include || coalesce(any_of, []),
+                if(
+                    parents.keyword_set is null,
+                    keyword_sets.include || coalesce(keyword_sets.any_of, []),
+                    parents.include || coalesce(parents.any_of, [])
+                ),
                 lambda phrase: regexp_extract_all(
                     lower(nfc_normalize(phrase)), '[\p{L}\p{M}\p{N}]+'
                 )
             )
         ) as tokens
     from keyword_sets
+    left join keyword_sets as parents on keyword_sets.parent_keyword_set = parents.keyword_set
 ),
 placed as (
     select keyword_set, cluster_id, word, avg(list_position(samples.words, word)) as place

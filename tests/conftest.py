@@ -16,7 +16,8 @@ import pytest
 
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Study, load_study
+from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.study_file import load_study
 
 LAION_SCHEMA = pa.schema(
     {

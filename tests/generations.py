@@ -18,7 +18,8 @@ from memtriggers.lance.tables import GENERATED_IMAGES, generated_vectors_name
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.prompts import PROMPTS
-from memtriggers.pipelines.study import Resources, Study, load_study
+from memtriggers.pipelines.study import Resources, Study
+from memtriggers.pipelines.study_file import load_study
 
 SMALL = {"width": 32, "height": 32, "steps": 1, "n_seeds": 3}
 Key = tuple[str, str, int]  # generator_id, prompt_id, seed

@@ -1,7 +1,10 @@
 {#- The lower (sign '-') or upper (sign '+') end of the Wilson 95 % interval of a share; null of nothing. -#}
 {% macro wilson(successes, trials, sign) -%}
     case
-        when {{ trials }} > 0 then least(1.0, greatest(
+        {#- Rounding would leave the end beside the share itself. #}
+        when {{ trials }} > 0 and {{ successes }} = {{ '0' if sign == '-' else trials }} then {{ '0.0' if sign == '-' else '1.0' }}
+        {#- What is least of null and 1 is 1. #}
+        when {{ trials }} > 0 and {{ successes }} is not null then least(1.0, greatest(
             0.0,
             (
                 {{ successes }} / {{ trials }} + 1.959964 ^ 2 / (2 * {{ trials }})

@@ -96,18 +96,19 @@ def encode_shard(shard: Shard, job: Job) -> list[pa.Table]:
             tower = load_tower(job.copies, device, job.batch_size, threads)
             makers.append((tower.images, images, describe_copy_model(job.copies)))
         return [
-            _encode_lacking(shard.sample_ids, lacks, *maker)
+            encode_lacking(shard.sample_ids, lacks, *maker)
             for maker, lacks in zip(makers, shard.lacks, strict=False)  # without copies, no third
         ]
 
 
-def _encode_lacking(
+def encode_lacking(
     sample_ids: list[str],
     lacks: list[bool],
     encode: Encode,
     items: list[Any],
     made_by: str,
 ) -> pa.Table:
+    """The rows (sample_id, vector, status) of those of n items that lack a vector."""
     vectors = encode(list(compress(items, lacks)))
     table = vector_table(list(compress(sample_ids, lacks)), vectors)
     return table.replace_schema_metadata({MADE_BY: made_by})

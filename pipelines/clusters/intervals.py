@@ -32,7 +32,10 @@ def wilson_interval(
     centre = share + z * z / (2 * trials)
     half = z * np.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
-    return np.maximum((centre - half) / scale, 0.0), np.minimum((centre + half) / scale, 1.0)
+    # Of none, and of all, the end is the share itself: rounding would leave it beside it.
+    low = np.where(successes == 0, 0.0, (centre - half) / scale)
+    high = np.where(successes == trials, 1.0, (centre + half) / scale)
+    return low[()], high[()]
 
 
 @dataclass(frozen=True)

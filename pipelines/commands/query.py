@@ -6,7 +6,7 @@ import click
 
 from ..lake import Lake
 from ..options import lake_option, study_option
-from ..study import load_study
+from ..study_file import load_study
 
 
 def _values(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:

@@ -17,7 +17,8 @@ from ..options import (
     verbose_option,
     workers_option,
 )
-from ..study import Resources, Study, load_study
+from ..study import Resources, Study
+from ..study_file import load_study
 
 _AGO = re.compile(r"(\d+)([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}

@@ -20,7 +20,8 @@ from ..options import (
     workers_option,
 )
 from ..stages import Stage
-from ..study import Resources, load_study
+from ..study import Resources
+from ..study_file import load_study
 
 
 def stage_command(stage: Stage) -> click.Command:

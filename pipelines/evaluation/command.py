@@ -10,7 +10,8 @@ from click.core import ParameterSource
 from ..lake import Lake
 from ..options import lake_option, study_option, verbose_option
 from ..stages import one_line_errors
-from ..study import Data, Study, load_study
+from ..study import Data, Study
+from ..study_file import load_study
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..clip.model import ClipChoice
 from .model import GeneratorChoice
 
 Load = Callable[[GeneratorChoice, str], Any]
@@ -28,26 +27,6 @@ class SeedShard:
     prompt_ids: list[str]
     prompts: list[str]
     seeds: list[int]
-
-
-@dataclass(frozen=True)
-class EmbedJob:
-    """The pinned table of generated images, the model that embeds them, and its device."""
-
-    images: str
-    version: int
-    choice: ClipChoice
-    batch_size: int
-    device: str
-    workers_per_host: int = 1
-
-
-@dataclass(frozen=True)
-class ImageShard:
-    """Generated images that are embedded together, by their rows in the table."""
-
-    image_ids: list[str]
-    row_offsets: list[int]
 
 
 def image_id(generator_id: str, prompt_id: str, seed: int) -> str:

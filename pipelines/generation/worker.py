@@ -1,4 +1,4 @@
-"""What a generating worker does: prompts and seeds become images, and images become vectors."""
+"""What a generating worker does: prompts and seeds become images."""
 
 import io
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +12,11 @@ import torch
 from dask.system import CPU_COUNT
 from PIL import Image
 
-from ...lance.tables import GENERATED_IMAGES, MADE_BY, OK
-from ..clip.encoder import load_encoder
-from ..clip.shards import read_images
-from ..clip.vectors import vector_table
+from ...lance.tables import GENERATED_IMAGES, OK
 from ..errors import ModelError
 from ..gpus import gpu_of_worker
 from .model import GeneratorChoice
-from .shards import EmbedJob, GenerateJob, ImageShard, Load, SeedShard, image_id
+from .shards import GenerateJob, Load, SeedShard, image_id
 from .texts import one_line
 
 BLOCKED = "blocked"  # the model's own safety checker put a black image in its place
@@ -139,28 +136,6 @@ def _columns(
         "height": pa.array([image and image.height for image in images], pa.int32()),
         "generated_at": [datetime.now(UTC)] * len(images),
     }
-
-
-def embed_shard(shard: ImageShard, job: EmbedJob) -> pa.Table:
-    """The rows (image_id, vector, status) of n stored images, in their order.
-
-    Raises:
-        ModelError: the CLIP model cannot be loaded.
-        LakeError: this worker cannot read the lake.
-
-    """
-    with _one_shard_at_a_time:
-        threads = max(1, CPU_COUNT // job.workers_per_host)
-        encoder = load_encoder(
-            job.choice, gpu_of_worker(job.device) or "cpu", job.batch_size, threads
-        )
-        images = read_images(
-            job.images, job.version, shard.row_offsets, shard.image_ids, "image_id"
-        )
-        vectors = vector_table(shard.image_ids, encoder.images(images))
-    return vectors.rename_columns({"sample_id": "image_id"}).replace_schema_metadata(
-        {MADE_BY: encoder.description}
-    )
 
 
 @lru_cache(maxsize=1)

@@ -1,14 +1,12 @@
-"""Small pictures of samples, to stand inside the report."""
+"""Small pictures of samples and generations, to stand inside the report."""
 
 import base64
 import io
 from dataclasses import dataclass
 
-import pyarrow as pa
 from PIL import Image
 
 from ...lance.store import VectorStore
-from ...lance.tables import IMAGES
 from ..database import literal
 from ..lake import Lake
 from .decode import image_limits
@@ -27,18 +25,19 @@ class Thumbnail:
     height: int
 
 
-def read_thumbnails(lake: Lake, sample_ids: list[str]) -> dict[str, Thumbnail]:
-    """The thumbnail of each sample that has an image, by sample_id."""
+def read_thumbnails(lake: Lake, table: str, key: str, ids: list[str]) -> dict[str, Thumbnail]:
+    """The thumbnail of each image that a Lance table holds, by its key: sample_id or image_id."""
     store = VectorStore(lake.vectors)
     thumbnails: dict[str, Thumbnail] = {}
-    if not store.exists(IMAGES.name):
+    if not store.exists(table):
         return thumbnails
-    for start in range(0, len(sample_ids), _IDS_PER_SCAN):
-        ids = ", ".join(literal(sample_id) for sample_id in sample_ids[start:][:_IDS_PER_SCAN])
-        where = f"status = 'ok' and sample_id in ({ids})"
+    for start in range(0, len(ids), _IDS_PER_SCAN):
+        wanted = ", ".join(map(literal, ids[start:][:_IDS_PER_SCAN]))
+        where = f"status = 'ok' and {key} in ({wanted})"
         with image_limits(None):
-            for batch in store.reader(IMAGES.name, ["sample_id", "image"], where):
-                thumbnails |= _thumbnails(batch)
+            for batch in store.reader(table, [key, "image"], where):
+                rows = batch.to_pylist()
+                thumbnails |= {row[key]: make_thumbnail(row["image"]) for row in rows}
     return thumbnails
 
 
@@ -52,7 +51,3 @@ def make_thumbnail(encoded: bytes) -> Thumbnail:
     picture.save(file, "WEBP", quality=_QUALITY, method=6)
     uri = "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
     return Thumbnail(uri, *picture.size)
-
-
-def _thumbnails(batch: pa.RecordBatch) -> dict[str, Thumbnail]:
-    return {row["sample_id"]: make_thumbnail(row["image"]) for row in batch.to_pylist()}

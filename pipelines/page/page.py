@@ -18,6 +18,7 @@ N_WORDS = 5  # of a cluster, as in the paper's Table 1
 N_IMAGES = 8  # of a cluster
 N_SIZES = 30  # clusters of a keyword set, as in the paper's figures 1 and 2
 N_WORD_SETS = 8  # of a keyword set
+N_GENERATIONS = 2  # of a prompt, in each band
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Page:
     threshold_curve: Answer
     word_sets: Answer
     concentration: Answer
+    replication: Answer
+    generations: Answer
     removal_list: Answer
     runs: Answer
 
@@ -45,7 +48,19 @@ class Page:
     def sample_ids(self) -> list[str]:
         """Every sample whose image is shown, each once."""
         answers = [images for _, images in self.clusters.values()]
-        return list(dict.fromkeys(row["sample_id"] for answer in answers for row in answer.rows))
+        shown = [row["sample_id"] for answer in answers for row in answer.rows]
+        originals = [row["medoid_sample_id"] for row in self.replication.rows]
+        return list(dict.fromkeys((*shown, *originals)))
+
+    @property
+    def image_ids(self) -> list[str]:
+        """Every generated image that is shown: those of the prompts in the table."""
+        prompts = {(row["generator_id"], row["prompt_id"]) for row in self.replication.rows}
+        return [
+            row["image_id"]
+            for row in self.generations.rows
+            if (row["generator_id"], row["prompt_id"]) in prompts
+        ]
 
 
 def read_page(connection: duckdb.DuckDBPyConnection, study: Study, threshold: float) -> Page:
@@ -76,6 +91,8 @@ def read_page(connection: duckdb.DuckDBPyConnection, study: Study, threshold: fl
         threshold_curve=ask(connection, "threshold_curve"),
         word_sets=ask(connection, "word_sets", chosen | {"n_word_sets": N_WORD_SETS}),
         concentration=ask(connection, "concentration", clusters_shown),
+        replication=ask(connection, "replication", clusters_shown),
+        generations=ask(connection, "generations", {"n_images": N_GENERATIONS}),
         removal_list=ask(connection, "removal_list"),
         runs=ask(connection, "runs"),
     )
@@ -102,7 +119,7 @@ def render(page: Page, thumbnails: "dict[str, Thumbnail]", stamp: Stamp) -> str:
 
     Args:
         page: what to say.
-        thumbnails: the pictures by sample_id; a sample without one shows as an empty frame.
+        thumbnails: the pictures by sample_id and image_id; what has none shows as an empty frame.
         stamp: goes into the head, where `report.recorded` finds it.
 
     """

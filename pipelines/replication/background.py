@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from .generations import Generations, Prompted
 from .metrics import Comparison, is_distance
-from .references import MEDOID, MEMBERS, Pictures, Target
+from .pictures import Pictures, concatenated_pictures
+from .references import MEDOID, MEMBERS, Target
 from .thresholds import Thresholds
 
 SCHEMA = pa.schema(
@@ -48,7 +49,7 @@ class Background:
         is_other = ~np.isin(self.medoids, target.references[MEMBERS])
         if not is_other.any():
             return []
-        pictures = _concatenated(self.parts).take(is_other)
+        pictures = concatenated_pictures(self.parts).take(is_other)
         scores = comparison.score(pictures)
         return [
             {
@@ -68,7 +69,7 @@ class Background:
 
 def backgrounds_of(generations: Generations) -> dict[str, Background]:
     """One for each generator, still empty."""
-    n_prompts = Counter(generator_id for generator_id, *_ in generations.prompts)
+    n_prompts = Counter(generations.prompts["generator_id"].to_pylist())
     return {name: Background(name, max(1, _PICTURES // n)) for name, n in n_prompts.items()}
 
 
@@ -77,11 +78,3 @@ def is_copy(
 ) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Whether each score is that of a copy: a distance up to the threshold, a cosine from it on."""
     return score <= threshold if is_distance(metric) else score >= threshold
-
-
-def _concatenated(parts: list[Pictures]) -> Pictures:
-    return Pictures(
-        np.concatenate([part.vectors for part in parts]),
-        parts[0].images,
-        np.concatenate([part.offsets for part in parts]),
-    )

@@ -6,13 +6,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from ...lance.store import VectorStore
-from ...lance.tables import GENERATED_IMAGES, OK, generated_vectors_name
-from ..clusters.edges import Vectors, renormalised
+from ...lance.tables import (
+    GENERATED_IMAGES,
+    OK,
+    generated_copy_vectors_name,
+    generated_vectors_name,
+)
+from ..clusters.edges import renormalised
 from ..database import connect, query
 from ..lake import Lake
-from .references import Pictures
+from .metrics import CLIP, COSINES, SSCD, TILES, Models
+from .pictures import IMAGE, Offsets, Pictures, Stored, as_matrix
+from .tiles import generated_tiles_name
 
 Seeds = npt.NDArray[np.int64]
 
@@ -31,47 +39,67 @@ class Prompted:
 
 @dataclass(frozen=True)
 class Generations:
-    """The generated images of a lake, and their embeddings of one model."""
+    """The generated images of a lake, and what is compared of them."""
 
-    images: Any  # lance.LanceDataset
-    vectors: Any  # lance.LanceDataset
-    prompts: list[tuple[str, str, list[int], list[int], list[int]]]
+    tables: dict[str, Any]  # by metric and 'image': lance.LanceDataset
+    prompts: pa.Table  # generator_id, prompt_id, seeds, and by name of a table the places in it
 
     def __iter__(self) -> Iterator[Prompted]:
         """Each generator and prompt, that of one cluster after the other."""
-        for generator_id, prompt_id, seeds, image_offsets, vector_offsets in self.prompts:
-            pictures = Pictures(
-                self._read_vectors(vector_offsets), self.images, np.array(image_offsets)
-            )
-            yield Prompted(generator_id, prompt_id, np.array(seeds), pictures)
+        for number in range(self.prompts.num_rows):
+            row = {name: self.prompts[name][number] for name in self.prompts.column_names}
+            pictures = self._pictures({name: _numbers(row[name]) for name in self.tables})
+            seeds = _numbers(row["seeds"])
+            yield Prompted(row["generator_id"].as_py(), row["prompt_id"].as_py(), seeds, pictures)
 
     def __len__(self) -> int:
-        return sum(len(seeds) for _, _, seeds, _, _ in self.prompts)
+        return sum(len(seeds) for seeds in self.prompts["seeds"])
 
-    def _read_vectors(self, offsets: list[int]) -> Vectors:
-        column = self.vectors.take(offsets, columns=["vector"])["vector"].combine_chunks()
-        return renormalised(column.flatten().to_numpy().reshape(len(offsets), -1))
+    def _pictures(self, offsets: dict[str, Offsets]) -> Pictures:
+        stored = {
+            name: Stored(table, IMAGE if name == IMAGE else "vector", offsets[name])
+            for name, table in self.tables.items()
+        }
+        vectors = {
+            metric: renormalised(as_matrix(stored.pop(metric).read()))
+            for metric in COSINES
+            if metric in stored
+        }
+        return Pictures(vectors, stored)
 
 
-def find_generations(lake: Lake, clip_id: str) -> Generations:
-    """The generations that have an image and an embedding of the model, and a prompt of the lake.
+def find_generations(lake: Lake, models: Models) -> Generations:
+    """The generations with an image, what the metrics compare of it, and a prompt of the lake.
 
     Raises:
         LakeError: nothing was generated yet.
 
     """
     store = VectorStore(lake.vectors)
-    names = (GENERATED_IMAGES.name, generated_vectors_name(clip_id))
-    images, vectors = (store.dataset(name) for name in names)
-    keys = ["image_id", "generator_id", "prompt_id", "seed", "_rowoffset"]
+    names = {IMAGE: GENERATED_IMAGES.name, CLIP: generated_vectors_name(models.clip.clip_id)}
+    if models.copies is not None and SSCD in models.metrics:
+        names[SSCD] = generated_copy_vectors_name(models.copies.copy_id)
+    names |= {m: generated_tiles_name(models.model_id(m)) for m in models.tile_metrics}
+    tables = {name: store.dataset(table) for name, table in names.items()}
     with connect(lake) as connection:
-        connection.register(
-            "generated_images", store.reader(names[0], keys, _IS_OK, images.version)
-        )
-        connection.register(
-            "generated_vectors",
-            store.reader(names[1], ["image_id", "_rowoffset"], _IS_OK, vectors.version),
-        )
-        values = {"prompts": str(lake.prompts)}
-        prompts = connection.execute(query("generations_to_score"), values).fetchall()
-    return Generations(images, vectors, prompts)
+        keys = ["image_id", "generator_id", "prompt_id", "seed", "_rowoffset"]
+        images = store.reader(names[IMAGE], keys, _IS_OK, tables[IMAGE].version)
+        connection.register("generated_images", images)
+        for metric in (*COSINES, *TILES):
+            connection.register(metric, _places(store, names.get(metric)))
+        values = {"prompts": str(lake.prompts), "metrics": list(names)}
+        found = connection.execute(query("generations_to_score"), values).to_arrow_table()
+    return Generations(tables, found)
+
+
+def _places(store: VectorStore, name: str | None) -> pa.RecordBatchReader:
+    """The rows (image_id, _rowoffset) of a table of vectors, none where there is no such table."""
+    if name is not None:
+        return store.reader(name, ["image_id", "_rowoffset"], _IS_OK)
+    schema = pa.schema([("image_id", pa.string()), ("_rowoffset", pa.uint64())])
+    return schema.empty_table().to_reader()
+
+
+def _numbers(of_row: pa.ListScalar) -> Offsets:
+    numbers: Offsets = of_row.values.to_numpy()
+    return numbers

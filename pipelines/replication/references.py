@@ -4,17 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from ...lance.store import VectorStore
-from ...lance.tables import IMAGES, OK
+from ...lance.tables import IMAGES, copy_vectors_name
+from ..clip.copy_model import find_copy_model
 from ..cluster import read_vectors
-from ..clusters.edges import Rows, Vectors
+from ..clusters.edges import Rows
 from ..clusters.sample_ids import SampleIds, as_bytes, rows_of
 from ..database import connect, query
 from ..lake import Lake
 from ..study import Study
+from .pictures import IMAGE, Pictures, find_rows, find_stored, read_unit
 
 MEDOID, REPRESENTATIVES, MEMBERS, KEYWORD_SET = (
     "medoid",
@@ -24,42 +25,19 @@ MEDOID, REPRESENTATIVES, MEMBERS, KEYWORD_SET = (
 )
 N_REPRESENTATIVES = 16
 
-Offsets = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Pictures that are compared: their vectors, and where their bytes are."""
-
-    vectors: Vectors  # (n, d) float32 of norm 1
-    images: Any  # the lance.LanceDataset that holds them
-    offsets: Offsets  # (n,) their places in it, -1 for one without a picture
-
-    def __len__(self) -> int:
-        return len(self.offsets)
-
-    def take(self, which: npt.NDArray[np.generic]) -> "Pictures":
-        """Those of a mask or of a list of positions."""
-        return Pictures(self.vectors[which], self.images, self.offsets[which])
-
-    def read(self, part: slice) -> list[bytes]:
-        """The encoded pictures of a part, each of which has one."""
-        table = self.images.take(self.offsets[part], columns=["image"])
-        encoded: list[bytes] = table["image"].to_pylist()
-        return encoded
-
 
 @dataclass(frozen=True, eq=False)
 class Target:
     """A cluster that prompts were made of, and the training images that they are compared with.
 
     `cluster_id` is the sample by which its prompts name it: since then the cluster may have grown,
-    and be called after a smaller one.
+    and be called after a smaller one. `words` are those of its keywords prompt.
     """
 
     keyword_set: str
     threshold: float
     cluster_id: str
+    words: frozenset[str]
     references: dict[str, Rows]  # rows of the training images, ascending, at least one each
 
     @property
@@ -90,10 +68,13 @@ def read_training(study: Study, lake: Lake) -> Training:
 
     """
     sample_ids, unit = read_vectors(study, lake)
-    ids = as_bytes(sample_ids)
+    store, ids = VectorStore(lake.vectors), as_bytes(sample_ids)
+    vectors, copies = {"clip": unit}, find_copy_model(study)
+    if copies is not None:
+        vectors["sscd"] = read_unit(store, copy_vectors_name(copies.copy_id), ids)
     return Training(
         sample_ids,
-        Pictures(unit, *_find_images(lake, ids)),
+        Pictures(vectors, {IMAGE: find_stored(store, IMAGES.name, IMAGE, ids)}),
         _read_clusters(lake, ids),
     )
 
@@ -107,15 +88,15 @@ def find_targets(lake: Lake, training: Training) -> list[Target]:
         values |= {"cluster_members": str(lake.cluster_members)}
         found = connection.execute(query("prompted_clusters"), values).fetchall()
         matches = _read_matches(connection, lake, ids)
-    for keyword_set, threshold, named, present, medoid in found:
-        is_known, rows = _find(np.array([present, medoid], "S32"), ids)
+    for keyword_set, threshold, named, words, present, medoid in found:
+        is_known, rows = find_rows(np.array([present, medoid], "S32"), ids)
         if not is_known.all():
             continue  # its vectors have gone since it was clustered
         first, centre = rows
         members = np.flatnonzero(training.cluster[threshold] == first).astype(np.int32)
         references = choose_references(members, int(centre))
         references[KEYWORD_SET] = matches[keyword_set]
-        targets.append(Target(keyword_set, threshold, named, references))
+        targets.append(Target(keyword_set, threshold, named, frozenset(words), references))
     return targets
 
 
@@ -138,20 +119,6 @@ def choose_references(members: Rows, medoid: int) -> dict[str, Rows]:
     }
 
 
-def _find_images(lake: Lake, ids: SampleIds) -> tuple[Any, Offsets]:
-    """The table of images, and the place of each sample's in it; None where none is stored."""
-    store, offsets = VectorStore(lake.vectors), np.full(len(ids), -1, np.int64)
-    if not store.exists(IMAGES.name):
-        return None, offsets  # the vectors were imported
-    version = store.version(IMAGES.name)
-    for batch in store.reader(
-        IMAGES.name, ["sample_id", "_rowoffset"], f"status = '{OK}'", version
-    ):
-        is_known, rows = _find(as_bytes(batch["sample_id"]), ids)
-        offsets[rows] = batch["_rowoffset"].to_numpy()[is_known]
-    return store.dataset(IMAGES.name, version), offsets
-
-
 def _read_clusters(lake: Lake, ids: SampleIds) -> dict[float, Rows]:
     """By threshold, the first row of each row's cluster, -1 where it is in none."""
     clusters: dict[float, Rows] = {}
@@ -159,7 +126,7 @@ def _read_clusters(lake: Lake, ids: SampleIds) -> dict[float, Rows]:
         values = {"prompts": str(lake.prompts), "cluster_members": str(lake.cluster_members)}
         batches = connection.execute(query("clusters_of_prompts"), values).to_arrow_reader()
         for batch in batches:
-            is_known, rows = _find(as_bytes(batch["sample_id"]), ids)
+            is_known, rows = find_rows(as_bytes(batch["sample_id"]), ids)
             thresholds = batch["threshold"].to_numpy()[is_known]
             first = rows_of(as_bytes(batch["cluster_id"])[is_known], ids)
             for threshold in np.unique(thresholds):
@@ -174,14 +141,8 @@ def _read_matches(connection: Any, lake: Lake, ids: SampleIds) -> dict[str, Rows
     values = {"keyword_matches": str(lake.keyword_matches)}
     matches: dict[str, list[Rows]] = {}
     for batch in connection.execute(query("matches_to_score"), values).to_arrow_reader():
-        is_known, rows = _find(as_bytes(batch["sample_id"]), ids)
+        is_known, rows = find_rows(as_bytes(batch["sample_id"]), ids)
         names = batch["keyword_set"].to_numpy(False)[is_known]
         for name in np.unique(names):
             matches.setdefault(str(name), []).append(rows[names == name])
     return {name: np.sort(np.concatenate(parts)) for name, parts in matches.items()}
-
-
-def _find(wanted: SampleIds, ids: SampleIds) -> tuple[npt.NDArray[np.bool_], Rows]:
-    """Which of the wanted ids are among the ascending ones, and where those are."""
-    is_known = np.isin(wanted, ids)
-    return is_known, rows_of(wanted[is_known], ids)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..clusters.edges import Rows
 from .matches import Matches
+from .pictures import IMAGE, Pictures
 from .pixels import (
     Distances,
     Mask,
@@ -18,7 +19,7 @@ from .pixels import (
     template_mask,
     webster,
 )
-from .references import MEDOID, REPRESENTATIVES, Pictures, Target
+from .references import MEDOID, REPRESENTATIVES, Target
 
 _BATCH = 16  # pictures in float64 at once: 25 MB
 
@@ -36,7 +37,8 @@ class Templates:
         """The nearest representative of each of n pictures, and the medoid, by every metric."""
         parts: dict[tuple[str, str], list[Matches]] = {}
         for start in range(0, len(pictures), _BATCH):
-            pixels = read_pixels(pictures.read(slice(start, start + _BATCH)))
+            encoded = pictures.stored[IMAGE].read(slice(start, start + _BATCH))
+            pixels = read_pixels(encoded.to_pylist())
             for metric, distances in self._distances(pixels, metrics).items():
                 nearest = self._nearest(distances, np.arange(len(self.rows)))
                 parts.setdefault((metric, REPRESENTATIVES), []).append(nearest)
@@ -64,10 +66,10 @@ class Templates:
 def load_templates(training: Pictures, target: Target) -> Templates | None:
     """Decode the representatives of a cluster; None where no picture of them is stored."""
     rows = target.references[REPRESENTATIVES]
-    rows = rows[training.offsets[rows] >= 0]
+    rows = rows[training.stored[IMAGE].offsets[rows] >= 0]
     if len(rows) == 0:
         return None
-    pixels = read_pixels(training.take(rows).read(slice(None)))
+    pixels = read_pixels(training.stored[IMAGE].take(rows).read().to_pylist())
     is_medoid = rows == target.references[MEDOID]
     return Templates(rows, pixels, template_mask(pixels), is_medoid)
 

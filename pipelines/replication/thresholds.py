@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ...lance.store import VectorStore
@@ -15,7 +16,16 @@ from ..errors import StudyError
 from ..lake import Lake, replacing
 from ..stamp import METADATA_KEY, Stamp
 from ..study import ReplicationThreshold, Study
-from .metrics import CLIP, compare_with, is_distance
+from .metrics import (
+    CLIP,
+    COSINES,
+    Models,
+    compare_with,
+    find_models,
+    has_what_it_takes,
+    is_distance,
+    references_of,
+)
 from .references import (
     KEYWORD_SET,
     MEDOID,
@@ -26,6 +36,7 @@ from .references import (
     find_targets,
     read_training,
 )
+from .tiles import add_training_tiles
 
 MANUAL, SUGGESTED, EXPLORATORY = "manual", "suggested", "exploratory"
 SCHEMA = pa.schema(
@@ -45,7 +56,7 @@ SCHEMA = pa.schema(
 )
 
 _NON_COPIES = 10_000  # that cosines are taken of
-_DECODED = 200  # of these, whose pixels are compared
+_DECODED = 200  # whose pixels or tiles are compared
 _SHARE = 99.0  # percent of non-copies that are no copy by a suggested threshold
 
 Row = dict[str, Any]
@@ -65,16 +76,19 @@ def fix_thresholds(study: Study, lake: Lake, stamp: Stamp) -> None:
         LakeError: vectors cannot be read.
 
     """
-    training = read_training(study, lake)
+    models, training = find_models(study), read_training(study, lake)
     targets = find_targets(lake, training)
+    shown = [target.references[REPRESENTATIVES] for target in targets]
+    shown += [_non_copies(training, target, _DECODED) for target in targets]
+    training = add_training_tiles(study, lake, models, training, shown)
     by_hand = _by_hand(study, training, targets)
     earlier, generated = _read_earlier(lake), _clusters_with_generations(lake)
     rows: list[Row] = []
     for target in targets:
         is_fixed = target.key in generated
         before = {key: row for key, row in earlier.items() if is_fixed and key[:3] == target.key}
-        rows += _manual_rows(study, target, by_hand, before, is_fixed)
-        rows += _suggested_rows(study, training, target, by_hand, before)
+        rows += _manual_rows(study, models, target, by_hand, before, is_fixed)
+        rows += _suggested_rows(study, models, training, target, by_hand, before)
     table = pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata({METADATA_KEY: stamp.text})
     with replacing(lake.replication_thresholds) as unfinished:
         pq.write_table(table, unfinished)
@@ -83,26 +97,45 @@ def fix_thresholds(study: Study, lake: Lake, stamp: Stamp) -> None:
 def _by_hand(study: Study, training: Training, targets: list[Target]) -> ByHand:
     """Those of the study, by the prompted clusters that hold their samples, and by metric."""
     found: ByHand = {}
-    ids = training.sample_ids.to_pylist() if study.score.threshold else []
     for number, given in enumerate(study.score.threshold, 1):
-        holders = [t for t in targets if given.cluster in {ids[r] for r in t.references[MEMBERS]}]
+        if given.cluster is None:
+            named = f"words: {' '.join(given.words)!r}: no prompt of keywords says them"
+            holders = _with_words(given.words, targets)
+        else:
+            named = f"cluster: {given.cluster!r}: no prompt is made of a cluster with this sample"
+            holders = _with_sample(given.cluster, training, targets)
         if not holders:
             raise StudyError(
-                f"score: threshold[{number}]: cluster: {given.cluster!r}: no prompt is made of a "
-                "cluster that holds this sample; memtriggers sql 'from prompts' shows which are"
+                f"score: threshold[{number}]: {named}; memtriggers sql 'from prompts' shows which "
+                "there are"
             )
         found |= {(*target.key, given.metric): given for target in holders}
     return found
 
 
+def _with_sample(sample_id: str, training: Training, targets: list[Target]) -> list[Target]:
+    row = pc.index(training.sample_ids, sample_id).as_py()
+    return [target for target in targets if row in target.references[MEMBERS]]
+
+
+def _with_words(words: tuple[str, ...], targets: list[Target]) -> list[Target]:
+    """The largest cluster of each keyword set whose keywords prompt says all the words."""
+    largest: dict[str, Target] = {}
+    for target in sorted(targets, key=lambda one: len(one.references[MEMBERS])):
+        if target.words.issuperset(word.lower() for word in words):
+            largest[target.keyword_set] = target
+    return list(largest.values())
+
+
 def _manual_rows(
     study: Study,
+    models: Models,
     target: Target,
     by_hand: ByHand,
     before: dict[Key, Row],
     is_fixed: bool,
 ) -> Iterator[Row]:
-    for metric in study.score.metrics:
+    for metric in models.metrics:
         given = by_hand.get((*target.key, metric))
         if given is None:
             continue
@@ -118,6 +151,7 @@ def _manual_rows(
 
 def _suggested_rows(
     study: Study,
+    models: Models,
     training: Training,
     target: Target,
     by_hand: ByHand,
@@ -125,7 +159,7 @@ def _suggested_rows(
 ) -> Iterator[Row]:
     kept = [row for row in before.values() if row["method"] == SUGGESTED]
     settled = {row["metric"] for row in kept}
-    for metric in study.score.metrics:
+    for metric in models.metrics:
         if (*target.key, metric) in by_hand:
             continue
         if metric in settled:
@@ -140,31 +174,31 @@ def _suggest(study: Study, training: Training, target: Target, metric: str) -> I
     Non-copies are images of other clusters. Every image of the keyword set is its own copy in the
     whole set, whose threshold is therefore that of all members.
     """
-    others = _non_copies(training, target)
-    if is_distance(metric):
-        others = others[training.pictures.offsets[others] >= 0][:_DECODED]
-    if len(others) == 0:
+    others = _non_copies(training, target, _NON_COPIES if metric in COSINES else _DECODED)
+    pictures = training.pictures.take(others)
+    pictures = pictures.take(has_what_it_takes(pictures, metric))
+    if len(pictures) == 0:
         return
     comparison = compare_with(training, target, (metric,))
-    scores = comparison.score(training.pictures.take(others))
+    scores = comparison.score(pictures)
     share = 100 - _SHARE if is_distance(metric) else _SHARE
     for _, reference in scores:
         against = MEMBERS if reference == KEYWORD_SET else reference
         value = float(np.percentile(scores[metric, against].score, share))
-        reason = f"{share:.0f}th percentile of {len(others):,} images of other clusters"
-        yield _row(study, target, metric, reference, value, SUGGESTED, reason, len(others), None)
+        reason = f"{share:.0f}th percentile of {len(pictures):,} images of other clusters"
+        yield _row(study, target, metric, reference, value, SUGGESTED, reason, len(pictures), None)
 
 
-def _non_copies(training: Training, target: Target) -> Rows:
+def _non_copies(training: Training, target: Target, number: int) -> Rows:
     """Images of other clusters; sample ids are hashes, so that the first ones are any ones."""
     cluster = training.cluster[target.threshold]
     own = cluster[target.references[MEDOID][0]]
-    return np.flatnonzero((cluster >= 0) & (cluster != own))[:_NON_COPIES].astype(np.int32)
+    return np.flatnonzero((cluster >= 0) & (cluster != own))[:number].astype(np.int32)
 
 
 def _references(metric: str) -> tuple[str, ...]:
-    by_pixels = (MEDOID, REPRESENTATIVES)
-    return by_pixels if is_distance(metric) else (*by_pixels, MEMBERS, KEYWORD_SET)
+    found = references_of(metric)
+    return (*found, KEYWORD_SET) if MEMBERS in found else found
 
 
 def _row(

@@ -16,326 +16,232 @@ class Table:
     columns: dict[str, str]
 
 
+def _columns(text: str) -> dict[str, str]:
+    """Names and types as `create table` takes them, none of which has a comma in itself."""
+    pairs = (column.partition(" ") for column in text.split(", "))
+    return {name: kind for name, _, kind in pairs}
+
+
 TABLES = (
     Table(
         "samples",
         lambda lake: lake.samples,
-        {
-            "sample_id": "varchar",
-            "url": "varchar",
-            "caption": "varchar",
-            "width": "integer",
-            "height": "integer",
-            "license": "varchar",
-            "nsfw": "varchar",
-            "similarity": "double",
-            "n_rows": "bigint",
-            "caption_decoded": "varchar",
-            "clip_tokens": "integer",
-            "words": "varchar[]",
-            "status": "varchar",
-            "status_reason": "varchar",
-            "source_file": "varchar",
-            "source_row": "bigint",
-            "source_id": "varchar",
-        },
+        _columns(
+            "sample_id varchar, url varchar, caption varchar, width integer, height integer, "
+            "license varchar, nsfw varchar, similarity double, n_rows bigint, "
+            "caption_decoded varchar, clip_tokens integer, words varchar[], status varchar, "
+            "status_reason varchar, source_file varchar, source_row bigint, source_id varchar"
+        ),
     ),
     Table(
         "source_files",
         lambda lake: lake.source_files,
-        {"source_file": "varchar", "n_rows": "bigint", "shape": "varchar"},
+        _columns("source_file varchar, n_rows bigint, shape varchar"),
     ),
     Table(
         "keyword_sets",
         lambda lake: lake.keyword_sets,
-        {
-            "keyword_set": "varchar",
-            "include": "varchar[]",
-            "any_of": "varchar[]",
-            "exclude": "varchar[]",
-            "parent_keyword_set": "varchar",
-            "n_samples": "bigint",
-        },
+        _columns(
+            "keyword_set varchar, include varchar[], any_of varchar[], exclude varchar[], "
+            "parent_keyword_set varchar, n_samples bigint"
+        ),
     ),
     Table(
         "follow_up_sets",
         lambda lake: lake.follow_up_sets,
-        {"keyword_set": "varchar", "include": "varchar[]", "parent": "varchar"},
+        _columns("keyword_set varchar, include varchar[], parent varchar"),
     ),
     Table(
         "keyword_matches",
         lambda lake: lake.keyword_matches,
-        {"keyword_set": "varchar", "sample_id": "varchar"},
+        _columns("keyword_set varchar, sample_id varchar"),
     ),
     Table(
         "rejected_rows",
         lambda lake: lake.rejected_rows,
-        {
-            "source_file": "varchar",
-            "source_row": "bigint",
-            "rule": "varchar",
-            "observed_value": "varchar",
-            "url": "varchar",
-            "caption": "varchar",
-        },
+        _columns(
+            "source_file varchar, source_row bigint, rule varchar, observed_value varchar, "
+            "url varchar, caption varchar"
+        ),
     ),
     Table(
         "words",
         lambda lake: lake.words,
-        {
-            "word": "varchar",
-            "n_captions": "bigint",
-            "n_occurrences": "bigint",
-            "is_stop_word": "boolean",
-            "share_of_captions": "double",
-        },
+        _columns(
+            "word varchar, n_captions bigint, n_occurrences bigint, is_stop_word boolean, "
+            "share_of_captions double"
+        ),
     ),
     Table(
         "bigrams",
         lambda lake: lake.bigrams,
-        {
-            "word": "varchar",
-            "next_word": "varchar",
-            "n_captions": "bigint",
-            "n_occurrences": "bigint",
-        },
+        _columns("word varchar, next_word varchar, n_captions bigint, n_occurrences bigint"),
     ),
     Table(
         "images",
         lambda lake: lake.parquet("exports", "images"),
-        {
-            "sample_id": "varchar",
-            "status": "varchar",
-            "status_reason": "varchar",
-            "width": "integer",
-            "height": "integer",
-            "original_width": "integer",
-            "original_height": "integer",
-            "n_bytes": "bigint",
-            "sha256": "varchar",
-            "perceptual_hash": "varchar",
-            "colour_stddev": "double",
-            "fetched_at": "timestamp with time zone",
-        },
+        _columns(
+            "sample_id varchar, status varchar, status_reason varchar, width integer, "
+            "height integer, original_width integer, original_height integer, n_bytes bigint, "
+            "sha256 varchar, perceptual_hash varchar, colour_stddev double, "
+            "fetched_at timestamp with time zone"
+        ),
     ),
     Table(
         "image_vectors",
         lambda lake: lake.parquet("exports", "image_vectors"),
-        {"sample_id": "varchar", "status": "varchar", "clip_id": "varchar"},
+        _columns("sample_id varchar, status varchar, clip_id varchar"),
     ),
     Table(
         "previous_samples",
         lambda lake: lake.parquet("exports", "previous_samples"),
-        {"sample_id": "varchar", "n_rows": "bigint"},
+        _columns("sample_id varchar, n_rows bigint"),
     ),
     Table(
         "previous_cluster_members",
         lambda lake: lake.parquet("exports", "previous_cluster_members"),
-        {"threshold": "double", "sample_id": "varchar", "cluster_id": "varchar"},
+        _columns("threshold double, sample_id varchar, cluster_id varchar"),
     ),
     Table(
         "near_duplicates",
         lambda lake: lake.near_duplicates,
-        {"sample_id": "varchar", "other_sample_id": "varchar", "cosine": "double"},
+        _columns("sample_id varchar, other_sample_id varchar, cosine double"),
     ),
     Table(
         "clusters",
         lambda lake: lake.clusters,
-        {
-            "threshold": "double",
-            "cluster_id": "varchar",
-            "n_samples": "bigint",
-            "medoid_sample_id": "varchar",
-            "cosine_to_medoid_mean": "double",
-            "cosine_to_medoid_min": "double",
-            "n_captions_distinct": "bigint",
-            "n_urls_distinct": "bigint",
-            "n_domains_distinct": "bigint",
-            "n_samples_largest_piece": "bigint",
-            "is_placeholder": "boolean",
-            "is_blank": "boolean",
-            "excluded_reason": "varchar",
-        },
+        _columns(
+            "threshold double, cluster_id varchar, n_samples bigint, medoid_sample_id varchar, "
+            "cosine_to_medoid_mean double, cosine_to_medoid_min double, "
+            "n_captions_distinct bigint, n_urls_distinct bigint, n_domains_distinct bigint, "
+            "n_samples_largest_piece bigint, is_placeholder boolean, is_blank boolean, "
+            "excluded_reason varchar"
+        ),
     ),
     Table(
         "cluster_members",
         lambda lake: lake.cluster_members,
-        {
-            "threshold": "double",
-            "sample_id": "varchar",
-            "cluster_id": "varchar",
-            "representative_sample_id": "varchar",
-            "cosine_to_medoid": "double",
-        },
+        _columns(
+            "threshold double, sample_id varchar, cluster_id varchar, "
+            "representative_sample_id varchar, cosine_to_medoid double"
+        ),
     ),
     Table(
         "cluster_thresholds",
         lambda lake: lake.cluster_thresholds,
-        {
-            "threshold": "double",
-            "is_computed": "boolean",
-            "n_clusters": "bigint",
-            "n_samples_clustered": "bigint",
-            "n_samples_largest": "bigint",
-            "share_clustered": "double",
-            "share_largest": "double",
-            "is_suggested": "boolean",
-            "reason": "varchar",
-        },
+        _columns(
+            "threshold double, is_computed boolean, n_clusters bigint, n_samples_clustered bigint, "
+            "n_samples_largest bigint, share_clustered double, share_largest double, "
+            "is_suggested boolean, reason varchar"
+        ),
     ),
     Table(
         "word_sets",
         lambda lake: lake.word_sets,
-        {
-            "keyword_set": "varchar",
-            "threshold": "double",
-            "cluster_id": "varchar",
-            "words": "varchar[]",
-            "n_samples": "bigint",
-            "n_embedded": "bigint",
-            "n_in_cluster": "bigint",
-            "n_in_clusters": "bigint",
-            "share_in_cluster": "double",
-            "concentration": "double",
-            "lift": "double",
-            "ci_low": "double",
-            "ci_high": "double",
-            "ci_honest_low": "double",
-            "ci_honest_high": "double",
-            "q_value": "double",
-            "trigger_score": "double",
-            "replication_risk": "double",
-        },
+        _columns(
+            "keyword_set varchar, threshold double, cluster_id varchar, words varchar[], "
+            "n_samples bigint, n_embedded bigint, n_in_cluster bigint, n_in_clusters bigint, "
+            "share_in_cluster double, concentration double, lift double, ci_low double, "
+            "ci_high double, ci_honest_low double, ci_honest_high double, q_value double, "
+            "trigger_score double, replication_risk double"
+        ),
     ),
     Table(
         "prompts",
         lambda lake: lake.prompts,
-        {
-            "prompt_id": "varchar",
-            "keyword_set": "varchar",
-            "threshold": "double",
-            "cluster_id": "varchar",
-            "family": "varchar",
-            "prompt": "varchar",
-            "source": "varchar",
-            "clip_tokens": "integer",
-            "status": "varchar",
-            "status_reason": "varchar",
-            "caption_similarity": "double",
-            "nearest_sample_id": "varchar",
-        },
+        _columns(
+            "prompt_id varchar, keyword_set varchar, threshold double, cluster_id varchar, "
+            "family varchar, prompt varchar, source varchar, clip_tokens integer, status varchar, "
+            "status_reason varchar, caption_similarity double, nearest_sample_id varchar"
+        ),
     ),
     Table(
         "generators",
         lambda lake: lake.generators,
-        {
-            "generator_id": "varchar",
-            "model": "varchar",
-            "revision": "varchar",
-            "weights_hash": "varchar",
-            "lora": "varchar",
-            "scheduler": "varchar",
-            "steps": "integer",
-            "guidance_scale": "double",
-            "width": "integer",
-            "height": "integer",
-            "dtype": "varchar",
-        },
+        _columns(
+            "generator_id varchar, model varchar, revision varchar, weights_hash varchar, "
+            "lora varchar, scheduler varchar, steps integer, guidance_scale double, width integer, "
+            "height integer, dtype varchar"
+        ),
     ),
     Table(
         "generations",
         lambda lake: lake.parquet("exports", "generations"),
-        {
-            "generator_id": "varchar",
-            "prompt_id": "varchar",
-            "seed": "bigint",
-            "status": "varchar",
-            "image_id": "varchar",
-            "width": "integer",
-            "height": "integer",
-            "generated_at": "timestamp with time zone",
-        },
+        _columns(
+            "generator_id varchar, prompt_id varchar, seed bigint, status varchar, "
+            "image_id varchar, width integer, height integer, "
+            "generated_at timestamp with time zone"
+        ),
     ),
     Table(
         "replication_thresholds",
         lambda lake: lake.replication_thresholds,
-        {
-            "keyword_set": "varchar",
-            "threshold": "double",
-            "cluster_id": "varchar",
-            "metric": "varchar",
-            "reference": "varchar",
-            "replication_threshold": "double",
-            "is_distance": "boolean",
-            "method": "varchar",
-            "reason": "varchar",
-            "n_non_copies": "bigint",
-            "bands": "double[]",
-        },
+        _columns(
+            "keyword_set varchar, threshold double, cluster_id varchar, metric varchar, "
+            "reference varchar, replication_threshold double, is_distance boolean, method varchar, "
+            "reason varchar, n_non_copies bigint, bands double[]"
+        ),
     ),
     Table(
         "replication_scores",
         lambda lake: lake.replication_scores,
-        {
-            "generator_id": "varchar",
-            "prompt_id": "varchar",
-            "seed": "bigint",
-            "metric": "varchar",
-            "reference": "varchar",
-            "score": "double",
-            "matched_sample_id": "varchar",
-            "matched_cluster_id": "varchar",
-            "model": "varchar",
-            "preprocessing": "varchar",
-        },
+        _columns(
+            "generator_id varchar, prompt_id varchar, seed bigint, metric varchar, "
+            "reference varchar, score double, matched_sample_id varchar, "
+            "matched_cluster_id varchar, model varchar, preprocessing varchar"
+        ),
     ),
     Table(
         "background",
         lambda lake: lake.background,
-        {
-            "generator_id": "varchar",
-            "keyword_set": "varchar",
-            "threshold": "double",
-            "cluster_id": "varchar",
-            "metric": "varchar",
-            "reference": "varchar",
-            "n_background": "bigint",
-            "background_rate": "double",
-        },
+        _columns(
+            "generator_id varchar, keyword_set varchar, threshold double, cluster_id varchar, "
+            "metric varchar, reference varchar, n_background bigint, background_rate double"
+        ),
     ),
     Table(
         "replication_by_family",
         lambda lake: lake.replication_by_family,
-        {
-            "generator_id": "varchar",
-            "keyword_set": "varchar",
-            "metric": "varchar",
-            "reference": "varchar",
-            "family": "varchar",
-            "n_clusters": "bigint",
-            "n_prompts": "bigint",
-            "n_generations": "bigint",
-            "replication_rate": "double",
-            "ci_low": "double",
-            "ci_high": "double",
-            "difference": "double",
-            "difference_ci_low": "double",
-            "difference_ci_high": "double",
-            "n_pairs": "bigint",
-            "p_value": "double",
-        },
+        _columns(
+            "generator_id varchar, keyword_set varchar, metric varchar, reference varchar, "
+            "family varchar, n_clusters bigint, n_prompts bigint, n_generations bigint, "
+            "replication_rate double, ci_low double, ci_high double, difference double, "
+            "difference_ci_low double, difference_ci_high double, n_pairs bigint, p_value double"
+        ),
     ),
     Table(
         "prompt_scores",
         lambda lake: lake.prompt_scores,
-        {
-            "generator_id": "varchar",
-            "prompt_id": "varchar",
-            "detector": "varchar",
-            "score": "double",
-            "upper_bound": "double",
-            "settings": "varchar",
-        },
+        _columns(
+            "generator_id varchar, prompt_id varchar, detector varchar, score double, "
+            "upper_bound double, settings varchar"
+        ),
+    ),
+    Table(
+        "object_rates",
+        lambda lake: lake.parquet("objects", "object_rates"),
+        _columns(
+            "keyword_set varchar, object varchar, population varchar, generator_id varchar, "
+            "prompt_id varchar, n bigint, n_with_object bigint, rate double, ci_low double, "
+            "ci_high double"
+        ),
+    ),
+    Table(
+        "object_candidates",
+        lambda lake: lake.parquet("objects", "object_candidates"),
+        _columns(
+            "keyword_set varchar, object varchar, n bigint, n_with_object bigint, rate double, "
+            "background_rate double, lift double, ci_low double, ci_high double, q_value double"
+        ),
+    ),
+    Table(
+        "trigger_validation",
+        lambda lake: lake.parquet("validation", "trigger_validation"),
+        _columns(
+            "group_id varchar, kind varchar, prompt_kind varchar, n_copies bigint, share double, "
+            "exposures double, split varchar, replication_risk double, replication_rate double, "
+            "n_generations bigint"
+        ),
     ),
 )
 

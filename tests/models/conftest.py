@@ -22,7 +22,8 @@ from memtriggers.pipelines import build
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stamp import Stamp
-from memtriggers.pipelines.study import Study, load_study
+from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.study_file import load_study
 from memtriggers.pipelines.warehouse.tables import TABLES
 
 ARROW_TYPES = {
@@ -31,6 +32,7 @@ ARROW_TYPES = {
     "integer": pa.int32(),
     "bigint": pa.int64(),
     "double": pa.float64(),
+    "double[]": pa.list_(pa.float64()),
     "boolean": pa.bool_(),
 }
 HOSTILE = "<script>alert(1)</script> | **red** 'star' \"\\ \x1b[31m\n$x${{ ref('x') }} שלום 🌟"
@@ -65,6 +67,12 @@ CONTENTS = {
     "is_blank": False,
 }
 MEMBERS = {0.9: {"abc": ("a", "b"), "de": ("d", "e")}, 0.8: {"abcde": ("a", "b")}}
+# By metric, reference and replication threshold: what each seed of the prompt of a matched.
+COPIES: dict[tuple[str, str, float], list[tuple[str, float]]] = {
+    ("clip", "members", 0.9): [("c", 0.95), ("a", 0.9), ("c", 0.95), ("a", 0.1)],
+    ("clip", "representatives", 0.9): [("a", 0.9), ("a", 0.1), ("b", 0.3), ("a", 0.1)],
+    ("l2", "representatives", 0.15): [("b", 0.15), ("b", 0.95), ("a", 0.15), ("a", 0.95)],
+}
 TABLE_ROWS: dict[str, list[dict[str, Any]]] = {
     "samples": [
         {
@@ -125,7 +133,54 @@ TABLE_ROWS: dict[str, list[dict[str, Any]]] = {
             "cluster_id": "a",
             "words": ["red", "star"],
             "n_samples": 1,
+            "n_in_cluster": 1,
+            "ci_low": 0.2,
         }
+    ],
+    "prompts": [
+        {
+            "prompt_id": "p",
+            "prompt": HOSTILE,
+            "keyword_set": "star",
+            "threshold": 0.9,
+            "cluster_id": "b",  # any sample in it names it
+            "family": "keywords",
+            "source": "words",
+            "clip_tokens": 4,
+            "status": "ok",
+        }
+    ],
+    "replication_thresholds": [
+        {
+            "keyword_set": "star",
+            "threshold": 0.9,
+            "cluster_id": "b",
+            "metric": metric,
+            "reference": reference,
+            "replication_threshold": limit,
+            "is_distance": metric == "l2",
+            "method": "suggested",
+            "reason": "made by hand",
+            "bands": [limit],
+        }
+        for metric, reference, limit in COPIES
+    ],
+    "replication_scores": [
+        {
+            "generator_id": generator,
+            "prompt_id": "p",
+            "seed": seed,
+            "metric": metric,
+            "reference": reference,
+            "score": score,
+            "matched_sample_id": matched,
+            "model": "by hand",
+            "preprocessing": "none",
+        }
+        for generator, far in (("g1", 0), ("g2", 1))
+        for (metric, reference, limit), found in COPIES.items()
+        for seed, (matched, score) in enumerate(found)
+        if not far or score not in (limit, 0.95)
     ],
 }
 PIXELS = {"b": (200, 100), "c": (100, 150)}  # the others: 100 x 100

@@ -17,8 +17,9 @@ from memtriggers.pipelines.study import Study
 TABLES = {
     *("bigrams", "build_info", "changes", "cluster_members", "cluster_thresholds"),
     *("cluster_words", "clusters", "duplicated_captions", "duplicated_files", "funnel"),
-    *("generations", "generators", "prompts"),
+    *("generations", "generators"),
     *("keyword_clusters", "keyword_matches", "keyword_sets", "near_duplicates", "rejected_rows"),
+    *("object_candidates", "object_rates", "trigger_validation"),
     *("prompt_scores", "prompts", "replication", "replication_by_family"),
     *("replication_scores", "replication_thresholds"),
     *("removal_list", "runs", "samples", "source_files", "word_sets", "words"),
@@ -28,6 +29,7 @@ CALLS = {
     "cluster_words_of": "cluster_words_of('e', 0.9)",
     "removal_list_at": "removal_list_at(0.9, 'best')",
     "words_with": "words_with('Star')",
+    "why_replicated": "why_replicated('p')",
 }
 
 

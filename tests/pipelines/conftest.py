@@ -149,6 +149,14 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def descriptor(tmp_path: Path) -> Path:
+    """A descriptor of copies: a TorchScript file of 14 dimensions."""
+    from memtriggers.tests.corners import save_corners  # imports torch
+
+    return save_corners(tmp_path / "tiny.torchscript.pt")
+
+
 @pytest.fixture(scope="session")
 def draw() -> Callable[..., bytes]:
     """An encoded image of random pixels; another number gives other pixels."""

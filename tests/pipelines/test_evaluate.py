@@ -31,7 +31,8 @@ from memtriggers.pipelines.evaluation.retrieval import retrieval
 from memtriggers.pipelines.evaluation.rules import alike_rule, label_rule
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Data, Study, load_study
+from memtriggers.pipelines.study import Data, Study
+from memtriggers.pipelines.study_file import load_study
 
 ROOT = Path(__file__).resolve().parents[2]
 WILD = ROOT.parent / "shared" / "data" / "wild-paintings"

@@ -292,7 +292,7 @@ from pathlib import Path
 from memtriggers.lance.store import VectorStore
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import load_study
+from memtriggers.pipelines.study_file import load_study
 
 append = VectorStore.append
 

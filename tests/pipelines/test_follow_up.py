@@ -12,7 +12,8 @@ import pytest
 from memtriggers.pipelines.clusters.follow_up import follow_up_sets, with_follow_up_sets
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.refresh import refresh_lake, stale_stages
-from memtriggers.pipelines.study import Study, load_study
+from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.study_file import load_study
 
 # (caption, picture): two of Van Gogh's pictures, and others that say the words of one without him.
 CORPUS = [

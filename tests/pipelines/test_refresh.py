@@ -20,7 +20,8 @@ import pytest
 
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.refresh import stale_stages
-from memtriggers.pipelines.study import KeywordSet, Study, load_study
+from memtriggers.pipelines.study import KeywordSet, Study
+from memtriggers.pipelines.study_file import load_study
 
 FILTER, WORDS, FETCH, EMBED, CLUSTER, BUILD, REPORT = FLOW = (
     *("filter", "words", "fetch", "embed", "cluster", "build", "report"),

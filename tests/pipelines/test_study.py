@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from memtriggers.pipelines.errors import StudyError
-from memtriggers.pipelines.study import load_study
+from memtriggers.pipelines.study_file import load_study
 
 DATA = '[data]\nparquet = "a.parquet"\n'
 SET = '[[keyword_set]]\nname = "star"\ninclude = ["star"]\n'

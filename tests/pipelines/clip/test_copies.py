@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from memtriggers.lance.store import VectorStore
@@ -26,23 +25,6 @@ from memtriggers.pipelines.study import Study
 pytestmark = pytest.mark.filterwarnings(  # all of TorchScript, by torch
     "ignore:.*deprecated.*:FutureWarning", "ignore:.*deprecated.*:DeprecationWarning"
 )
-
-
-class Corners(torch.nn.Module):
-    """The means of the four quarters of each colour, and the shape that the network saw."""
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        means = torch.nn.functional.adaptive_avg_pool2d(pixels, 2).flatten(1)
-        shape = torch.tensor([[pixels.shape[2], pixels.shape[3]]], dtype=torch.float32)
-        return torch.cat([means, shape.expand(len(means), 2) / 1000], 1)
-
-
-@pytest.fixture
-def descriptor(tmp_path: Path) -> Path:
-    """A TorchScript file of 14 dimensions."""
-    path = tmp_path / "tiny.torchscript.pt"
-    torch.jit.save(torch.jit.script(Corners()), path)
-    return path
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ of no cluster anywhere. A copy is one of the pictures with its vector, anything 
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +17,24 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from distributed import LocalCluster
 from PIL import Image
 
 from memtriggers.lance.store import VectorStore
-from memtriggers.lance.tables import GENERATED_IMAGES, IMAGES, generated_vectors_name, vectors
+from memtriggers.lance.tables import (
+    GENERATED_IMAGES,
+    IMAGES,
+    copy_vectors_name,
+    generated_copy_vectors_name,
+    generated_vectors_name,
+    vectors,
+)
+from memtriggers.pipelines.clip.copy_model import find_copy_model
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.study import Study
+
+Array = npt.NDArray[np.float64]
 
 DIMENSIONS = 32  # the first half is that of the training images, the other that of noise
 SIZES = (40, 20, 10)  # of the clusters
@@ -89,7 +100,11 @@ def make_planted(
 ) -> Callable[..., Planted]:
     """The training images, clustered, and one prompt of each family asked for a cluster."""
 
-    def make(sections: str = "", families: Sequence[str] = ("keywords",)) -> Planted:
+    def make(
+        sections: str = "",
+        families: Sequence[str] = ("keywords",),
+        pictures: list[bytes] | None = None,
+    ) -> Planted:
         n = sum(SIZES) + N_ALONE
         write_captions(*(f"star {number}" for number in range(n)))
         sections = f"[cluster]\nthresholds = [0.9]\n{sections}"
@@ -97,7 +112,7 @@ def make_planted(
         vectors = _training_vectors()
         ids = store_image_vectors(study, list(vectors))
         bases = np.repeat([1000, 2000, 3000], SIZES).tolist() + [None] * N_ALONE
-        pictures = [picture(number, base) for number, base in enumerate(bases)]
+        pictures = pictures or [picture(number, base) for number, base in enumerate(bases)]
         _store_images(lake, ids, pictures)
         run_stages(study, "cluster")
         planted = Planted(study, lake, ids, vectors, pictures)
@@ -140,22 +155,71 @@ def write_prompts(planted: Planted, families: Sequence[str]) -> None:
 
 @pytest.fixture
 def generate() -> Callable[..., None]:
-    """Store generations: for each prompt the source rows that its seeds copy, None for noise."""
+    """Store generations: for each prompt the source rows that its seeds copy, None for noise.
 
-    def store(planted: Planted, copied: dict[str, Sequence[int | None]]) -> None:
+    Other pictures of noise are given by prompt and seed.
+    """
+
+    def store(
+        planted: Planted,
+        copied: dict[str, Sequence[int | None]],
+        pictures: dict[tuple[str, int], bytes] | None = None,
+    ) -> None:
         images, vectors = [], []
         for prompt, rows in copied.items():
             for seed, row in enumerate(rows):
                 key = f"{GENERATOR}\x1f{prompt}\x1f{seed}"
                 image_id = hashlib.md5(key.encode()).hexdigest()
                 images.append(_generated(image_id, prompt, seed, planted, row))
+                if pictures and (prompt, seed) in pictures:
+                    images[-1]["image"] = pictures[prompt, seed]
                 noise = random_vectors(1, int(image_id[:8], 16))[0]
                 noise[: DIMENSIONS // 2] = 0
                 vector = noise if row is None else planted.vectors[row]
                 vectors.append((image_id, vector / np.linalg.norm(vector)))
         _store_generated(planted, images, vectors)
+        _write_generator(planted.lake)
 
     return store
+
+
+def _write_generator(lake: Lake) -> None:
+    row = {"generator_id": GENERATOR, "model": "planted", "scheduler": "none", "dtype": "none"}
+    row |= dict.fromkeys(("revision", "lora"))
+    row |= {"weights_hash": "0", "steps": 1, "guidance_scale": 1.0, "width": 32, "height": 32}
+    lake.generators.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist([row]), lake.generators)
+
+
+@pytest.fixture
+def store_copies() -> Callable[[Planted, Array, Array], None]:
+    """Store what a descriptor of copies would make: of the training images by source row, and of
+    the generations in their order."""
+
+    def store(planted: Planted, training: Array, generated: Array) -> None:
+        copies = find_copy_model(planted.study)
+        assert copies is not None
+        lance = VectorStore(planted.lake.vectors)
+        image_ids = lance.dataset(GENERATED_IMAGES.name).to_table()["image_id"].to_pylist()
+        for name, key, ids, values in (
+            (copy_vectors_name(copies.copy_id), "sample_id", planted.ids, training),
+            (generated_copy_vectors_name(copies.copy_id), "image_id", image_ids, generated),
+        ):
+            table = vectors(name, values.shape[1], "", key)
+            unit = values / np.linalg.norm(values, axis=1, keepdims=True)
+            column = pa.array(list(unit.astype(np.float16)), table.schema.field("vector").type)
+            lance.append(table, pa.table({key: ids, "vector": column, "status": ["ok"] * len(ids)}))
+
+    return store
+
+
+@pytest.fixture(scope="session")
+def scheduler() -> Iterator[str]:
+    """The address of a worker in this process: starting one anew takes seconds."""
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        yield cluster.scheduler_address
 
 
 def _generated(

@@ -18,7 +18,7 @@ STAMP = Stamp({}, {})
 
 
 def by_hand(study: Study, cluster: str, value: float) -> Study:
-    given = ReplicationThreshold(cluster, value, bands=(value, 0.5))
+    given = ReplicationThreshold(value, cluster, bands=(value, 0.5))
     return replace(study, score=replace(study.score, threshold=(given,)))
 
 

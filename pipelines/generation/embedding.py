@@ -1,0 +1,145 @@
+"""The second half of `generate`: the vectors of what is generated, by CLIP and of copies.
+
+The same models as those of the training images, or their cosines would say nothing. Images are read
+once for both; torch is loaded in the workers alone.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from ...lance.store import VectorStore
+from ...lance.tables import (
+    GENERATED_IMAGES,
+    OK,
+    VECTOR_ROWS_PER_FILE,
+    Table,
+    generated_copy_vectors_name,
+    generated_vectors_name,
+)
+from ..clip.copy_model import CopyChoice, find_copy_model
+from ..clip.model import ClipChoice, find_clip
+from ..clip.shards import Job
+from ..database import connect, query
+from ..errors import LakeError
+from ..in_flight import in_flight
+from ..lake import Lake
+from ..progress import progress
+from ..study import Study
+from ..workers import Workers, result_of, start_workers
+
+_SHARD = 512  # images in one task and one transaction: what a kill can lose
+
+
+@dataclass(frozen=True)
+class ImageShard:
+    """Generated images that are embedded together; a vector that is there is not made again."""
+
+    image_ids: list[str]
+    row_offsets: list[int]
+    lacks_vector: list[bool]
+    lacks_copy_vector: list[bool]
+
+    @property
+    def lacks(self) -> tuple[list[bool], list[bool]]:
+        """What each image lacks: its CLIP vector, and that of copies."""
+        return self.lacks_vector, self.lacks_copy_vector
+
+
+def generated_tables(study: Study) -> list[str]:
+    """The Lance tables of the vectors of generated images, for the models of the study."""
+    return _table_names(find_clip(study), find_copy_model(study))
+
+
+def embed_generated(study: Study, lake: Lake) -> None:
+    """Commit the vectors that generated images lack, of whichever generator.
+
+    Raises:
+        ModelError: a model cannot be found or loaded, or does not fit into memory.
+        StudyError: the study does not vouch for its descriptor of copies.
+        LakeError: a worker cannot read the lake.
+
+    """
+    store, names = VectorStore(lake.vectors), generated_tables(study)
+    job = _make_job(study, store)
+    missing = _find_missing(store, lake, job)
+    if missing.num_rows or not all(map(store.exists, names)):
+        with (
+            start_workers(lake, study.resources) as workers,
+            progress("embed what is generated", missing.num_rows, "images") as advance,
+        ):
+            job = replace(job, workers_per_host=workers.per_host)
+            for shard, tables in _encode_all(workers, _shards(missing), job):
+                for name, rows in zip(names, tables, strict=True):
+                    store.append(Table(name, rows.schema), rows)
+                advance(len(shard.image_ids))
+    for name in names:
+        store.compact(name, VECTOR_ROWS_PER_FILE)
+
+
+def _table_names(choice: ClipChoice, copies: CopyChoice | None) -> list[str]:
+    names = [generated_vectors_name(choice.clip_id)]
+    return names if copies is None else [*names, generated_copy_vectors_name(copies.copy_id)]
+
+
+def _make_job(study: Study, store: VectorStore) -> Job:
+    # Workers have working directories of their own: the path is absolute.
+    return Job(
+        str(store.path(GENERATED_IMAGES.name).absolute()),
+        store.version(GENERATED_IMAGES.name),
+        find_clip(study),
+        study.clip.batch_size,
+        study.resources.device,
+        find_copy_model(study),
+    )
+
+
+def _find_missing(store: VectorStore, lake: Lake, job: Job) -> pa.Table:
+    """The columns of an `ImageShard`, for every image that lacks a vector."""
+    columns, is_ok = ["image_id", "_rowoffset"], f"status = '{OK}'"
+    copy_id = job.copies.copy_id if job.copies else "none"
+    with connect(lake) as connection:
+        stored = store.reader(GENERATED_IMAGES.name, columns, is_ok, job.version)
+        connection.register("stored_images", stored)
+        for relation, name in (
+            ("vectors", generated_vectors_name(job.choice.clip_id)),
+            ("copy_vectors", generated_copy_vectors_name(copy_id)),
+        ):
+            connection.register(relation, store.ids(name, "image_id"))
+        values = {"copies": job.copies is not None}
+        return connection.execute(query("generated_to_embed"), values).to_arrow_table()
+
+
+def _shards(missing: pa.Table) -> Iterator[ImageShard]:
+    """The images in the order of the table; then none, which makes the tables all the same."""
+    for batch in missing.combine_chunks().to_batches(_SHARD):
+        yield ImageShard(*(column.to_pylist() for column in batch.columns))
+    yield ImageShard([], [], [], [])
+
+
+def _encode_all(
+    workers: Workers, shards: Iterator[ImageShard], job: Job
+) -> Iterator[tuple[ImageShard, list[pa.Table]]]:
+    """Encode shards on the workers, at most two a worker at a time, and yield them in order."""
+
+    def submit(shard: ImageShard) -> Any:
+        return workers.client.submit(_encode, shard, job, pure=False)
+
+    for shard, future in in_flight(submit, shards, 2 * workers.number):
+        yield shard, _checked(shard, result_of(future, "generate", "lower clip.batch_size"))
+
+
+def _encode(shard: ImageShard, job: Job) -> list[pa.Table]:
+    from .embedding_worker import encode_shard  # in the worker: it imports torch
+
+    return encode_shard(shard, job)
+
+
+def _checked(shard: ImageShard, tables: list[pa.Table]) -> list[pa.Table]:
+    for table, lacks in zip(tables, shard.lacks, strict=False):  # without copies, no second
+        if table.num_rows != sum(lacks):
+            raise LakeError(f"generate: {sum(lacks)} images went in, {table.num_rows} came out")
+    # Copied: Lance wants buffers aligned to 8 bytes, which those from Dask may not be.
+    return [table.take(pa.array(range(table.num_rows), pa.int64())) for table in tables]

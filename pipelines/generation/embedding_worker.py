@@ -1,0 +1,50 @@
+"""What a worker does with generated images: those of one shard become unit vectors."""
+
+from threading import Lock
+
+import pyarrow as pa
+from dask.system import CPU_COUNT
+
+from ..clip.encoder import encode_lacking, load_encoder, load_tower
+from ..clip.shards import Job, read_images
+from ..clip.tower import describe_copy_model
+from ..gpus import gpu_of_worker
+from .embedding import ImageShard
+
+_one_shard_at_a_time = Lock()  # a worker of someone else's cluster may run several tasks at once
+
+
+def encode_shard(shard: ImageShard, job: Job) -> list[pa.Table]:
+    """Embed what the images of a shard lack; they are read once for both models.
+
+    Returns:
+        CLIP vectors and, where the job has a descriptor of copies, copy vectors: tables (image_id,
+        vector, status) as those of training images are.
+
+    Raises:
+        ModelError: a model cannot be loaded.
+        StageError: there is no GPU where one was asked for.
+        LakeError: this worker cannot read the lake.
+
+    """
+    with _one_shard_at_a_time:
+        threads = max(1, CPU_COUNT // job.workers_per_host)
+        device = gpu_of_worker(job.device) or "cpu"
+        encoder = load_encoder(job.choice, device, job.batch_size, threads)
+        images = read_images(
+            job.images, job.version, shard.row_offsets, shard.image_ids, "image_id"
+        )
+        makers = [(encoder.images, encoder.description)]
+        if job.copies is not None:
+            tower = load_tower(job.copies, device, job.batch_size, threads)
+            makers.append((tower.images, describe_copy_model(job.copies)))
+        tables = [
+            encode_lacking(shard.image_ids, lacks, encode, images, made_by)
+            for (encode, made_by), lacks in zip(makers, shard.lacks, strict=False)
+        ]
+    return [_renamed(table) for table in tables]
+
+
+def _renamed(vectors: pa.Table) -> pa.Table:
+    renamed = vectors.rename_columns({"sample_id": "image_id"})
+    return renamed.replace_schema_metadata(vectors.schema.metadata)  # renaming loses it

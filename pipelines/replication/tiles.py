@@ -1,0 +1,138 @@
+"""The vectors of the tiles of pictures, made on the workers and kept: each costs a forward pass."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ...lance.store import VectorStore
+from ...lance.tables import GENERATED_IMAGES, IMAGES, OK, Table
+from ..clip.copy_model import CopyChoice
+from ..clip.model import ClipChoice
+from ..clusters.edges import Rows
+from ..clusters.sample_ids import as_bytes
+from ..in_flight import in_flight
+from ..lake import Lake
+from ..progress import progress
+from ..study import Study
+from ..workers import result_of, start_workers
+from .metrics import Models
+from .partial import GRID
+from .pictures import IMAGE, Pictures, find_stored
+from .references import Training
+
+_PICTURES = 64  # in one task and one transaction: 576 tiles
+
+
+@dataclass(frozen=True)
+class TileJob:
+    """What is the same for every shard: the pinned table of images and the model of their tiles."""
+
+    images: str
+    version: int
+    key: str  # the column by which its rows are known
+    choice: ClipChoice | CopyChoice
+    batch_size: int
+    device: str
+    workers_per_host: int = 1  # that share its cores
+
+
+def add_training_tiles(
+    study: Study, lake: Lake, models: Models, training: Training, rows: Iterable[Rows]
+) -> Training:
+    """The training images with the tiles of these rows, for every metric of tiles in the study."""
+    store, pictures = VectorStore(lake.vectors), training.pictures
+    stored = dict(pictures.stored)
+    for metric in models.tile_metrics:
+        name = tiles_name(models.model_id(metric))
+        wanted = np.unique(np.concatenate([*rows, np.empty(0, np.int32)]))
+        wanted = wanted[pictures.stored[IMAGE].offsets[wanted] >= 0]
+        there = find_stored(store, name, "vector", as_bytes(training.sample_ids))
+        missing = wanted[there.offsets[wanted] < 0]
+        ids = training.sample_ids.take(pa.array(missing))
+        offsets = pictures.stored[IMAGE].offsets[missing]
+        _store_tiles(study, lake, _job(study, store, models.choice(metric)), name, ids, offsets)
+        stored[metric] = find_stored(store, name, "vector", as_bytes(training.sample_ids))
+    return replace(training, pictures=Pictures(pictures.vectors, stored))
+
+
+def add_generated_tiles(study: Study, lake: Lake, models: Models) -> None:
+    """Store the tiles of the generated images that lack them, for every metric of tiles."""
+    store = VectorStore(lake.vectors)
+    for metric in models.tile_metrics:
+        name = generated_tiles_name(models.model_id(metric))
+        columns, is_ok = ["image_id", "_rowoffset"], f"status = '{OK}'"
+        images = store.reader(GENERATED_IMAGES.name, columns, is_ok).read_all()
+        there = store.ids(name, "image_id").read_all()
+        missing = images.join(there, "image_id", join_type="left anti").sort_by("_rowoffset")
+        job = _job(study, store, models.choice(metric), GENERATED_IMAGES, "image_id")
+        offsets = missing["_rowoffset"].to_numpy()
+        _store_tiles(study, lake, job, name, missing["image_id"].combine_chunks(), offsets)
+
+
+def tiles_name(model_id: str) -> str:
+    """The name of the table of what a model makes of the tiles of training images."""
+    return f"tile_vectors-{GRID}x{GRID}-{model_id}"
+
+
+def generated_tiles_name(model_id: str) -> str:
+    """The name of the table of what a model makes of the tiles of generated images."""
+    return f"generated_tile_vectors-{GRID}x{GRID}-{model_id}"
+
+
+def _job(
+    study: Study,
+    store: VectorStore,
+    choice: ClipChoice | CopyChoice,
+    images: Table = IMAGES,
+    key: str = "sample_id",
+) -> TileJob:
+    # Workers have working directories of their own: the path is absolute.
+    path, version = str(store.path(images.name).absolute()), store.version(images.name)
+    return TileJob(path, version, key, choice, study.clip.batch_size, study.resources.device)
+
+
+def _store_tiles(
+    study: Study,
+    lake: Lake,
+    job: TileJob,
+    name: str,
+    ids: pa.Array,
+    offsets: npt.NDArray[np.integer],
+) -> None:
+    """Commit the tiles of these images, a shard a transaction, in their order."""
+    if len(ids) == 0:
+        return
+    store = VectorStore(lake.vectors)
+    with (
+        start_workers(lake, study.resources) as workers,
+        progress("embed tiles", len(ids), "images") as advance,
+    ):
+        job = replace(job, workers_per_host=workers.per_host)
+
+        def submit(shard: tuple[list[str], list[int]]) -> Any:
+            return workers.client.submit(_encode, *shard, job, pure=False)
+
+        for _, future in in_flight(submit, _shards(ids, offsets), 2 * workers.number):
+            table = result_of(future, "score", "lower clip.batch_size")
+            # Copied: Lance wants buffers aligned to 8 bytes, which those from Dask may not be.
+            rows = table.take(pa.array(range(table.num_rows), pa.int64()))
+            store.append(Table(name, rows.schema), rows)
+            advance(rows.num_rows)
+
+
+def _shards(
+    ids: pa.Array, offsets: npt.NDArray[np.integer]
+) -> Iterator[tuple[list[str], list[int]]]:
+    for start in range(0, len(ids), _PICTURES):
+        part = slice(start, start + _PICTURES)
+        yield ids[part].to_pylist(), offsets[part].tolist()
+
+
+def _encode(ids: list[str], offsets: list[int], job: TileJob) -> pa.Table:
+    from .tile_worker import encode_tiles  # in the worker: it imports torch
+
+    return encode_tiles(ids, offsets, job)

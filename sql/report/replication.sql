@@ -1,0 +1,44 @@
+-- One row per prompt and generator: how many of its images are copies of the cluster that it asks for, by the
+-- cosine to at most 16 representatives, with the Wilson 95 % interval; what the prompts of other clusters
+-- reach; and the images in each band of cosines.
+with shown as (
+    select prompts.*, keyword_clusters.cluster_rank, clusters.medoid_sample_id
+    from prompts
+    join cluster_members
+        on prompts.cluster_id = cluster_members.sample_id
+        and prompts.threshold = cluster_members.threshold
+    join keyword_clusters
+        on prompts.keyword_set = keyword_clusters.keyword_set
+        and prompts.threshold = keyword_clusters.threshold
+        and cluster_members.cluster_id = keyword_clusters.cluster_id
+    join clusters
+        on keyword_clusters.threshold = clusters.threshold
+        and keyword_clusters.cluster_id = clusters.cluster_id
+    where keyword_clusters.cluster_rank <= $n_clusters
+)
+select
+    shown.keyword_set,
+    shown.cluster_rank,
+    shown.family,
+    shown.prompt,
+    replication.n_generations,
+    replication.n_replicated,
+    replication.replication_rate,
+    replication.ci_low,
+    replication.ci_high,
+    replication.background_rate,
+    replication.replication_threshold,
+    replication.method,
+    array_to_string(list_transform(bands, lambda bound: format('{:.2f}', bound)), ' · ') as bands,
+    array_to_string(band_counts, ' · ') as n_by_band,
+    generators.model,
+    shown.medoid_sample_id,
+    replication.prompt_id,
+    replication.generator_id
+from shown
+join replication using (prompt_id)
+join generators using (generator_id)
+where replication.metric = 'clip' and replication.reference = 'representatives'
+order by
+    shown.keyword_set, shown.cluster_rank, replication.generator_id,
+    list_position(['keywords', 'short', 'long', 'irrelevant', 'without_name'], shown.family), shown.prompt;
