@@ -21,7 +21,7 @@ from memtriggers.pipelines.prompts import PROMPTS
 from memtriggers.pipelines.study import Resources, Study
 from memtriggers.pipelines.study_file import load_study
 
-SMALL = {"width": 32, "height": 32, "steps": 1, "n_seeds": 3}
+SMALL = {"width": 32, "height": 32, "steps": 2, "n_seeds": 3}
 Key = tuple[str, str, int]  # generator_id, prompt_id, seed
 Pixels = npt.NDArray[np.int64]  # (height, width, 3), 0 to 255
 
