@@ -3,11 +3,11 @@
 import hashlib
 import json
 import os
+from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import HTTPErrorProcessor, Request, build_opener
 
 from ..errors import StageError, StudyError
 from ..lake import Lake, write_text
@@ -16,6 +16,7 @@ from .texts import WITHOUT_NAME, Prompt, PromptCluster, one_line
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 _TIMEOUT = 60  # seconds
+_NOT_ALLOWED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _MAX_BYTES = 1_000_000  # of an answer
 _MAX_CHARACTERS = 2_000  # of a prompt: 77 tokens are a few hundred
 _WISHES = {
@@ -64,22 +65,26 @@ def _post(study: Study, body: str) -> Any:
         raise StudyError(f"prompts: endpoint: {study.prompts.endpoint!r} is no http address")
     request = Request(url, body.encode(), _headers())
     try:
-        with build_opener(_NoRedirects).open(request, timeout=_TIMEOUT) as answer:
-            return json.loads(answer.read(_MAX_BYTES))
-    except HTTPError as error:
-        hint = f"; its key is read from {KEY_VARIABLE}" if error.code in (401, 403) else ""
-        raise StageError(f"prompts: {url}: answered with status {error.code}{hint}") from None
+        with build_opener(_AnyStatus).open(request, timeout=_TIMEOUT) as answer:
+            status, content = answer.status, answer.read(_MAX_BYTES)
+        if status == HTTPStatus.OK:
+            return json.loads(content)
     except (OSError, HTTPException, ValueError, RecursionError) as error:
         raise StageError(
             f"prompts: {url}: no answer that can be read: {one_line(str(error))[:200]}"
         ) from None
+    hint = f"; its key is read from {KEY_VARIABLE}" if status in _NOT_ALLOWED else ""
+    raise StageError(f"prompts: {url}: answered with status {status}{hint}")
 
 
-class _NoRedirects(HTTPRedirectHandler):
-    """Takes a redirect for the error that it is: the key would be sent along to another host."""
+class _AnyStatus(HTTPErrorProcessor):
+    """Hands over every answer as it comes: a redirect would take the key to another host."""
 
-    def redirect_request(self, *_: Any) -> None:
-        """None: do not follow."""
+    def http_response(self, request: Request, response: Any) -> Any:
+        """The response itself."""
+        return response
+
+    https_response = http_response
 
 
 def _headers() -> dict[str, str]:
