@@ -78,7 +78,7 @@ def test_each_of_the_largest_clusters_has_a_prompt_of_each_family(
         }
         for family in ("short", "long", "irrelevant"):
             assert words in made[family] and len(made[family]) > len(words)
-        if words != keyword_set:  # there is more to say than the name
+        if "without_name" in made:  # there is more to say than the name
             assert keyword_set not in made["without_name"].split()
             assert rest(made["without_name"], words) == rest(made["long"], words)
         templates.add(made["short"].replace(words, "…"))
