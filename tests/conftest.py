@@ -1,6 +1,7 @@
 """Studies over small parquet files, made for one test each; and the demo, run once for all."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,10 @@ from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.study import Study
 from memtriggers.pipelines.study_file import load_study
+
+# As in our workers: torch's threads would spin for seconds on a machine that has other work. Read
+# when torch is imported, which nothing above does.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 LAION_SCHEMA = pa.schema(
     {

@@ -26,7 +26,7 @@ Key = tuple[str, str, int]  # generator_id, prompt_id, seed
 Pixels = npt.NDArray[np.int64]  # (height, width, 3), 0 to 255
 
 
-def write_study(folder: Path, clip: Path, resources: Resources, **settings: Any) -> Study:
+def write_study(folder: Path, clip: Path | str, resources: Resources, **settings: Any) -> Study:
     """A study whose `[generator]` has these settings, and small images where they say nothing."""
     lines = [
         '[data]\nparquet = "*.parquet"',

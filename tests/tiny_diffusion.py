@@ -16,14 +16,17 @@ SIDE = 32  # pixels of its images
 _WIDTH = 32
 
 
-def save_tiny_pipeline(folder: Path, seed: int = 0) -> Path:
-    """Save the pipeline as diffusers does, weights in safetensors; returns the folder."""
+def save_tiny_pipeline(folder: Path, seed: int = 0, width: int = _WIDTH) -> Path:
+    """Save the pipeline as diffusers does, weights in safetensors; returns the folder.
+
+    `width` is the number of channels of its U-Net's first block.
+    """
     torch.manual_seed(seed)
     StableDiffusionPipeline(
         vae=_vae(),
         text_encoder=_text_encoder(),
         tokenizer=_tokenizer(),
-        unet=_unet(),
+        unet=_unet(width),
         scheduler=DDIMScheduler(
             beta_start=0.00085,
             beta_end=0.012,
@@ -38,12 +41,12 @@ def save_tiny_pipeline(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def _unet() -> UNet2DConditionModel:
+def _unet(width: int) -> UNet2DConditionModel:
     return UNet2DConditionModel(
         sample_size=SIDE // 2,  # the latents are half as wide as the images
         in_channels=4,
         out_channels=4,
-        block_out_channels=(_WIDTH, 2 * _WIDTH),
+        block_out_channels=(width, 2 * width),
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
