@@ -216,6 +216,14 @@ def store_copies() -> Callable[[Planted, Array, Array], None]:
 
 
 @pytest.fixture(scope="session")
+def tiny_diffusion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny random pipeline of Stable Diffusion."""
+    from memtriggers.tests.tiny_diffusion import save_tiny_pipeline  # imports torch
+
+    return save_tiny_pipeline(tmp_path_factory.mktemp("diffusion"))
+
+
+@pytest.fixture(scope="session")
 def scheduler() -> Iterator[str]:
     """The address of a worker in this process: starting one anew takes seconds."""
     with LocalCluster(
