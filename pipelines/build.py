@@ -10,7 +10,8 @@ from pathlib import Path
 
 import duckdb
 
-from .lake import Counts, Lake, replacing
+from .lake import Lake, replacing
+from .runs import Counts
 from .stamp import Stamp, parse_stamp
 from .study import Study
 from .thresholds import Thresholds, resolve_thresholds

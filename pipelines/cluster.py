@@ -25,8 +25,9 @@ from .clusters.word_sets import find_word_sets
 from .database import connect, query
 from .errors import LakeError
 from .gpus import choose_gpu
-from .lake import Counts, Lake, replacing
+from .lake import Lake, replacing
 from .progress import progress
+from .runs import Counts
 from .stamp import METADATA_KEY, Stamp
 from .study import Study
 from .thresholds import resolve_thresholds

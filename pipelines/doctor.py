@@ -12,7 +12,8 @@ import click
 from ..lance.sql import find_extension
 from ..lance.store import VectorStore
 from .clusters.cells import EXACT_ROWS
-from .lake import Lake, installed_versions
+from .lake import Lake
+from .runs import installed_versions
 from .terminal import print_table
 
 _GB = 1e9

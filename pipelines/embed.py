@@ -29,8 +29,9 @@ from .clip.shards import Job, Shard
 from .database import connect, query
 from .errors import LakeError
 from .in_flight import in_flight
-from .lake import Counts, Lake
+from .lake import Lake
 from .progress import progress
+from .runs import Counts
 from .stamp import Stamp
 from .study import Study
 from .workers import Workers, result_of, start_workers

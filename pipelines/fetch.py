@@ -20,8 +20,9 @@ from ..lance.store import VectorStore
 from ..lance.tables import IMAGE_ROWS_PER_FILE, IMAGES, OK
 from .database import connect, query
 from .errors import LakeError
-from .lake import Counts, Lake
+from .lake import Lake
 from .progress import progress
+from .runs import Counts
 from .stamp import Stamp
 from .study import Fetch, Study
 

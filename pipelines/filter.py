@@ -11,7 +11,8 @@ from .captions.shards import open_shard, run_on_workers
 from .captions.source import SourceFile, open_source
 from .clusters.follow_up import with_follow_up_sets
 from .database import connect, query, write_parquet
-from .lake import Counts, Lake
+from .lake import Lake
+from .runs import Counts
 from .stamp import Stamp
 from .study import KeywordSet, Study
 

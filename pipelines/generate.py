@@ -22,8 +22,9 @@ from .generation.embedding import embed_generated, generated_tables
 from .generation.model import GeneratorChoice, find_generator
 from .generation.shards import GenerateJob, Load, SeedShard
 from .in_flight import in_flight
-from .lake import Counts, Lake, replacing
+from .lake import Lake, replacing
 from .progress import progress
+from .runs import Counts
 from .stamp import Stamp
 from .study import Study
 from .workers import Workers, result_of, start_workers

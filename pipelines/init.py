@@ -11,11 +11,13 @@ import duckdb
 from .captions.source import read_source_files
 from .errors import StudyError
 from .lake import write_text
-from .study import Data, Generator, KeywordSet, Study
+from .study import Data, Generator, KeywordSet, ReplicationThreshold, Study
 from .study_file import load_study
 
 _OPTIONAL = ("words", "fetch", "clip", "copy_model", "cluster", "follow_up", "prompts", "report")
 _GENERATOR = Generator("CompVis/stable-diffusion-v1-4")
+_SUGGESTED = "one each for as many clusters as you like; the others have one suggested"
+_THRESHOLD = ReplicationThreshold(0.83, metric="clip")
 
 
 def write_study(
@@ -76,6 +78,8 @@ def _study_text(study: Study) -> str:
         *(_section("[[keyword_set]]", keywords) for keywords in study.keyword_set),
         *(_section(f"[{name}]", getattr(study, name)) for name in _OPTIONAL),
         _commented(_section("[generator]", _GENERATOR)),
+        _section("[score]", study.score),
+        _commented(_section(f"[[score.threshold]]  # {_SUGGESTED}", _THRESHOLD)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -83,6 +87,8 @@ def _study_text(study: Study) -> str:
 def _section(header: str, values: Any) -> str:
     lines = [header]
     for field in dataclasses.fields(values):
+        if "is_table" in field.metadata:
+            continue
         value = getattr(values, field.name)
         line = f"{field.name} = {_toml(field.metadata['example'] if value is None else value)}"
         if value == field.default:

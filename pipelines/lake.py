@@ -1,18 +1,17 @@
-"""The lake: one directory that is the whole state; its paths, its lock and its runs."""
+"""The lake: one directory that is the whole state; its paths, its lock, its runs on record."""
 
 import fcntl
 import json
 import os
-import platform
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import LakeError
+from .runs import Run
 
 if TYPE_CHECKING:
     import duckdb
@@ -257,7 +256,7 @@ class Lake:
             yield
 
     @contextmanager
-    def run(self, stage: str, study_hash: str) -> Iterator["Run"]:
+    def run(self, stage: str, study_hash: str) -> Iterator[Run]:
         """Record one run of a stage, however it ends."""
         now = datetime.now(UTC)
         run = Run(f"{now:%Y%m%dT%H%M%S%f}-{stage}", stage, now.isoformat(), study_hash)
@@ -272,7 +271,7 @@ class Lake:
         run.end("ok", None)
         self._write_run(run)
 
-    def _write_run(self, run: "Run") -> None:
+    def _write_run(self, run: Run) -> None:
         write_text(self.runs / f"{run.run_id}.json", json.dumps(asdict(run)) + "\n")
 
     def _close_dead_runs(self) -> None:
@@ -281,59 +280,6 @@ class Lake:
             text = file.read_text(encoding="utf-8")
             if '"status": "running"' in text:
                 write_text(file, text.replace('"status": "running"', '"status": "killed"'))
-
-
-def installed_versions() -> dict[str, str]:
-    """The versions of the packages that decide what comes out."""
-    versions = {"python": platform.python_version()}
-    for package in ("memtriggers", "duckdb", "dbt-duckdb", "lancedb", "open_clip_torch", "torch"):
-        with suppress(metadata.PackageNotFoundError):
-            versions[package] = metadata.version(package)
-    return versions
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What went into a stage and what came out, in the stage's own rows."""
-
-    n_in: int
-    n_out: int
-    pair_recall: dict[float, float] | None = None  # by threshold, where it is not known to be 1
-
-
-@dataclass
-class Run:
-    """One run of one stage."""
-
-    run_id: str
-    stage: str
-    started_at: str
-    study_hash: str
-    finished_at: str | None = None
-    status: str = "running"
-    error: str | None = None
-    n_in: int | None = None
-    n_out: int | None = None
-    pair_recall: dict[float, float] | None = None
-    versions: dict[str, str] = field(default_factory=installed_versions)
-
-    @property
-    def summary(self) -> str:
-        """One line for a person: `embed: 1,094 in, 1,094 out`."""
-        counts = f"{self.stage}: {self.n_in or 0:,} in, {self.n_out or 0:,} out"
-        if self.pair_recall is None:
-            return counts
-        recall = (f"{recall:.4f} at {at}" for at, recall in self.pair_recall.items())
-        return f"{counts}, pair recall {', '.join(recall)}"
-
-    def count(self, counts: Counts) -> None:
-        """Take what the stage counted."""
-        self.n_in, self.n_out, self.pair_recall = counts.n_in, counts.n_out, counts.pair_recall
-
-    def end(self, status: str, error: str | None) -> None:
-        """Mark the run as ended now."""
-        self.status, self.error = status, error
-        self.finished_at = datetime.now(UTC).isoformat()
 
 
 @contextmanager

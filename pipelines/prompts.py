@@ -18,8 +18,9 @@ from .generation.endpoint import ask_endpoint
 from .generation.prompt_file import read_prompt_file
 from .generation.similarity import caption_similarities
 from .generation.texts import KEYWORDS, Prompt, PromptCluster, fill_template, find_clusters
-from .lake import Counts, Lake, replacing
+from .lake import Lake, replacing
 from .replication.thresholds import fix_thresholds
+from .runs import Counts
 from .stamp import METADATA_KEY, Stamp, read_parquet_stamp
 from .study import Study
 from .thresholds import resolve_thresholds

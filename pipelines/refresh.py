@@ -4,7 +4,8 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from .lake import Lake, Run
+from .lake import Lake
+from .runs import Run
 from .stages import ORDER, STAGES, Stage
 from .study import Study
 

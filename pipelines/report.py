@@ -4,7 +4,8 @@ import html
 import re
 from typing import TYPE_CHECKING
 
-from .lake import Counts, Lake, write_text
+from .lake import Lake, write_text
+from .runs import Counts
 from .stamp import Stamp, parse_stamp
 from .study import Study
 from .thresholds import resolve_thresholds

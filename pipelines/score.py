@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from .generation.model import GeneratorChoice
 from .generation.shards import Load
-from .lake import Counts, Lake, replacing
+from .lake import Lake, replacing
 from .progress import progress
 from .replication import background, families
 from .replication.background import backgrounds_of
@@ -28,6 +28,7 @@ from .replication.references import (
 )
 from .replication.thresholds import Thresholds, read_thresholds
 from .replication.tiles import add_generated_tiles, add_training_tiles
+from .runs import Counts
 from .stamp import METADATA_KEY, Stamp
 from .study import Study
 

@@ -8,7 +8,8 @@ from importlib import import_module
 
 from .. import __version__
 from .errors import MissingExtra, StageError
-from .lake import Counts, Lake, Run
+from .lake import Lake
+from .runs import Counts, Run
 from .stamp import Stamp, file_fingerprint, read_parquet_stamp
 from .study import Study
 

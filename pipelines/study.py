@@ -15,7 +15,10 @@ METRICS = ("clip", "sscd", "clip_tiles", "sscd_tiles", "l2", "l2_tiles", "webste
 
 
 def key(doc: str, default: Any = dataclasses.MISSING, **limits: Any) -> Any:
-    """A study key: what it means, its default, its limits `min` and `max`, or an `example`."""
+    """A study key: what it means, its default, its limits `min` and `max`, or an `example`.
+
+    One that `is_table` is written as tables of its own, [[section.key]].
+    """
     return field(default=default, metadata={"doc": doc, **limits})
 
 
@@ -226,9 +229,8 @@ class Score:
     """How generations are compared with training images."""
 
     metrics: tuple[str, ...] | None = key(
-        "clip, sscd (cosines; sscd needs a [copy_model]), clip_tiles, sscd_tiles (of tiles: "
-        "partial copies, nine times the work), l2, l2_tiles, webster (distances of pixels); by "
-        "default all but those of tiles",
+        "clip, sscd (with a [copy_model]), clip_tiles, sscd_tiles (of tiles: partial copies), l2, "
+        "l2_tiles, webster (of pixels); by default all but those of tiles",
         None,
         example=["clip", "clip_tiles", "webster"],
         choices=METRICS,
@@ -238,7 +240,9 @@ class Score:
     )
     probe_seeds: int = key("noises that the magnitude of Wen et al. is averaged over", 4, min=1)
     probe_steps: int = key("first denoising steps that it is averaged over", 1, min=1)
-    threshold: tuple[ReplicationThreshold, ...] = key("replication thresholds set by hand", ())
+    threshold: tuple[ReplicationThreshold, ...] = key(
+        "replication thresholds set by hand", (), is_table=True
+    )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from .captions.shards import open_shard, run_on_workers
 from .captions.source import open_source
 from .captions.stop_words import stop_words
 from .database import connect, query, write_parquet
-from .lake import Counts, Lake
+from .lake import Lake
+from .runs import Counts
 from .stamp import Stamp
 from .study import Study
 

@@ -20,8 +20,9 @@ from ...lance.tables import Table, caption_vectors, image_vectors
 from ..captions.source import SourceFile, open_source
 from ..database import connect, query
 from ..errors import SourceError, StudyError
-from ..lake import Counts, Lake
+from ..lake import Lake
 from ..progress import progress
+from ..runs import Counts
 from ..study import BUNDLED_CLIP, Data, Study
 from .model import ClipChoice, describe_clip
 from .vectors import vector_table

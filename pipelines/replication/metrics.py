@@ -14,7 +14,7 @@ from .matches import Matches, best_cosines
 from .partial import GRID, TiledReferences, load_tiles
 from .pictures import IMAGE, Pictures
 from .pixels import PREPROCESSING
-from .references import MEDOID, MEMBERS, REPRESENTATIVES, Target, Training
+from .references import KEYWORD_SET, MEDOID, MEMBERS, REPRESENTATIVES, Target, Training
 from .templates import Templates, load_templates
 
 CLIP, SSCD = "clip", "sscd"
@@ -31,8 +31,9 @@ def is_distance(metric: str) -> bool:
 
 
 def references_of(metric: str) -> tuple[str, ...]:
-    """What a metric compares with, beside the keyword set: whole pictures with every member."""
-    return (MEDOID, REPRESENTATIVES, MEMBERS) if metric in COSINES else (MEDOID, REPRESENTATIVES)
+    """What a metric compares with: cosines of whole pictures with every image."""
+    few = (MEDOID, REPRESENTATIVES)
+    return (*few, MEMBERS, KEYWORD_SET) if metric in COSINES else few
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """From where on a generation is a copy: by hand, or by what images of other clusters reach."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,7 @@ def _manual_rows(
         given = by_hand.get((*target.key, metric))
         if given is None:
             continue
-        for reference in _references(metric):
+        for reference in references_of(metric):
             value = given.replication_threshold
             row = before.get((*target.key, metric, reference))
             is_kept = row and (row["method"], row["replication_threshold"]) == (MANUAL, value)
@@ -179,11 +180,14 @@ def _suggest(study: Study, training: Training, target: Target, metric: str) -> I
     pictures = pictures.take(has_what_it_takes(pictures, metric))
     if len(pictures) == 0:
         return
-    comparison = compare_with(training, target, (metric,))
+    own = {name: rows for name, rows in target.references.items() if name != KEYWORD_SET}
+    comparison = compare_with(training, replace(target, references=own), (metric,))
     scores = comparison.score(pictures)
     share = 100 - _SHARE if is_distance(metric) else _SHARE
-    for _, reference in scores:
+    for reference in references_of(metric):
         against = MEMBERS if reference == KEYWORD_SET else reference
+        if (metric, against) not in scores:
+            continue  # no picture of the medoid is stored
         value = float(np.percentile(scores[metric, against].score, share))
         reason = f"{share:.0f}th percentile of {len(pictures):,} images of other clusters"
         yield _row(study, target, metric, reference, value, SUGGESTED, reason, len(pictures), None)
@@ -194,11 +198,6 @@ def _non_copies(training: Training, target: Target, number: int) -> Rows:
     cluster = training.cluster[target.threshold]
     own = cluster[target.references[MEDOID][0]]
     return np.flatnonzero((cluster >= 0) & (cluster != own))[:number].astype(np.int32)
-
-
-def _references(metric: str) -> tuple[str, ...]:
-    found = references_of(metric)
-    return (*found, KEYWORD_SET) if MEMBERS in found else found
 
 
 def _row(

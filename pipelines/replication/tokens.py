@@ -77,11 +77,11 @@ def _tokens(probe: Probe, prompt: str) -> list[Token]:
     """The tokens of the prompt, the begin and the end; then the padding as one."""
     tokenizer = probe.pipeline.tokenizer
     ids = tokenizer(prompt).input_ids
-    names = tokenizer.convert_ids_to_tokens(ids)
+    names = [tokenizer.decode([number]) for number in ids]
     kinds = [BEGIN, *[WORD] * (len(ids) - 2), END]
     significance = probe.significance(prompt)
     tokens = [
-        Token(position, name.removesuffix("</w>"), kind, float(significance[position]))
+        Token(position, name, kind, float(significance[position]))
         for position, (name, kind) in enumerate(zip(names, kinds, strict=True))
     ]
     padding = significance[len(ids) :]

@@ -38,6 +38,8 @@ def test_every_key_may_be_uncommented(tmp_path: Path, write_captions: Callable[.
     study = load_study(output)
     assert study.clip.pretrained == "openai"
     assert study.report.threshold == 0.9
+    assert study.score.metrics == ("clip", "clip_tiles", "webster")
+    assert [given.replication_threshold for given in study.score.threshold] == [0.83]
 
 
 def test_no_keyword_takes_everything(tmp_path: Path, write_captions: Callable[..., Path]) -> None:

@@ -164,13 +164,15 @@ def generate() -> Callable[..., None]:
         planted: Planted,
         copied: dict[str, Sequence[int | None]],
         pictures: dict[tuple[str, int], bytes] | None = None,
+        generator: str = GENERATOR,
     ) -> None:
         images, vectors = [], []
         for prompt, rows in copied.items():
             for seed, row in enumerate(rows):
-                key = f"{GENERATOR}\x1f{prompt}\x1f{seed}"
+                key = f"{generator}\x1f{prompt}\x1f{seed}"
                 image_id = hashlib.md5(key.encode()).hexdigest()
                 images.append(_generated(image_id, prompt, seed, planted, row))
+                images[-1]["generator_id"] = generator
                 if pictures and (prompt, seed) in pictures:
                     images[-1]["image"] = pictures[prompt, seed]
                 noise = random_vectors(1, int(image_id[:8], 16))[0]
@@ -211,6 +213,14 @@ def store_copies() -> Callable[[Planted, Array, Array], None]:
             lance.append(table, pa.table({key: ids, "vector": column, "status": ["ok"] * len(ids)}))
 
     return store
+
+
+@pytest.fixture(scope="session")
+def tiny_diffusion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny random pipeline of Stable Diffusion."""
+    from memtriggers.tests.tiny_diffusion import save_tiny_pipeline  # imports torch
+
+    return save_tiny_pipeline(tmp_path_factory.mktemp("diffusion"))
 
 
 @pytest.fixture(scope="session")

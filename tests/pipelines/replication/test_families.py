@@ -46,3 +46,35 @@ def test_the_interval_of_the_mean_over_clusters_covers_it() -> None:
         plain += abs(row["replication_rate"] - 0.5) <= half
     assert covered >= 34
     assert plain < covered
+
+
+def test_the_intervals_are_those_of_a_bootstrap_written_out() -> None:
+    rng = np.random.default_rng(1)
+    prompts = [
+        prompt(family, f"{cluster}", list(rng.random(12) < of_family))
+        for cluster, share in enumerate((0.1, 0.9, 0.2, 0.8, 0.5, 0.3))
+        for family, of_family in (("keywords", share), ("short", share / 3), ("short", share / 2))
+    ]
+    drawn = np.array([draw_once(prompts, rng) for _ in range(1_500)])  # keywords, short, difference
+    rows = {row["family"]: row for row in family_rows(prompts)}
+    found = [
+        *(rows[family][end] for family in ("keywords", "short") for end in ("ci_low", "ci_high")),
+        *(rows["short"][f"difference_{end}"] for end in ("ci_low", "ci_high")),
+    ]
+    assert found == pytest.approx(np.percentile(drawn, [2.5, 97.5], axis=0).T.ravel(), abs=0.03)
+    assert rows["short"]["difference_ci_high"] < 0, "which an interval of each alone does not show"
+    assert rows["short"]["ci_high"] > rows["keywords"]["ci_low"]
+
+
+def draw_once(prompts: list[PromptCopies], rng: np.random.Generator) -> tuple[float, float, float]:
+    """Clusters, then prompts, then seeds, which the prompts of a drawn cluster share."""
+    names = sorted({one.cluster_id for one in prompts})
+    rates: dict[str, list[float]] = {"keywords": [], "short": []}
+    for name in rng.choice(names, len(names)):
+        seeds = rng.integers(12, size=12)
+        for family, found in rates.items():
+            own = [p for p in prompts if (p.cluster_id, p.family) == (name, family)]
+            chosen = [own[place] for place in rng.integers(len(own), size=len(own))]
+            found.append(float(np.mean([[p.is_copy[seed] for seed in seeds] for p in chosen])))
+    keywords, short = (float(np.mean(rates[family])) for family in ("keywords", "short"))
+    return keywords, short, short - keywords

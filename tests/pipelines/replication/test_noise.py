@@ -1,6 +1,6 @@
 """Wen's magnitude and significance beside a direct computation on a tiny pipeline."""
 
-import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,11 @@ from memtriggers.pipelines.study import Generator
 
 
 @pytest.fixture(scope="module")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    path = Path(__file__).parents[2] / "tiny_diffusion.py"
-    spec = importlib.util.spec_from_file_location("tiny_diffusion", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    folder = module.save_tiny_pipeline(tmp_path_factory.mktemp("diffusion"))
-    return StableDiffusionPipeline.from_pretrained(folder)
+def pipeline(tiny_diffusion: Path) -> Iterator[Any]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # more would wait for each other, so small it is
+    yield StableDiffusionPipeline.from_pretrained(tiny_diffusion)
+    torch.set_num_threads(threads)
 
 
 def make_probe(pipeline: Any, n_seeds: int = 2, n_steps: int = 2) -> Probe:
@@ -95,6 +92,13 @@ def test_a_word_adds_what_its_absence_takes_away(pipeline: Any) -> None:
     assert [(word.word, word.occlusion) for word in probed.words] == [
         ("starry", probed.magnitude - probe.magnitude("night")),
         ("night", probed.magnitude - probe.magnitude("starry")),
+    ]
+
+
+def test_the_tokens_are_read_as_they_are_written(pipeline: Any) -> None:
+    tokens = probe_prompt(make_probe(pipeline, 1, 1), "Café van-gogh's").tokens
+    assert [token.token for token in tokens if token.kind == "word"] == [
+        *("café", "van", "-", "gogh", "'s")
     ]
 
 

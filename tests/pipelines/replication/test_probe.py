@@ -1,6 +1,5 @@
 """The flow from prompts to copies with real parts, and what `probe` prints."""
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,17 +14,6 @@ from memtriggers.pipelines.cli import cli
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import ORDER, STAGES
 from memtriggers.pipelines.study import Study
-
-
-@pytest.fixture(scope="module")
-def tiny_diffusion(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = Path(__file__).parents[2] / "tiny_diffusion.py"
-    spec = importlib.util.spec_from_file_location("tiny_diffusion", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    folder: Path = module.save_tiny_pipeline(tmp_path_factory.mktemp("diffusion"))
-    return folder
 
 
 @pytest.fixture
@@ -110,3 +98,7 @@ def test_probe_prints_tokens_and_words(
     printed = CliRunner().invoke(cli, arguments, catch_exceptions=False).stdout
     assert f"magnitude {probed['magnitude']:.4f}" in printed
     assert "73 together" in printed
+    hostile = ["probe", "\x1b[31mcafé\x07 [bold]\u202enight", *arguments[2:]]
+    printed = CliRunner().invoke(cli, hostile, catch_exceptions=False).stdout
+    assert "\x1b" not in printed and "\x07" not in printed
+    assert r"\x1b[31mcafé\x07" in printed and r"[bold]\u202enight" in printed
