@@ -31,6 +31,7 @@ bench: .venv/installed  ## time us and the peers in turn
 	$(BIN)/python benchmarks/fetch.py
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/build.py
+	$(BIN)/python benchmarks/generate.py
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("memtriggers needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'

@@ -15,9 +15,10 @@ from PIL import Image
 
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import GENERATED_IMAGES, generated_vectors_name
+from memtriggers.pipelines.captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.prompts import PROMPTS
+from memtriggers.pipelines.prompts import OK, OVERLONG, PROMPTS
 from memtriggers.pipelines.study import Resources, Study
 from memtriggers.pipelines.study_file import load_study
 
@@ -50,8 +51,8 @@ def write_prompts(lake: Lake, *texts: str, cluster_ids: Sequence[str] = ()) -> l
             "family": "short",
             "prompt": text,
             "source": "template",
-            "clip_tokens": 4,
-            "status": "ok",
+            "clip_tokens": count_clip_tokens(text),
+            "status": OVERLONG if count_clip_tokens(text) > MAX_CLIP_TOKENS else OK,
         }
         for prompt_id, text, cluster_id in zip(ids, texts, cluster_ids or ids, strict=True)
     ]

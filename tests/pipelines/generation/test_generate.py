@@ -62,7 +62,7 @@ def undisturbed(
     settings = SETTINGS | {"batch_size": 8, "model": str(tiny_pipeline)}
     study = write_study(folder, tiny_clip, Resources(scheduler=cluster), **settings)
     lake = Lake(folder / "lake")
-    prompt_ids = write_prompts(lake, *TEXTS)
+    *prompt_ids, _ = write_prompts(lake, *TEXTS, "more than 77 tokens " * 20)
     with lake.lock():
         assert STAGES["generate"].run(study, lake).summary == "generate: 36 in, 36 out"
         assert STAGES["generate"].run(study, lake).summary == "generate: 0 in, 0 out"

@@ -257,3 +257,38 @@ def test_renew_sets_aside_what_is_there_and_makes_new_ones(
     status = {(row["family"], row["status"]) for row in after.values()}
     assert status == {("keywords", "ok"), ("short", "ok"), ("irrelevant", "retired")}
     assert all("--renew" in (r["status_reason"] or "--renew") for r in after.values())
+
+
+def test_prompts_stay_when_their_clusters_grow_and_wait_when_they_are_none(
+    make_prompting: Callable[..., Study], lake: Lake, run_stages: Callable[..., None]
+) -> None:
+    """At a lower threshold each is part of a larger cluster; at a higher one, some are none."""
+    run_stages(make_prompting("clusters = 2\nthreshold = 0.9"), "prompts")
+    before = {row["prompt_id"]: row for row in read_prompts(lake)}
+    for threshold in (0.85, 0.95):
+        run_stages(make_prompting(f"clusters = 2\nthreshold = {threshold}"), "prompts")
+        after = {row["prompt_id"]: row for row in read_prompts(lake)}
+        holders = cluster_of_each_sample(lake, threshold)
+        assert before.keys() <= after.keys()
+        for prompt_id, row in before.items():
+            holder, kept = holders.get(row["cluster_id"]), after[prompt_id]
+            assert kept["prompt"] == row["prompt"] and kept["threshold"] == threshold
+            if holder is not None:
+                assert (kept["status"], kept["cluster_id"]) == ("ok", holder)
+            elif kept["status"] == "ok":  # another cluster yields the same text
+                assert kept["cluster_id"] in holders.values()
+            else:
+                assert kept["status"] == "no_cluster"
+        before = after
+    assert {row["status"] for row in before.values()} == {"ok", "no_cluster"}
+    run_stages(make_prompting("clusters = 2\nthreshold = 0.9"), "prompts")
+    assert {row["status"] for row in read_prompts(lake)} == {"ok"}
+
+
+def cluster_of_each_sample(lake: Lake, threshold: float) -> dict[str, str]:
+    found = lake.sql(
+        "select sample_id, cluster_id from cluster_members "
+        "where threshold = $threshold and cluster_id is not null",
+        {"threshold": threshold},
+    ).fetchall()
+    return dict(found)
