@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ..pipelines.database import identifier, literal
+from ..pipelines.quoting import identifier, literal
 from .store import VectorStore, import_lance
 
 

@@ -10,6 +10,7 @@ import duckdb
 
 from .errors import LakeError, QueryError
 from .lake import Lake, replacing
+from .quoting import identifier, literal
 from .stamp import METADATA_KEY, Stamp
 
 _LIMITS = {"MEMTRIGGERS_MEMORY_LIMIT": "memory_limit", "MEMTRIGGERS_THREADS": "threads"}
@@ -90,16 +91,6 @@ def write_parquet(
     row = connection.execute(f"select count(*) from {identifier(relation)}").fetchone()
     assert row is not None
     return int(row[0])
-
-
-def identifier(name: str) -> str:
-    """A name, quoted for SQL: the one thing that cannot be bound."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text, quoted for the few statements that take no bound values (COPY, ATTACH)."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def first_line(error: Exception) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import duckdb
 
-from ..database import first_line, identifier, literal, query
+from ..database import first_line, query
 from ..errors import SourceError
+from ..quoting import identifier, literal
 from ..study import Data, Study
 
 # What each column may be called, in lower case, the best first. The original size comes before that

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from PIL import Image
 
 from ...lance.store import VectorStore
-from ..database import literal
 from ..lake import Lake
+from ..quoting import literal
 from .decode import image_limits
 
 LONG_SIDE = 96  # pixels

@@ -6,7 +6,8 @@ from typing import Any
 
 import duckdb
 
-from ..database import literal, query
+from ..database import query
+from ..quoting import literal
 
 NOTHING = "–"
 _LONGEST = 160  # characters; LAION has captions of 61,192

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import duckdb
 
-from ..database import first_line, identifier, literal
+from ..database import first_line
 from ..errors import BuildError
 from ..lake import Lake
+from ..quoting import identifier, literal
 from .tables import BUILD_INFO, KEYWORD_SET_THRESHOLDS, RUNS, TABLES, Table
 
 

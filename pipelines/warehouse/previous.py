@@ -2,8 +2,9 @@
 
 import duckdb
 
-from ..database import connect, literal, query
+from ..database import connect, query
 from ..lake import Lake, replacing
+from ..quoting import literal
 
 NAMES = ("previous_samples", "previous_cluster_members")
 
