@@ -19,6 +19,7 @@ from ..pipelines.stamp import METADATA_KEY, Stamp, parse_stamp
 from .tables import Table
 
 COMMITS_PER_COMPACTION = 256
+_ALIGNMENT = 8  # bytes
 INDEX_ROWS = 2_000_000  # from which an index pays: below, all vectors are read within seconds
 # Partitions that are looked into, and how many times as many candidates are compared exactly. Only
 # an index heeds them.
@@ -143,7 +144,7 @@ class VectorStore:
         merged here, because merges slow down as the table grows and two at once leave duplicates.
         Now and then the files are joined: a commit takes longer with every file and version.
         """
-        rows = rows.cast(table.schema)
+        rows = _aligned(rows.cast(table.schema))
         if self.exists(table.name):
             if rows.num_rows == 0:
                 return
@@ -204,6 +205,14 @@ class VectorStore:
             older_than=timedelta(microseconds=1),  # lance takes a timedelta of 0 for "not said"
             delete_unverified=True,
         )
+
+
+def _aligned(rows: pa.Table) -> pa.Table:
+    """What came over a network may begin at any byte, which Lance panics at: that is copied."""
+    buffers = (b for column in rows.columns for chunk in column.chunks for b in chunk.buffers())
+    if all(buffer is None or buffer.address % _ALIGNMENT == 0 for buffer in buffers):
+        return rows
+    return rows.take(pa.array(range(rows.num_rows), pa.int64()))
 
 
 def import_lance() -> Any:

@@ -7,7 +7,6 @@ imported at the top is light: `recorded` answers `status` in a base install too.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -28,13 +27,12 @@ from .clip.model import ClipChoice, find_clip
 from .clip.shards import Job, Shard
 from .database import connect, query
 from .errors import LakeError
-from .in_flight import in_flight
 from .lake import Lake
 from .progress import progress
 from .runs import Counts
 from .stamp import Stamp
 from .study import Study
-from .workers import Workers, result_of, start_workers
+from .workers import Workers, start_workers
 
 _SHARD = 512  # samples in one task and one transaction: what a kill can lose
 
@@ -135,7 +133,9 @@ def _embed(
     n_embedded, names = 0, _table_names(job.choice, job.copies)
     job = replace(job, workers_per_host=workers.per_host)
     with progress("embed", n_samples) as advance:
-        for shard, tables in _encode_all(workers, _read_shards(connection), job):
+        shards, way_out = _read_shards(connection), "lower clip.batch_size"
+        for shard, tables in workers.results(_encode, shards, job, "embed", way_out):
+            _check(shard, tables)
             _commit(store, names, tables)
             n_embedded += len(shard.sample_ids)
             advance(len(shard.sample_ids))
@@ -157,35 +157,16 @@ def _read_shards(connection: duckdb.DuckDBPyConnection) -> Iterator[Shard]:
         rows = samples.fetchmany(_SHARD)
 
 
-def _encode_all(
-    workers: Workers, shards: Iterator[Shard], job: Job
-) -> Iterator[tuple[Shard, list[pa.Table]]]:
-    """Encode shards on the workers, at most two a worker at a time, and yield them in order."""
-
-    def submit(shard: Shard) -> Any:
-        return workers.client.submit(_encode, shard, job, pure=False)
-
-    for shard, future in in_flight(submit, shards, 2 * workers.number):
-        yield _result(shard, future)
-
-
 def _encode(shard: Shard, job: Job) -> list[pa.Table]:
     from .clip.encoder import encode_shard  # in the worker: it imports torch
 
     return encode_shard(shard, job)
 
 
-def _result(shard: Shard, future: Any) -> tuple[Shard, list[pa.Table]]:
-    tables = result_of(future, "embed", "lower clip.batch_size")
+def _check(shard: Shard, tables: list[pa.Table]) -> None:
     for table, lacks in zip(tables, shard.lacks, strict=False):  # without copies, no third
         if table.num_rows != sum(lacks):
             raise LakeError(f"embed: {sum(lacks)} samples went in, {table.num_rows} came out")
-    return shard, [_aligned(table) for table in tables]
-
-
-def _aligned(table: pa.Table) -> pa.Table:
-    # What comes over a network may begin at any byte, which Lance panics at: taking copies.
-    return table.take(pa.array(range(table.num_rows), pa.int64()))
 
 
 def _commit(store: VectorStore, names: list[str], tables: list[pa.Table]) -> None:

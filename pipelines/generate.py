@@ -4,7 +4,7 @@ The driver hands shards to Dask workers and commits what they return, one shard 
 and diffusers are loaded in the workers alone.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,15 +19,14 @@ from ..lance.tables import (
 from .database import connect, query
 from .errors import LakeError
 from .generation.embedding import embed_generated, generated_tables
-from .generation.model import GeneratorChoice, find_generator
-from .generation.shards import GenerateJob, Load, SeedShard
-from .in_flight import in_flight
+from .generation.model import find_generator
+from .generation.shards import GenerateJob, GeneratorChoice, Load, SeedShard
 from .lake import Lake, replacing
 from .progress import progress
 from .runs import Counts
 from .stamp import Stamp
 from .study import Study
-from .workers import Workers, result_of, start_workers
+from .workers import start_workers
 
 _BATCHES = 4  # in one task and one transaction: what a kill can lose
 _WAY_OUT = "lower generator.batch_size"
@@ -125,7 +124,7 @@ def _generate(study: Study, lake: Lake, job: GenerateJob) -> Counts:
         progress("generate", missing.num_rows, "images") as advance,
     ):
         job = replace(job, workers_per_host=workers.per_host)
-        for shard, rows in _on_workers(workers, _generate_shard, shards, job):
+        for shard, rows in workers.results(_generate_shard, shards, job, "generate", _WAY_OUT):
             _check(len(shard.seeds), rows)
             if n_made == 0:
                 _add_generator(lake, job.choice)  # it has proved to work
@@ -155,20 +154,6 @@ def _slices(rows: pa.Table, size: int) -> Iterator[list[list[Any]]]:
     """The columns of a table, `size` rows at a time."""
     for start in range(0, rows.num_rows, size):
         yield [column.to_pylist() for column in rows.slice(start, size).columns]
-
-
-def _on_workers(
-    workers: Workers, work: Callable[[Any, Any], pa.Table], shards: Iterator[Any], job: Any
-) -> Iterator[tuple[Any, pa.Table]]:
-    """What the workers make of shards, at most two a worker at a time, in their order."""
-
-    def submit(shard: Any) -> Any:
-        return workers.client.submit(work, shard, job, pure=False)
-
-    for shard, future in in_flight(submit, shards, 2 * workers.number):
-        rows = result_of(future, "generate", _WAY_OUT)
-        # Copied: Lance wants buffers aligned to 8 bytes, which those from Dask may not be.
-        yield shard, rows.take(pa.array(range(rows.num_rows), pa.int64()))
 
 
 def _check(n_in: int, rows: pa.Table) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .generation.model import GeneratorChoice
-from .generation.shards import Load
+from .generation.shards import GeneratorChoice, Load
 from .lake import Lake, replacing
 from .progress import progress
 from .replication import background, families

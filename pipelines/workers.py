@@ -4,15 +4,16 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .database import first_line
 from .errors import StageError
 from .gpus import count_gpus
+from .in_flight import in_flight
 from .lake import Lake
 from .study import Resources
 
@@ -34,6 +35,10 @@ WORKER_ENVIRONMENT = {
 }
 
 
+Shard = TypeVar("Shard")
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
 _ANSWER_SECONDS = 10  # what a scheduler may take to answer
 
 
@@ -44,6 +49,34 @@ class Workers:
     client: "Client"
     number: int
     per_host: int  # that share the cores of one machine; 1 where someone else started them
+
+    def results(
+        self,
+        work: Callable[[Shard, Job], Result],
+        shards: Iterable[Shard],
+        job: Job,
+        stage: str,
+        way_out: str,
+    ) -> Iterator[tuple[Shard, Result]]:
+        """Each shard with what becomes of it, in their order; two a worker are under way.
+
+        Args:
+            work: what a worker does with a shard and the job; pure, as it may run twice.
+            shards: taken as workers get free.
+            job: what is the same for every shard.
+            stage: who asks, for the message of an error.
+            way_out: what makes a task of this stage smaller.
+
+        Raises:
+            StageError: see `result_of`.
+
+        """
+
+        def submit(shard: Shard) -> Any:
+            return self.client.submit(work, shard, job, pure=False)
+
+        for shard, future in in_flight(submit, shards, 2 * self.number):
+            yield shard, result_of(future, stage, way_out)
 
 
 @contextmanager

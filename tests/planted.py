@@ -11,7 +11,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
-from memtriggers.pipelines.generation.model import GeneratorChoice
+from memtriggers.pipelines.generation.shards import GeneratorChoice
 
 
 class PlantedPipeline(StableDiffusionPipeline):

@@ -4,20 +4,30 @@ Within a cell the search is exact, so that a pair which is found is one; a pair 
 common is missed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..gpus import gpu_of_worker
-from ..in_flight import in_flight
 from ..lake import Lake
 from ..study import Resources
-from ..workers import Workers, result_of, start_workers
+from ..workers import start_workers
 from .edges import Edges, Rows, Vectors
 from .forest import spanning_forest
 from .growing import GrowingForest
+
+_WAY_OUT = "run it where there is more memory, or with --workers 1"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is the same for every cell."""
+
+    path: Path  # of the vectors
+    thresholds: Sequence[float]
+    device: str
 
 
 def forest_of_cells(
@@ -45,7 +55,8 @@ def forest_of_cells(
     np.save(path, unit)
     try:
         with start_workers(lake, resources) as workers:
-            for forest in _forests(workers, resources.device, path, cells, thresholds):
+            job = _Job(path, thresholds, resources.device)
+            for _, forest in workers.results(_forest, cells, job, "cluster", _WAY_OUT):
                 growing.add(forest)
                 advance(1)
     finally:
@@ -53,22 +64,6 @@ def forest_of_cells(
     return growing.fold().sorted()
 
 
-def _forests(
-    workers: Workers,
-    device: str,
-    path: Path,
-    cells: Sequence[Rows],
-    thresholds: Sequence[float],
-) -> Iterator[Edges]:
-    """The forest of each cell in turn; two cells a worker are under way."""
-
-    def submit(rows: Rows) -> Any:
-        return workers.client.submit(_forest, path, rows, thresholds, device, pure=False)
-
-    for _, future in in_flight(submit, cells, 2 * workers.number):
-        yield result_of(future, "cluster", "run it where there is more memory, or with --workers 1")
-
-
-def _forest(path: Path, rows: Rows, thresholds: Sequence[float], device: str) -> Edges:
-    unit = np.load(path, mmap_mode="r")[rows]
-    return spanning_forest(unit, thresholds, gpu=gpu_of_worker(device)).renamed(rows)
+def _forest(rows: Rows, job: _Job) -> Edges:
+    unit = np.load(job.path, mmap_mode="r")[rows]
+    return spanning_forest(unit, job.thresholds, gpu=gpu_of_worker(job.device)).renamed(rows)

@@ -5,8 +5,7 @@ once for both; torch is loaded in the workers alone.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -24,28 +23,13 @@ from ..clip.model import ClipChoice, find_clip
 from ..clip.shards import Job
 from ..database import connect, query
 from ..errors import LakeError
-from ..in_flight import in_flight
 from ..lake import Lake
 from ..progress import progress
 from ..study import Study
-from ..workers import Workers, result_of, start_workers
+from ..workers import start_workers
+from .shards import ImageShard
 
 _SHARD = 512  # images in one task and one transaction: what a kill can lose
-
-
-@dataclass(frozen=True)
-class ImageShard:
-    """Generated images that are embedded together; a vector that is there is not made again."""
-
-    image_ids: list[str]
-    row_offsets: list[int]
-    lacks_vector: list[bool]
-    lacks_copy_vector: list[bool]
-
-    @property
-    def lacks(self) -> tuple[list[bool], list[bool]]:
-        """What each image lacks: its CLIP vector, and that of copies."""
-        return self.lacks_vector, self.lacks_copy_vector
 
 
 def generated_tables(study: Study) -> list[str]:
@@ -71,7 +55,9 @@ def embed_generated(study: Study, lake: Lake) -> None:
             progress("embed what is generated", missing.num_rows, "images") as advance,
         ):
             job = replace(job, workers_per_host=workers.per_host)
-            for shard, tables in _encode_all(workers, _shards(missing), job):
+            shards, way_out = _shards(missing), "lower clip.batch_size"
+            for shard, tables in workers.results(_encode, shards, job, "generate", way_out):
+                _check(shard, tables)
                 for name, rows in zip(names, tables, strict=True):
                     store.append(Table(name, rows.schema), rows)
                 advance(len(shard.image_ids))
@@ -119,27 +105,13 @@ def _shards(missing: pa.Table) -> Iterator[ImageShard]:
     yield ImageShard([], [], [], [])
 
 
-def _encode_all(
-    workers: Workers, shards: Iterator[ImageShard], job: Job
-) -> Iterator[tuple[ImageShard, list[pa.Table]]]:
-    """Encode shards on the workers, at most two a worker at a time, and yield them in order."""
-
-    def submit(shard: ImageShard) -> Any:
-        return workers.client.submit(_encode, shard, job, pure=False)
-
-    for shard, future in in_flight(submit, shards, 2 * workers.number):
-        yield shard, _checked(shard, result_of(future, "generate", "lower clip.batch_size"))
-
-
 def _encode(shard: ImageShard, job: Job) -> list[pa.Table]:
     from .embedding_worker import encode_shard  # in the worker: it imports torch
 
     return encode_shard(shard, job)
 
 
-def _checked(shard: ImageShard, tables: list[pa.Table]) -> list[pa.Table]:
+def _check(shard: ImageShard, tables: list[pa.Table]) -> None:
     for table, lacks in zip(tables, shard.lacks, strict=False):  # without copies, no second
         if table.num_rows != sum(lacks):
             raise LakeError(f"generate: {sum(lacks)} images went in, {table.num_rows} came out")
-    # Copied: Lance wants buffers aligned to 8 bytes, which those from Dask may not be.
-    return [table.take(pa.array(range(table.num_rows), pa.int64())) for table in tables]

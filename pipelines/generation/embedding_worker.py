@@ -9,7 +9,7 @@ from ..clip.encoder import encode_lacking, load_encoder, load_tower
 from ..clip.shards import Job, read_images
 from ..clip.tower import describe_copy_model
 from ..gpus import gpu_of_worker
-from .embedding import ImageShard
+from .shards import ImageShard
 
 _one_shard_at_a_time = Lock()  # a worker of someone else's cluster may run several tasks at once
 

@@ -2,32 +2,18 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from ..clip.model import hash_file
 from ..errors import ModelError, StudyError
 from ..stamp import file_fingerprint
 from ..study import Generator, Study
+from .shards import GeneratorChoice
 
 _INDEX = "model_index.json"
 _SETTINGS = ("dtype", "steps", "guidance_scale", "width", "height")
 _PICKLED = (".bin", ".ckpt", ".pt", ".pth")
-
-
-@dataclass(frozen=True)
-class GeneratorChoice:
-    """A model with its settings, told apart from every other one by `generator_id`.
-
-    `folder` is where its files are, `lora` a file or None; both absolute.
-    """
-
-    generator_id: str
-    folder: str
-    lora: str | None
-    weights_hash: str
-    scheduler: str  # its class
-    settings: Generator
 
 
 def find_generator(study: Study) -> GeneratorChoice:

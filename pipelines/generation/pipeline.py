@@ -14,7 +14,7 @@ from diffusers.utils import logging as diffusers_logging
 
 from ..errors import ModelError
 from ..study import Generator
-from .model import GeneratorChoice
+from .shards import GeneratorChoice
 
 
 def download(settings: Generator) -> Path:

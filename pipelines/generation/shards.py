@@ -1,11 +1,27 @@
-"""What generating workers are given: prompts and seeds, and the models that they need."""
+"""What generating workers are given: prompts and seeds, or images that lack their vectors."""
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .model import GeneratorChoice
+from ..study import Generator
+
+
+@dataclass(frozen=True)
+class GeneratorChoice:
+    """A model with its settings, told apart from every other one by `generator_id`.
+
+    `folder` is where its files are, `lora` a file or None; both absolute.
+    """
+
+    generator_id: str
+    folder: str
+    lora: str | None
+    weights_hash: str
+    scheduler: str  # its class
+    settings: Generator
+
 
 Load = Callable[[GeneratorChoice, str], Any]
 
@@ -27,6 +43,21 @@ class SeedShard:
     prompt_ids: list[str]
     prompts: list[str]
     seeds: list[int]
+
+
+@dataclass(frozen=True)
+class ImageShard:
+    """Generated images that are embedded together; a vector that is there is not made again."""
+
+    image_ids: list[str]
+    row_offsets: list[int]
+    lacks_vector: list[bool]
+    lacks_copy_vector: list[bool]
+
+    @property
+    def lacks(self) -> tuple[list[bool], list[bool]]:
+        """What each image lacks: its CLIP vector, and that of copies."""
+        return self.lacks_vector, self.lacks_copy_vector
 
 
 def image_id(generator_id: str, prompt_id: str, seed: int) -> str:

@@ -15,8 +15,7 @@ from PIL import Image
 from ...lance.tables import GENERATED_IMAGES, OK
 from ..errors import ModelError
 from ..gpus import gpu_of_worker
-from .model import GeneratorChoice
-from .shards import GenerateJob, Load, SeedShard, image_id
+from .shards import GenerateJob, GeneratorChoice, Load, SeedShard, image_id
 from .texts import one_line
 
 BLOCKED = "blocked"  # the model's own safety checker put a black image in its place

@@ -8,14 +8,13 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from ...lance.tables import OK
-from ..generation.model import GeneratorChoice, find_generator
-from ..generation.shards import Load
+from ..generation.model import find_generator
+from ..generation.shards import GeneratorChoice, Load
 from ..gpus import gpu_of_worker
-from ..in_flight import in_flight
 from ..lake import Lake
 from ..progress import progress
 from ..study import Study
-from ..workers import result_of, start_workers
+from ..workers import start_workers
 
 MAGNITUDE = "wen_magnitude"
 _PROMPTS = 16  # in one task
@@ -94,20 +93,16 @@ def _measure(
         start_workers(lake, study.resources) as workers,
         progress("magnitudes", len(prompts)) as advance,
     ):
-
-        def submit(part: list[tuple[str, str]]) -> Any:
-            return workers.client.submit(_magnitudes, [text for _, text in part], job, pure=False)
-
-        for part, future in in_flight(submit, parts, 2 * workers.number):
-            found = result_of(future, "score", "lower score.probe_seeds")
+        way_out = "lower score.probe_seeds"
+        for part, found in workers.results(_magnitudes, parts, job, "score", way_out):
             yield from zip((prompt_id for prompt_id, _ in part), found, strict=True)
             advance(len(part))
 
 
-def _magnitudes(prompts: list[str], job: MagnitudeJob) -> list[float | None]:
+def _magnitudes(part: list[tuple[str, str]], job: MagnitudeJob) -> list[float | None]:
     """In the worker."""
     probe = _load_probe(job, gpu_of_worker(job.device) or "cpu")
-    return [probe.magnitude(prompt) if probe.is_possible else None for prompt in prompts]
+    return [probe.magnitude(prompt) if probe.is_possible else None for _, prompt in part]
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,8 @@ matrix product adds them up, so that a copy has a distance of 0, not of what rou
 """
 
 import io
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +33,9 @@ Distances = npt.NDArray[np.float64]
 
 
 def read_pixels(encoded: list[bytes]) -> Pixels:
-    """Decode pictures; (n, 256, 256, 3)."""
-    return np.stack([_read(picture) for picture in encoded])
+    """Decode pictures, on every core; (n, 256, 256, 3)."""
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return np.stack(list(threads.map(_read, encoded)))
 
 
 def _read(encoded: bytes) -> Pixels:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -160,31 +161,33 @@ def _suggested_rows(
 ) -> Iterator[Row]:
     kept = [row for row in before.values() if row["method"] == SUGGESTED]
     settled = {row["metric"] for row in kept}
-    for metric in models.metrics:
-        if (*target.key, metric) in by_hand:
-            continue
-        if metric in settled:
-            yield from (row for row in kept if row["metric"] == metric)
-        else:
-            yield from _suggest(study, training, target, metric)
+    wanted = [metric for metric in models.metrics if (*target.key, metric) not in by_hand]
+    yield from (row for row in kept if row["metric"] in wanted)
+    missing = [metric for metric in wanted if metric not in settled]
+    distances = tuple(metric for metric in missing if is_distance(metric))
+    cosines = [(metric,) for metric in missing if not is_distance(metric)]
+    for together in [*cosines, distances] if distances else cosines:
+        yield from _suggest(study, training, target, together)
 
 
-def _suggest(study: Study, training: Training, target: Target, metric: str) -> Iterator[Row]:
-    """What 99 of 100 non-copies do not reach, against each reference of a metric.
+def _suggest(
+    study: Study, training: Training, target: Target, metrics: tuple[str, ...]
+) -> Iterator[Row]:
+    """What 99 of 100 non-copies do not reach, against each reference of one cosine or of distances.
 
     Non-copies are images of other clusters. Every image of the keyword set is its own copy in the
     whole set, whose threshold is therefore that of all members.
     """
-    others = _non_copies(training, target, _NON_COPIES if metric in COSINES else _DECODED)
-    pictures = training.pictures.take(others)
-    pictures = pictures.take(has_what_it_takes(pictures, metric))
+    number = _NON_COPIES if metrics[0] in COSINES else _DECODED
+    pictures = training.pictures.take(_non_copies(training, target, number))
+    pictures = pictures.take(has_what_it_takes(pictures, metrics[0]))
     if len(pictures) == 0:
         return
     own = {name: rows for name, rows in target.references.items() if name != KEYWORD_SET}
-    comparison = compare_with(training, replace(target, references=own), (metric,))
+    comparison = compare_with(training, replace(target, references=own), metrics)
     scores = comparison.score(pictures)
-    share = 100 - _SHARE if is_distance(metric) else _SHARE
-    for reference in references_of(metric):
+    share = 100 - _SHARE if is_distance(metrics[0]) else _SHARE
+    for metric, reference in product(metrics, references_of(metrics[0])):
         against = MEMBERS if reference == KEYWORD_SET else reference
         if (metric, against) not in scores:
             continue  # no picture of the medoid is stored

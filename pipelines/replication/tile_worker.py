@@ -18,7 +18,7 @@ from ..clip.shards import read_images
 from ..clip.tower import describe_copy_model
 from ..gpus import gpu_of_worker
 from .partial import GRID, N_TILES
-from .tiles import TileJob
+from .shards import TileJob
 
 _FLAT = 5.0  # a tile whose colours have no larger standard deviation (of 0 to 255) shows nothing
 

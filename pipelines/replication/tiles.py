@@ -1,8 +1,7 @@
 """The vectors of the tiles of pictures, made on the workers and kept: each costs a forward pass."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,30 +13,17 @@ from ..clip.copy_model import CopyChoice
 from ..clip.model import ClipChoice
 from ..clusters.edges import Rows
 from ..clusters.sample_ids import as_bytes
-from ..in_flight import in_flight
 from ..lake import Lake
 from ..progress import progress
 from ..study import Study
-from ..workers import result_of, start_workers
+from ..workers import start_workers
 from .metrics import Models
 from .partial import GRID
 from .pictures import IMAGE, Pictures, find_stored
 from .references import Training
+from .shards import TileJob, TileShard
 
 _PICTURES = 64  # in one task and one transaction: 576 tiles
-
-
-@dataclass(frozen=True)
-class TileJob:
-    """What is the same for every shard: the pinned table of images and the model of their tiles."""
-
-    images: str
-    version: int
-    key: str  # the column by which its rows are known
-    choice: ClipChoice | CopyChoice
-    batch_size: int
-    device: str
-    workers_per_host: int = 1  # that share its cores
 
 
 def add_training_tiles(
@@ -112,27 +98,19 @@ def _store_tiles(
         progress("embed tiles", len(ids), "images") as advance,
     ):
         job = replace(job, workers_per_host=workers.per_host)
-
-        def submit(shard: tuple[list[str], list[int]]) -> Any:
-            return workers.client.submit(_encode, *shard, job, pure=False)
-
-        for _, future in in_flight(submit, _shards(ids, offsets), 2 * workers.number):
-            table = result_of(future, "score", "lower clip.batch_size")
-            # Copied: Lance wants buffers aligned to 8 bytes, which those from Dask may not be.
-            rows = table.take(pa.array(range(table.num_rows), pa.int64()))
+        shards, way_out = _shards(ids, offsets), "lower clip.batch_size"
+        for _, rows in workers.results(_encode, shards, job, "score", way_out):
             store.append(Table(name, rows.schema), rows)
             advance(rows.num_rows)
 
 
-def _shards(
-    ids: pa.Array, offsets: npt.NDArray[np.integer]
-) -> Iterator[tuple[list[str], list[int]]]:
+def _shards(ids: pa.Array, offsets: npt.NDArray[np.integer]) -> Iterator[TileShard]:
     for start in range(0, len(ids), _PICTURES):
         part = slice(start, start + _PICTURES)
         yield ids[part].to_pylist(), offsets[part].tolist()
 
 
-def _encode(ids: list[str], offsets: list[int], job: TileJob) -> pa.Table:
+def _encode(shard: TileShard, job: TileJob) -> pa.Table:
     from .tile_worker import encode_tiles  # in the worker: it imports torch
 
-    return encode_tiles(ids, offsets, job)
+    return encode_tiles(*shard, job)

@@ -234,3 +234,13 @@ def test_nearest_neighbours_are_those_of_brute_force(
             assert abs(row["cosine"] - by_id[row["sample_id"]]) < 1e-5
         n_found += len(set(ids[best]) & set(found["sample_id"].to_pylist()))
     assert n_found >= (190 if is_indexed else 200)
+
+
+def test_what_begins_at_an_odd_byte_is_stored_as_it_is(store: VectorStore) -> None:
+    aligned = rows(["a", "b"])
+    flat = aligned["vector"].combine_chunks().flatten()
+    odd = pa.py_buffer(b"\0" + flat.buffers()[1].to_pybytes()).slice(1)
+    values = pa.Array.from_buffers(pa.float16(), len(flat), [None, odd])
+    vector = pa.FixedSizeListArray.from_arrays(values, 4)
+    store.append(VECTORS, aligned.set_column(1, "vector", vector))
+    assert store.dataset(VECTORS.name).to_table().equals(aligned.cast(VECTORS.schema))

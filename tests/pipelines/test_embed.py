@@ -422,7 +422,7 @@ def test_a_scheduler_that_is_not_there_and_one_without_workers_are_one_line(
         with pytest.raises(StageError, match="no Dask scheduler answers") as error:
             run_stages(replace(study, resources=Resources(scheduler=address)), "embed")
     assert "\n" not in str(error.value)
-    with LocalCluster(n_workers=0, dashboard_address=None, host="127.0.0.1") as empty:
+    with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", host="127.0.0.1") as empty:
         resources = Resources(scheduler=empty.scheduler_address)
         with pytest.raises(StageError, match="no workers; start some with: dask worker"):
             run_stages(replace(study, resources=resources), "embed")

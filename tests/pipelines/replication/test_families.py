@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from memtriggers.pipelines.clusters.intervals import wilson_interval
 from memtriggers.pipelines.replication.families import PromptCopies, family_rows
 
 
@@ -48,22 +49,28 @@ def test_the_interval_of_the_mean_over_clusters_covers_it() -> None:
     assert plain < covered
 
 
-def test_the_intervals_are_those_of_a_bootstrap_written_out() -> None:
-    rng = np.random.default_rng(1)
-    prompts = [
-        prompt(family, f"{cluster}", list(rng.random(12) < of_family))
-        for cluster, share in enumerate((0.1, 0.9, 0.2, 0.8, 0.5, 0.3))
-        for family, of_family in (("keywords", share), ("short", share / 3), ("short", share / 2))
-    ]
+@pytest.mark.parametrize("shares", [(0.1, 0.9, 0.2, 0.8, 0.5, 0.3), (0.6,)])
+def test_the_intervals_are_those_of_a_bootstrap_written_out(shares: tuple[float, ...]) -> None:
+    rng, prompts = np.random.default_rng(1), []
+    for cluster, share in enumerate(shares):
+        copies = rng.random(40) < share
+        prompts.append(prompt("keywords", f"{cluster}", list(copies)))
+        for _ in range(2):  # the same noise: a seed without a copy has none here either
+            prompts.append(prompt("short", f"{cluster}", list(copies & (rng.random(40) < 0.7))))
     drawn = np.array([draw_once(prompts, rng) for _ in range(1_500)])  # keywords, short, difference
+    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
     rows = {row["family"]: row for row in family_rows(prompts)}
-    found = [
-        *(rows[family][end] for family in ("keywords", "short") for end in ("ci_low", "ci_high")),
-        *(rows["short"][f"difference_{end}"] for end in ("ci_low", "ci_high")),
-    ]
-    assert found == pytest.approx(np.percentile(drawn, [2.5, 97.5], axis=0).T.ravel(), abs=0.03)
-    assert rows["short"]["difference_ci_high"] < 0, "which an interval of each alone does not show"
+    found = [rows["short"][f"difference_{end}"] for end in ("ci_low", "ci_high")]
+    assert found == pytest.approx([low[2], high[2]], abs=0.03)
+    assert found[1] < 0, "which the two intervals alone do not show"
     assert rows["short"]["ci_high"] > rows["keywords"]["ci_low"]
+    for place, family in enumerate(("keywords", "short")):
+        rate, n = rows[family]["replication_rate"], rows[family]["n_generations"]
+        least, most = wilson_interval(np.array(rate * n), np.array(float(n)))
+        expected = [min(low[place], least), max(high[place], most)]
+        assert [rows[family][end] for end in ("ci_low", "ci_high")] == pytest.approx(
+            expected, abs=0.03
+        )
 
 
 def draw_once(prompts: list[PromptCopies], rng: np.random.Generator) -> tuple[float, float, float]:
@@ -71,7 +78,7 @@ def draw_once(prompts: list[PromptCopies], rng: np.random.Generator) -> tuple[fl
     names = sorted({one.cluster_id for one in prompts})
     rates: dict[str, list[float]] = {"keywords": [], "short": []}
     for name in rng.choice(names, len(names)):
-        seeds = rng.integers(12, size=12)
+        seeds = rng.integers(40, size=40)
         for family, found in rates.items():
             own = [p for p in prompts if (p.cluster_id, p.family) == (name, family)]
             chosen = [own[place] for place in rng.integers(len(own), size=len(own))]

@@ -109,6 +109,7 @@ def test_the_tables_are_there_also_where_nothing_is_generated(
     make_describing: Any, lake: Lake
 ) -> None:
     store_generations(lake, {"refused": None})
+    embed_generated(make_describing(False), lake)
     study = make_describing(True)
     embed_generated(study, lake)
     assert [len(read_vectors(lake, name)) for name in generated_tables(study)] == [0, 0]

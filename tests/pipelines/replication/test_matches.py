@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from memtriggers.pipelines.clusters.edges import Vectors, renormalised
 from memtriggers.pipelines.replication import matches
+from memtriggers.pipelines.replication.background import is_copy
 from memtriggers.pipelines.replication.matches import best_cosines
+from memtriggers.pipelines.replication.references import choose_references
 
 
 def random_unit(n: int, seed: int, d: int = 8) -> Vectors:
@@ -51,3 +53,19 @@ def test_the_generations_at_once_change_nothing() -> None:
     alone = [best_cosines(generated[[i]], unit, everything) for i in range(40)]
     assert whole.score.tolist() == [float(one.score[0]) for one in alone]
     assert whole.row.tolist() == [int(one.row[0]) for one in alone]
+
+
+def test_representatives_are_the_medoid_and_the_first_15_others() -> None:
+    members = np.arange(100, 140, dtype=np.int32)
+    references = choose_references(members, 103)
+    assert references["representatives"].tolist() == list(range(100, 116))
+    far = choose_references(members, 130)
+    assert far["representatives"].tolist() == [*range(100, 115), 130]
+    assert far["medoid"].tolist() == [130] and far["members"].tolist() == members.tolist()
+    assert choose_references(members[:3], 101)["representatives"].tolist() == [100, 101, 102]
+
+
+@pytest.mark.parametrize(("metric", "copies"), [("clip", [0, 1, 1]), ("l2", [1, 1, 0])])
+def test_a_score_on_the_threshold_is_that_of_a_copy(metric: str, copies: list[int]) -> None:
+    scores = np.array([0.1, 0.2, 0.3])
+    assert is_copy(metric, scores, 0.2).tolist() == copies

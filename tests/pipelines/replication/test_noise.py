@@ -1,6 +1,5 @@
 """Wen's magnitude and significance beside a direct computation on a tiny pipeline."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,8 @@ from memtriggers.pipelines.study import Generator
 
 
 @pytest.fixture(scope="module")
-def pipeline(tiny_diffusion: Path) -> Iterator[Any]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # more would wait for each other, so small it is
-    yield StableDiffusionPipeline.from_pretrained(tiny_diffusion)
-    torch.set_num_threads(threads)
+def pipeline(tiny_diffusion: Path, one_thread: None) -> Any:
+    return StableDiffusionPipeline.from_pretrained(tiny_diffusion)
 
 
 def make_probe(pipeline: Any, n_seeds: int = 2, n_steps: int = 2) -> Probe:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 from memtriggers.pipelines.cli import cli
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import ORDER, STAGES
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.study import Resources, Study
 
 
 @pytest.fixture
@@ -24,6 +25,8 @@ def make_generating(
     tiny_clip: Path,
     tiny_diffusion: Path,
     draw: Callable[..., bytes],
+    one_thread: None,
+    scheduler: str,
 ) -> Callable[[], Study]:
     """Two clusters of the same picture under several captions, and a tiny generator."""
 
@@ -41,9 +44,10 @@ def make_generating(
             f'[generator]\nmodel = "{tiny_diffusion}"\nsteps = 2\nwidth = 32\nheight = 32\n'
             "n_seeds = 3\n[score]\nprobe_seeds = 2\n"
         )
-        return make_study(
+        study = make_study(
             data='image_root = "images"', sections=sections, star={"include": ["star"]}
         )
+        return replace(study, resources=Resources(scheduler=scheduler))
 
     return make
 
