@@ -9,6 +9,7 @@ many workers and loads the same models. They take turns, `--repeats` times aroun
 medians. The pipeline is that of the tests with random components, and a U-Net as wide as you say.
 """
 
+import os
 import statistics
 import tempfile
 import time
@@ -30,14 +31,17 @@ from memtriggers.tests.tiny_diffusion import save_tiny_pipeline
 _PROMPT = "a star over the water"
 
 
-def bare_loop(study: Study, folder: Path) -> float:
-    """Seconds that a worker's pipeline takes for the images of all seeds, once it is loaded."""
+Times = tuple[float, float]  # seconds of wall time, and of all cores
+
+
+def bare_loop(study: Study, folder: Path) -> Times:
+    """What a worker's pipeline takes for the images of all seeds, once it is loaded."""
     with start_workers(Lake(folder), study.resources) as workers:
-        seconds: float = workers.client.submit(_loop, find_generator(study)).result()
-    return seconds
+        times: Times = workers.client.submit(_loop, find_generator(study)).result()
+    return times
 
 
-def _loop(choice: Any) -> float:
+def _loop(choice: Any) -> Times:
     import torch
     from dask.system import CPU_COUNT
 
@@ -45,7 +49,7 @@ def _loop(choice: Any) -> float:
 
     torch.set_num_threads(CPU_COUNT)
     settings, pipeline = choice.settings, load_pipeline(choice, "cpu")
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     for start in range(0, settings.n_seeds, settings.batch_size):
         seeds = range(start, min(start + settings.batch_size, settings.n_seeds))
         pipeline(
@@ -56,48 +60,58 @@ def _loop(choice: Any) -> float:
             width=settings.width,
             height=settings.height,
         )
-    return time.perf_counter() - started
+    return time.perf_counter() - started, time.process_time() - cpu
 
 
-def generate(study: Study, folder: Path) -> float:
-    """Seconds of the stage in an empty lake."""
+def generate(study: Study, folder: Path) -> Times:
+    """What the stage takes in an empty lake, its workers included."""
     lake = Lake(folder)
     write_prompts(lake, _PROMPT)
-    started = time.perf_counter()
+    started, before = time.perf_counter(), os.times()
     with lake.lock():
         STAGES["generate"].run(study, lake)
-    return time.perf_counter() - started
+    after = os.times()
+    return time.perf_counter() - started, sum(after[:4]) - sum(before[:4])
 
 
-def one_batch(study: Study, folder: Path) -> float:
-    """Seconds of the stage for one batch: nearly all of it is what starting costs."""
+def one_batch(study: Study, folder: Path) -> Times:
+    """What the stage takes for one batch: nearly all of it is what starting costs."""
     assert study.generator is not None
     few = replace(study.generator, n_seeds=study.generator.batch_size)
     return generate(replace(study, generator=few), folder)
 
 
-def measure(study: Study, repeats: int) -> dict[str, float]:
-    """The median seconds of each contestant; each run has a folder of its own."""
-    contestants: tuple[Callable[[Study, Path], float], ...] = (bare_loop, generate, one_batch)
-    seconds: dict[str, list[float]] = {contestant.__name__: [] for contestant in contestants}
+def measure(study: Study, repeats: int) -> dict[str, Times]:
+    """The median times of each contestant; each run has a folder of its own."""
+    contestants: tuple[Callable[[Study, Path], Times], ...] = (bare_loop, generate, one_batch)
+    times: dict[str, list[Times]] = {contestant.__name__: [] for contestant in contestants}
     for _ in range(repeats):
         for contestant in contestants:
             with tempfile.TemporaryDirectory() as folder:
-                seconds[contestant.__name__].append(contestant(study, Path(folder)))
-    return {name: statistics.median(runs) for name, runs in seconds.items()}
+                times[contestant.__name__].append(contestant(study, Path(folder)))
+    return {
+        name: (statistics.median(wall), statistics.median(cpu))
+        for name, (wall, cpu) in ((name, zip(*runs, strict=True)) for name, runs in times.items())
+    }
 
 
-def print_table(seconds: dict[str, float], images: int, batch: int) -> None:
-    bare = images / seconds["bare_loop"]
-    further = (images - batch) / (seconds["generate"] - seconds["one_batch"])
-    click.echo(f"{'':40} {'images/s':>9} {'× the loop':>10}")
-    for name, rate in (
-        ("bare loop", bare),
-        ("generate, with all that starting costs", images / seconds["generate"]),
-        ("generate, a further image", further),
-    ):
-        click.echo(f"{name:40} {rate:9.2f} {rate / bare:10.2f}")
-    click.echo(f"a run of one batch takes {seconds['one_batch']:.1f} s")
+def print_table(times: dict[str, Times], images: int, batch: int) -> None:
+    """Images a second, and of a core's time, which other work on the machine disturbs less."""
+    rows = {
+        "bare loop": [images / seconds for seconds in times["bare_loop"]],
+        "generate, with all that starting costs": [images / s for s in times["generate"]],
+        "generate, a further image": [
+            (images - batch) / (whole - start)
+            for whole, start in zip(times["generate"], times["one_batch"], strict=True)
+        ],
+    }
+    wall, cpu = rows["bare loop"]
+    click.echo(f"{'':40} {'images/s':>9} {'× loop':>7} {'a core second':>14} {'× loop':>7}")
+    for name, (by_wall, by_cpu) in rows.items():
+        click.echo(
+            f"{name:40} {by_wall:9.2f} {by_wall / wall:7.2f} {by_cpu:14.2f} {by_cpu / cpu:7.2f}"
+        )
+    click.echo(f"a run of one batch takes {times['one_batch'][0]:.1f} s")
 
 
 @click.command()
@@ -116,9 +130,9 @@ def main(seeds: int, batch_size: int, channels: int, side: int, steps: int, repe
         study = write_study(
             Path(folder), BUNDLED_CLIP, Resources("cpu"), model=str(model), **settings, **sides
         )
-        seconds = measure(study, repeats)
+        times = measure(study, repeats)
     click.echo(f"{seeds} images of {side} × {side}, batches of {batch_size}, medians of {repeats}")
-    print_table(seconds, seeds, batch_size)
+    print_table(times, seeds, batch_size)
 
 
 if __name__ == "__main__":
