@@ -19,7 +19,6 @@ from .generation.prompt_file import read_prompt_file
 from .generation.similarity import caption_similarities
 from .generation.texts import KEYWORDS, Prompt, PromptCluster, fill_template, find_clusters
 from .lake import Lake, replacing
-from .replication.thresholds import fix_thresholds
 from .runs import Counts
 from .stamp import METADATA_KEY, Stamp, read_parquet_stamp
 from .study import Study
@@ -48,6 +47,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         StageError: the endpoint does not answer as it should.
 
     """
+    from .replication.thresholds import fix_thresholds  # imports what a base install lacks
+
     threshold = _threshold(study, lake)
     _check_build(lake, stamp)
     with connect_published(lake) as connection:
