@@ -60,6 +60,7 @@ SCHEMA = pa.schema(
 _NON_COPIES = 10_000  # that cosines are taken of
 _DECODED = 200  # whose pixels or tiles are compared
 _SHARE = 99.0  # percent of non-copies that are no copy by a suggested threshold
+_FEW = 100  # non-copies, of whose scores the percentile is hardly more than the largest
 
 Row = dict[str, Any]
 Key = tuple[str, float, str, str, str]  # keyword set, threshold, cluster, metric, reference
@@ -192,8 +193,15 @@ def _suggest(
         if (metric, against) not in scores:
             continue  # no picture of the medoid is stored
         value = float(np.percentile(scores[metric, against].score, share))
-        reason = f"{share:.0f}th percentile of {len(pictures):,} images of other clusters"
+        reason = _suggestion(metrics[0], len(pictures))
         yield _row(study, target, metric, reference, value, SUGGESTED, reason, len(pictures), None)
+
+
+def _suggestion(metric: str, n_non_copies: int) -> str:
+    which = "1st" if is_distance(metric) else "99th"
+    reason = f"{which} percentile of {n_non_copies:,} images of other clusters"
+    few = "; so few say little: look at background_rate, or set it by hand"
+    return reason + (few if n_non_copies < _FEW else "")
 
 
 def _non_copies(training: Training, target: Target, number: int) -> Rows:
