@@ -184,10 +184,11 @@ def test_a_model_that_cannot_be_loaded_is_one_line(
     config["model_cfg"]["embed_dim"] = 8
     (broken / "open_clip_config.json").write_text(json.dumps(config))
     study, _ = make_fetched(3, broken)
+    before = worker_processes()  # those that other tests share
     with pytest.raises(ModelError, match=r"safetensors: cannot be loaded") as error:
         run_stages(study, "embed")
     assert "\n" not in str(error.value)
-    assert not [child for child in psutil.Process().children(recursive=True) if is_worker(child)]
+    assert worker_processes() <= before
 
 
 RUN = """
@@ -231,6 +232,10 @@ def values(lake: Lake, tmp_path: Path, end: str = "", appends: int = 0) -> dict[
     """What the script is filled with: it ends so after that many appends, never after 0."""
     study = str(tmp_path / "study.toml")
     return {"lake": str(lake.root), "study": study, "appends": appends, "end": end or "..."}
+
+
+def worker_processes() -> set[psutil.Process]:
+    return {child for child in psutil.Process().children(recursive=True) if is_worker(child)}
 
 
 def is_worker(process: psutil.Process) -> bool:

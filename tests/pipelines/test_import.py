@@ -123,7 +123,7 @@ def test_everything_after_it_works_without_an_image(
     write_laion({}, {}, {}, {})
     write_shard(0, [0, 1, 2, 3], vectors(5, 5, 6, 7))
     study = make_study("laion.parquet", IMPORTED, CLIP)
-    run_stages(study, *STAGES)
+    run_stages(study, *(name for name, stage in STAGES.items() if stage.is_wanted(study)))
     assert not stale_stages(study, lake)
     query = (
         "select status, count(*), max(cluster_id is not null) from samples "
