@@ -77,12 +77,12 @@ def generated_copy_vectors_name(copy_id: str) -> str:
 
 def image_vectors(clip_id: str, dimensions: int, made_by: str = "") -> Table:
     """The image embeddings of one model, unit norm; the vector is null when status is not ok."""
-    return vectors(image_vectors_name(clip_id), dimensions, made_by)
+    return _vectors(image_vectors_name(clip_id), dimensions, made_by)
 
 
 def caption_vectors(clip_id: str, dimensions: int, made_by: str = "") -> Table:
     """The caption embeddings of one model, unit norm; the vector is null when status is not ok."""
-    return vectors(caption_vectors_name(clip_id), dimensions, made_by)
+    return _vectors(caption_vectors_name(clip_id), dimensions, made_by)
 
 
 def image_vectors_name(clip_id: str) -> str:
@@ -100,11 +100,11 @@ def copy_vectors_name(copy_id: str) -> str:
     return f"copy_vectors-{copy_id}"
 
 
-def vectors(name: str, dimensions: int, made_by: str, key: str = "sample_id") -> Table:
+def _vectors(name: str, dimensions: int, made_by: str) -> Table:
     """A table of vectors, unit norm; the vector is null when status is not ok."""
     schema = pa.schema(
         [
-            (key, pa.string()),
+            ("sample_id", pa.string()),
             ("vector", pa.list_(pa.float16(), dimensions)),
             ("status", pa.string()),  # OK or NOT_FINITE
         ],

@@ -24,7 +24,7 @@ from ..lance.tables import (
 from .clip.copy_model import CopyChoice, find_copy_model
 from .clip.imported import import_vectors
 from .clip.model import ClipChoice, find_clip
-from .clip.shards import Job, Shard
+from .clip.shards import Job, Shard, check_counts
 from .database import connect, query
 from .errors import LakeError
 from .lake import Lake
@@ -135,7 +135,7 @@ def _embed(
     with progress("embed", n_samples) as advance:
         shards, way_out = _read_shards(connection), "lower clip.batch_size"
         for shard, tables in workers.results(_encode, shards, job, "embed", way_out):
-            _check(shard, tables)
+            check_counts("embed: {} samples", tables, shard.lacks)
             _commit(store, names, tables)
             n_embedded += len(shard.sample_ids)
             advance(len(shard.sample_ids))
@@ -161,12 +161,6 @@ def _encode(shard: Shard, job: Job) -> list[pa.Table]:
     from .clip.encoder import encode_shard  # in the worker: it imports torch
 
     return encode_shard(shard, job)
-
-
-def _check(shard: Shard, tables: list[pa.Table]) -> None:
-    for table, lacks in zip(tables, shard.lacks, strict=False):  # without copies, no third
-        if table.num_rows != sum(lacks):
-            raise LakeError(f"embed: {sum(lacks)} samples went in, {table.num_rows} came out")
 
 
 def _commit(store: VectorStore, names: list[str], tables: list[pa.Table]) -> None:

@@ -19,7 +19,7 @@ from ..lance.tables import (
 from .database import connect, query
 from .errors import LakeError
 from .generation.embedding import embed_generated, generated_tables
-from .generation.model import find_generator
+from .generation.model import find_generator, load_generator
 from .generation.shards import GenerateJob, GeneratorChoice, Load, SeedShard
 from .lake import Lake, replacing
 from .progress import progress
@@ -32,13 +32,7 @@ _BATCHES = 4  # in one task and one transaction: what a kill can lose
 _WAY_OUT = "lower generator.batch_size"
 
 
-def _load_pipeline(choice: GeneratorChoice, device: str) -> Any:
-    from .generation.pipeline import load_pipeline  # in the worker: it imports torch
-
-    return load_pipeline(choice, device)
-
-
-def run(study: Study, lake: Lake, stamp: Stamp, load: Load = _load_pipeline) -> Counts:
+def run(study: Study, lake: Lake, stamp: Stamp, load: Load = load_generator) -> Counts:
     """Generate and embed what is missing, for the generator and the models of the study.
 
     Args:

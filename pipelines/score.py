@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .generation.shards import GeneratorChoice, Load
+from .generation.model import load_generator
+from .generation.shards import Load
 from .lake import Lake, replacing
 from .progress import progress
 from .replication import background, families
@@ -59,13 +60,7 @@ PROMPT_SCORES = pa.schema(
 Row = dict[str, Any]
 
 
-def _load_pipeline(choice: GeneratorChoice, device: str) -> Any:
-    from .generation.pipeline import load_pipeline  # in the worker: it imports torch
-
-    return load_pipeline(choice, device)
-
-
-def run(study: Study, lake: Lake, stamp: Stamp, load: Load = _load_pipeline) -> Counts:
+def run(study: Study, lake: Lake, stamp: Stamp, load: Load = load_generator) -> Counts:
     """Write replication_scores, background, replication_by_family and prompt_scores.
 
     Args:

@@ -22,6 +22,11 @@ def key(doc: str, default: Any = dataclasses.MISSING, **limits: Any) -> Any:
     return field(default=default, metadata={"doc": doc, **limits})
 
 
+def cosine(doc: str, example: Any = 0.9, **limits: Any) -> Any:
+    """A key that holds a cosine, or several, and may be left out."""
+    return key(doc, None, min=-1.0, max=1.0, example=example, **limits)
+
+
 @dataclass(frozen=True)
 class Data:
     """Where the rows and the images are."""
@@ -60,12 +65,8 @@ class KeywordSet:
     parent: str | None = key(
         "the set whose clusters this one is compared with", None, example="van gogh"
     )
-    threshold: float | None = key(
+    threshold: float | None = cosine(
         "the cosine at which its clusters are shown; if left out, report.threshold",
-        None,
-        min=-1.0,
-        max=1.0,
-        example=0.9,
         changes_captions=False,
     )
 
@@ -131,11 +132,8 @@ class CopyModel:
 class Cluster:
     """Which images count as nearly identical."""
 
-    thresholds: tuple[float, ...] | None = key(
+    thresholds: tuple[float, ...] | None = cosine(
         "cosines to cluster at; if left out, the one recommended for the model, and 0.05 around it",
-        None,
-        min=-1.0,
-        max=1.0,
         example=[0.85, 0.9, 0.95],
     )
     min_cluster_size: int = key("smaller components are unclustered", 2, min=2)
@@ -166,12 +164,8 @@ class FollowUp:
 class Prompts:
     """The prompts that are made of the clusters."""
 
-    threshold: float | None = key(
-        "one of cluster.thresholds; if left out, the one that the report shows",
-        None,
-        min=-1.0,
-        max=1.0,
-        example=0.9,
+    threshold: float | None = cosine(
+        "one of cluster.thresholds; if left out, the one that the report shows"
     )
     clusters: int = key("largest clusters of each keyword set that get prompts", 7, min=1)
     words: int = key("words of a cluster in its prompts, at most", 5, min=1)
@@ -249,12 +243,8 @@ class Score:
 class Report:
     """What the report shows."""
 
-    threshold: float | None = key(
-        "one of cluster.thresholds; if left out, the middle or the recommended one",
-        None,
-        min=-1.0,
-        max=1.0,
-        example=0.9,
+    threshold: float | None = cosine(
+        "one of cluster.thresholds; if left out, the middle or the recommended one"
     )
     clusters: int = key("clusters shown for each keyword set", 7, min=1)
 

@@ -22,8 +22,8 @@ background as (
 
 ),
 
--- Scores and thresholds as closeness: the negative of a distance, so that a copy has at least that
--- of its threshold whatever the metric.
+-- Scores and the bounds of bands as closeness: the negative of a distance, so that what is nearer has
+-- more of it whatever the metric.
 compared as (
 
     select
@@ -39,7 +39,9 @@ compared as (
         thresholds.bands,
         if(thresholds.is_distance, -1, 1) as direction,
         scores.score * direction as closeness,
-        closeness >= thresholds.replication_threshold * direction as is_copy,
+        {{ is_copy(
+            'scores.score', 'thresholds.replication_threshold', 'thresholds.is_distance'
+        ) }} as is_copy,
         len(list_filter(
             thresholds.bands, lambda band: closeness < band * direction
         )) as band

@@ -83,22 +83,35 @@ def encode_shard(shard: Shard, job: Job) -> list[pa.Table]:
 
     """
     with _one_shard_at_a_time:
-        threads = max(1, CPU_COUNT // job.workers_per_host)
-        device = gpu_of_worker(job.device) or "cpu"
-        encoder = load_encoder(job.choice, device, job.batch_size, threads)
+        encoder, of_images = load_models(job)
         images = read_images(job.images, job.version, shard.row_offsets, shard.sample_ids)
-        said = encoder.description
-        makers: list[tuple[Encode, list[Any], str]] = [
-            (encoder.images, images, said),
-            (encoder.captions, shard.captions, said),
-        ]
-        if job.copies is not None:
-            tower = load_tower(job.copies, device, job.batch_size, threads)
-            makers.append((tower.images, images, describe_copy_model(job.copies)))
+        makers: list[tuple[Encode, list[Any], str]]
+        makers = [(encode, images, said) for encode, said in of_images]
+        makers.insert(1, (encoder.captions, shard.captions, encoder.description))
         return [
             encode_lacking(shard.sample_ids, lacks, *maker)
             for maker, lacks in zip(makers, shard.lacks, strict=False)  # without copies, no third
         ]
+
+
+def load_models(job: Job) -> tuple[Encoder, list[tuple[Encode, str]]]:
+    """The encoder of a job, and whatever makes vectors of images, with what it says that it is.
+
+    That is the encoder and, where the job has one, the descriptor of copies.
+
+    Raises:
+        ModelError: a model cannot be loaded.
+        StageError: there is no GPU where one was asked for.
+
+    """
+    threads = max(1, CPU_COUNT // job.workers_per_host)
+    device = gpu_of_worker(job.device) or "cpu"
+    encoder = load_encoder(job.choice, device, job.batch_size, threads)
+    of_images: list[tuple[Encode, str]] = [(encoder.images, encoder.description)]
+    if job.copies is not None:
+        tower = load_tower(job.copies, device, job.batch_size, threads)
+        of_images.append((tower.images, describe_copy_model(job.copies)))
+    return encoder, of_images
 
 
 def encode_lacking(

@@ -20,9 +20,8 @@ from ...lance.tables import (
 )
 from ..clip.copy_model import CopyChoice, find_copy_model
 from ..clip.model import ClipChoice, find_clip
-from ..clip.shards import Job
+from ..clip.shards import Job, check_counts
 from ..database import connect, query
-from ..errors import LakeError
 from ..lake import Lake
 from ..progress import progress
 from ..study import Study
@@ -57,7 +56,7 @@ def embed_generated(study: Study, lake: Lake) -> None:
             job = replace(job, workers_per_host=workers.per_host)
             shards, way_out = _shards(missing), "lower clip.batch_size"
             for shard, tables in workers.results(_encode, shards, job, "generate", way_out):
-                _check(shard, tables)
+                check_counts("generate: {} images", tables, shard.lacks)
                 for name, rows in zip(names, tables, strict=True):
                     store.append(Table(name, rows.schema), rows)
                 advance(len(shard.image_ids))
@@ -109,9 +108,3 @@ def _encode(shard: ImageShard, job: Job) -> list[pa.Table]:
     from .embedding_worker import encode_shard  # in the worker: it imports torch
 
     return encode_shard(shard, job)
-
-
-def _check(shard: ImageShard, tables: list[pa.Table]) -> None:
-    for table, lacks in zip(tables, shard.lacks, strict=False):  # without copies, no second
-        if table.num_rows != sum(lacks):
-            raise LakeError(f"generate: {sum(lacks)} images went in, {table.num_rows} came out")

@@ -3,12 +3,9 @@
 from threading import Lock
 
 import pyarrow as pa
-from dask.system import CPU_COUNT
 
-from ..clip.encoder import encode_lacking, load_encoder, load_tower
+from ..clip.encoder import encode_lacking, load_models
 from ..clip.shards import Job, read_images
-from ..clip.tower import describe_copy_model
-from ..gpus import gpu_of_worker
 from .shards import ImageShard
 
 _one_shard_at_a_time = Lock()  # a worker of someone else's cluster may run several tasks at once
@@ -28,19 +25,13 @@ def encode_shard(shard: ImageShard, job: Job) -> list[pa.Table]:
 
     """
     with _one_shard_at_a_time:
-        threads = max(1, CPU_COUNT // job.workers_per_host)
-        device = gpu_of_worker(job.device) or "cpu"
-        encoder = load_encoder(job.choice, device, job.batch_size, threads)
+        _, of_images = load_models(job)
         images = read_images(
             job.images, job.version, shard.row_offsets, shard.image_ids, "image_id"
         )
-        makers = [(encoder.images, encoder.description)]
-        if job.copies is not None:
-            tower = load_tower(job.copies, device, job.batch_size, threads)
-            makers.append((tower.images, describe_copy_model(job.copies)))
         tables = [
             encode_lacking(shard.image_ids, lacks, encode, images, made_by)
-            for (encode, made_by), lacks in zip(makers, shard.lacks, strict=False)
+            for (encode, made_by), lacks in zip(of_images, shard.lacks, strict=False)
         ]
     return [_renamed(table) for table in tables]
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ..clip.model import hash_file
 from ..errors import ModelError, StudyError
@@ -46,6 +47,18 @@ def find_generator(study: Study) -> GeneratorChoice:
     generator_id = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     path = None if lora is None else str(lora)
     return GeneratorChoice(generator_id, str(folder), path, weights_hash, scheduler, settings)
+
+
+def load_generator(choice: GeneratorChoice, device: str) -> Any:
+    """The pipeline on its device: what workers call unless they are given another `Load`.
+
+    Raises:
+        ModelError: it cannot be loaded, or the LoRA is of another model.
+
+    """
+    from .pipeline import load_pipeline  # imports torch
+
+    return load_pipeline(choice, device)
 
 
 def generator_fingerprint(study: Study) -> str:

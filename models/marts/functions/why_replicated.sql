@@ -87,11 +87,11 @@ matched as (
         and replication_scores.metric = replication_thresholds.metric
         and replication_scores.reference = replication_thresholds.reference
     where
-        if(
-            replication_thresholds.is_distance,
-            replication_scores.score <= replication_thresholds.replication_threshold,
-            replication_scores.score >= replication_thresholds.replication_threshold
-        )
+        {{ is_copy(
+            'replication_scores.score',
+            'replication_thresholds.replication_threshold',
+            'replication_thresholds.is_distance'
+        ) }}
     group by all
 
 )

@@ -24,10 +24,10 @@ from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import (
     GENERATED_IMAGES,
     IMAGES,
+    Table,
     copy_vectors_name,
     generated_copy_vectors_name,
     generated_vectors_name,
-    vectors,
 )
 from memtriggers.pipelines.clip.copy_model import find_copy_model
 from memtriggers.pipelines.clip.model import find_clip
@@ -207,10 +207,8 @@ def store_copies() -> Callable[[Planted, Array, Array], None]:
             (copy_vectors_name(copies.copy_id), "sample_id", planted.ids, training),
             (generated_copy_vectors_name(copies.copy_id), "image_id", image_ids, generated),
         ):
-            table = vectors(name, values.shape[1], "", key)
-            unit = values / np.linalg.norm(values, axis=1, keepdims=True)
-            column = pa.array(list(unit.astype(np.float16)), table.schema.field("vector").type)
-            lance.append(table, pa.table({key: ids, "vector": column, "status": ["ok"] * len(ids)}))
+            rows = vector_rows(key, ids, values)
+            lance.append(Table(name, rows.schema), rows)
 
     return store
 
@@ -268,12 +266,14 @@ def _store_generated(
     store = VectorStore(planted.lake.vectors)
     store.append(GENERATED_IMAGES, pa.Table.from_pylist(images, GENERATED_IMAGES.schema))
     name = generated_vectors_name(find_clip(planted.study).clip_id)
-    table = vectors(name, DIMENSIONS, "", "image_id")
-    columns = {
-        "image_id": [image_id for image_id, _ in unit],
-        "vector": pa.array(
-            [vector.astype(np.float16) for _, vector in unit], table.schema.field("vector").type
-        ),
-        "status": ["ok"] * len(unit),
-    }
-    store.append(table, pa.table(columns))
+    image_ids, values = zip(*unit, strict=True)
+    rows = vector_rows("image_id", image_ids, np.stack(values))
+    store.append(Table(name, rows.schema), rows)
+
+
+def vector_rows(key: str, ids: Sequence[str], values: Array) -> pa.Table:
+    """The rows of a table of vectors: (n, d) of any norm, stored with norm 1."""
+    unit = values / np.linalg.norm(values, axis=1, keepdims=True)
+    kind = pa.list_(pa.float16(), values.shape[1])
+    column = pa.array(list(unit.astype(np.float16)), kind)
+    return pa.table({key: list(ids), "vector": column, "status": ["ok"] * len(ids)})
