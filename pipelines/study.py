@@ -11,7 +11,7 @@ from typing import Any
 BUNDLED_CLIP = "bundled"
 EVERYTHING = "*"
 PROMPT_FAMILIES = ("keywords", "short", "long", "irrelevant", "without_name")
-METRICS = ("clip", "sscd", "clip_tiles", "sscd_tiles", "l2", "l2_tiles", "webster")
+METRICS = ("clip", "sscd", "clip_tiles", "sscd_tiles", "l2", "l2_tiles", "webster", "l2_relative")
 
 
 def key(doc: str, default: Any = dataclasses.MISSING, **limits: Any) -> Any:
@@ -224,7 +224,8 @@ class Score:
 
     metrics: tuple[str, ...] | None = key(
         "clip, sscd (with a [copy_model]), clip_tiles, sscd_tiles (of tiles: partial copies), l2, "
-        "l2_tiles, webster (of pixels); by default all but those of tiles",
+        "l2_tiles, webster, l2_relative (of pixels); by default all but those of tiles and "
+        "l2_relative",
         None,
         example=["clip", "clip_tiles", "webster"],
         choices=METRICS,

@@ -1,10 +1,16 @@
 -- The cluster of each keyword set at $threshold that holds each sample of $names: a study names a cluster by
--- any sample_id in it. One row a keyword set and name. Asked of the published tables.
-select
-    keyword_clusters.keyword_set,
-    cluster_members.sample_id as name,
-    keyword_clusters.cluster_id,
-    keyword_clusters.n_samples
-from cluster_members
+-- any sample_id in it. A sample of the keyword set that is in none is asked for alone, by its own id. One row
+-- a keyword set and name. Asked of the published tables.
+with named as (
+    select sample_id as name, threshold, cluster_id
+    from cluster_members
+    where threshold = $threshold and list_contains($names::varchar[], sample_id)
+)
+select keyword_set, name, cluster_id, n_samples
+from named
 join keyword_clusters using (threshold, cluster_id)
-where threshold = $threshold and list_contains($names::varchar[], cluster_members.sample_id);
+union all
+select keyword_set, name, name, 1
+from named
+join keyword_matches on named.name = keyword_matches.sample_id
+where cluster_id is null;

@@ -26,6 +26,8 @@ def read_prompt_file(
 ) -> list[Prompt]:
     """The prompts of `[prompts] file`, each with the cluster that holds the sample it names.
 
+    A sample in no cluster is asked for alone.
+
     Raises:
         SourceError: the file cannot be read, or a row names what does not exist.
 
@@ -84,7 +86,8 @@ def _find_cluster(
     name = row["keyword_set"], row["cluster"]
     if name not in clusters:
         raise SourceError(
-            f"{where}: no cluster of keyword set {name[0]!r} holds {name[1]!r}; name it by any "
-            "sample_id in it, of: memtriggers sql 'from keyword_clusters'"
+            f"{where}: no cluster of keyword set {name[0]!r} holds {name[1]!r}, nor is it one of "
+            "its embedded samples; name a cluster by any sample_id in it, of: memtriggers sql "
+            "'from keyword_clusters'"
         )
     return Prompt(name[0], *clusters[name], row["family"], row["prompt"], "file")

@@ -15,12 +15,15 @@ from .partial import GRID, TiledReferences, load_tiles
 from .pictures import IMAGE, Pictures
 from .pixels import PREPROCESSING
 from .references import KEYWORD_SET, MEDOID, MEMBERS, REPRESENTATIVES, Target, Training
+from .surroundings import THUMBNAIL
 from .templates import Templates, load_templates
 
 CLIP, SSCD = "clip", "sscd"
 COSINES = (CLIP, SSCD)
 TILES = {"clip_tiles": CLIP, "sscd_tiles": SSCD}  # and the model that makes their vectors
-DISTANCES = ("l2", "l2_tiles", "webster")
+RELATIVE = "l2_relative"
+DISTANCES = ("l2", "l2_tiles", "webster", RELATIVE)
+_UNASKED = DISTANCES[:-1]  # what the relative one needs is decoded only where it is asked for
 
 Scores = dict[tuple[str, str], Matches]  # by metric and reference
 
@@ -64,7 +67,8 @@ class Models:
     def made_with(self, metric: str) -> tuple[str, str]:
         """The model and the preprocessing behind the scores of a metric."""
         if is_distance(metric):
-            return "pixels", PREPROCESSING
+            small = f", then {THUMBNAIL} × {THUMBNAIL}" if metric == RELATIVE else ""
+            return "pixels", PREPROCESSING + small
         tiles = f", of {GRID} × {GRID} overlapping tiles" if metric in TILES else ""
         choice = self.choice(metric)
         if isinstance(choice, ClipChoice):
@@ -81,7 +85,7 @@ def find_models(study: Study) -> Models:
 
     """
     copies = find_copy_model(study)
-    metrics = (CLIP, *([SSCD] if copies else []), *DISTANCES)
+    metrics = (CLIP, *([SSCD] if copies else []), *_UNASKED)
     return Models(study.score.metrics or metrics, find_clip(study), copies)
 
 
@@ -125,7 +129,7 @@ def compare_with(training: Training, target: Target, metrics: tuple[str, ...]) -
         {m: _with_vectors(pictures, m, target) for m in metrics if m in COSINES},
         [one for one in tiles if one is not None],
         distances,
-        load_templates(pictures, target) if distances else None,
+        load_templates(training, target, RELATIVE in distances) if distances else None,
     )
 
 

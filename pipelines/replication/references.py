@@ -1,6 +1,7 @@
 """What generations are compared with: the training images, and those of each prompted cluster."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..database import connect, query
 from ..lake import Lake
 from ..study import Study
 from .pictures import IMAGE, Pictures, find_rows, find_stored, read_unit
+from .surroundings import Surroundings, find_surroundings
 
 MEDOID, REPRESENTATIVES, MEMBERS, KEYWORD_SET = (
     "medoid",
@@ -53,6 +55,11 @@ class Training:
     sample_ids: pa.StringArray  # (n,) ascending
     pictures: Pictures
     cluster: dict[float, Rows]  # by threshold: (n,) the first row of each row's cluster, or -1
+
+    @cached_property
+    def surroundings(self) -> dict[float, Surroundings]:
+        """By threshold, what a relative distance is relative to."""
+        return {t: find_surroundings(self.pictures, rows) for t, rows in self.cluster.items()}
 
     def cluster_ids(self, threshold: float, rows: Rows) -> pa.Array:
         """The cluster_id of each row at a threshold, null where unclustered."""
@@ -93,7 +100,9 @@ def find_targets(lake: Lake, training: Training) -> list[Target]:
         if not is_known.all():
             continue  # its vectors have gone since it was clustered
         first, centre = rows
-        members = np.flatnonzero(training.cluster[threshold] == first).astype(np.int32)
+        is_member = training.cluster[threshold] == first
+        is_member[first] = True  # a sample that is asked for alone is in no cluster
+        members = np.flatnonzero(is_member).astype(np.int32)
         references = choose_references(members, int(centre))
         references[KEYWORD_SET] = matches[keyword_set]
         targets.append(Target(keyword_set, threshold, named, frozenset(words), references))

@@ -19,7 +19,8 @@ from .pixels import (
     template_mask,
     webster,
 )
-from .references import MEDOID, REPRESENTATIVES, Target
+from .references import MEDOID, MEMBERS, REPRESENTATIVES, Target, Training
+from .surroundings import Surroundings
 
 _BATCH = 16  # pictures in float64 at once: 25 MB
 
@@ -32,6 +33,8 @@ class Templates:
     pixels: Pixels
     mask: Mask  # what they share
     is_medoid: np.ndarray  # (r,)
+    members: Rows  # of the whole cluster
+    surroundings: Surroundings | None  # where nobody asks for what is relative to them
 
     def score(self, pictures: Pictures, metrics: Iterable[str]) -> dict[tuple[str, str], Matches]:
         """The nearest representative of each of n pictures, and the medoid, by every metric."""
@@ -56,6 +59,9 @@ class Templates:
         if "webster" in metrics:
             masked = squared_errors(pixels, self.pixels, self.mask)
             found["webster"] = webster(masked, self.mask)
+        if self.surroundings is not None:
+            relative = self.surroundings.relative(pixels, self.pixels, self.members)
+            found["l2_relative"] = relative
         return {metric: distances for metric, distances in found.items() if metric in metrics}
 
     def _nearest(self, distances: Distances, columns: np.ndarray) -> Matches:
@@ -63,15 +69,21 @@ class Templates:
         return Matches(distances[np.arange(len(chosen)), chosen], self.rows[chosen])
 
 
-def load_templates(training: Pictures, target: Target) -> Templates | None:
+def load_templates(training: Training, target: Target, is_relative: bool) -> Templates | None:
     """Decode the representatives of a cluster; None where no picture of them is stored."""
-    rows = target.references[REPRESENTATIVES]
-    rows = rows[training.stored[IMAGE].offsets[rows] >= 0]
+    rows, stored = target.references[REPRESENTATIVES], training.pictures.stored[IMAGE]
+    rows = rows[stored.offsets[rows] >= 0]
     if len(rows) == 0:
         return None
-    pixels = read_pixels(training.stored[IMAGE].take(rows).read().to_pylist())
-    is_medoid = rows == target.references[MEDOID]
-    return Templates(rows, pixels, template_mask(pixels), is_medoid)
+    pixels = read_pixels(stored.take(rows).read().to_pylist())
+    return Templates(
+        rows,
+        pixels,
+        template_mask(pixels),
+        rows == target.references[MEDOID],
+        target.references[MEMBERS],
+        training.surroundings[target.threshold] if is_relative else None,
+    )
 
 
 def concatenated(matches: list[Matches]) -> Matches:

@@ -21,6 +21,7 @@ from ..study import ReplicationThreshold, Study
 from .metrics import (
     CLIP,
     COSINES,
+    RELATIVE,
     Models,
     compare_with,
     find_models,
@@ -38,6 +39,7 @@ from .references import (
     find_targets,
     read_training,
 )
+from .surroundings import COPY
 from .tiles import add_training_tiles
 
 MANUAL, SUGGESTED, EXPLORATORY = "manual", "suggested", "exploratory"
@@ -192,8 +194,12 @@ def _suggest(
         against = MEMBERS if reference == KEYWORD_SET else reference
         if (metric, against) not in scores:
             continue  # no picture of the medoid is stored
-        value = float(np.percentile(scores[metric, against].score, share))
-        reason = _suggestion(metrics[0], len(pictures))
+        reached = scores[metric, against].score
+        if metric == RELATIVE:
+            value, reason = COPY, _carlinis(reached)
+        else:
+            value = float(np.percentile(reached, share))
+            reason = _suggestion(metrics[0], len(pictures))
         yield _row(study, target, metric, reference, value, SUGGESTED, reason, len(pictures), None)
 
 
@@ -202,6 +208,12 @@ def _suggestion(metric: str, n_non_copies: int) -> str:
     reason = f"{which} percentile of {n_non_copies:,} images of other clusters"
     few = "; so few say little: look at background_rate, or set it by hand"
     return reason + (few if n_non_copies < _FEW else "")
+
+
+def _carlinis(reached: np.ndarray[Any, np.dtype[np.float64]]) -> str:
+    """A distance that is relative already needs no percentile; its error is said beside it."""
+    n_wrong = int((reached <= COPY).sum())
+    return f"Carlini's α; {n_wrong} of {len(reached):,} images of other clusters reach it"
 
 
 def _non_copies(training: Training, target: Target, number: int) -> Rows:

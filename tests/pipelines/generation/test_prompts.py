@@ -150,6 +150,29 @@ def test_prompts_of_a_file(
     assert {r["family"] for r in of_cluster if r["source"] == "template"}.isdisjoint({"short"})
 
 
+def test_a_file_may_ask_for_a_sample_that_is_in_no_cluster(
+    make_prompting: Callable[..., Study],
+    lake: Lake,
+    run_stages: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    alone = lake.sql(
+        "select keyword_set, sample_id from cluster_members join keyword_matches using (sample_id) "
+        "where threshold = 0.9 and cluster_id is null order by all limit 2"
+    ).fetchall()
+    lines = [f"{keyword_set},{sample},short,alone {sample}" for keyword_set, sample in alone]
+    (tmp_path / "mine.csv").write_text("\n".join(["keyword_set,cluster,family,prompt", *lines]))
+    study = make_prompting('clusters = 1\nfile = "mine.csv"')
+    for _ in range(2):  # the second night finds the prompts that are there
+        run_stages(study, "prompts")
+        own = [row for row in read_prompts(lake) if row["source"] == "file"]
+        assert sorted((r["keyword_set"], r["cluster_id"], r["status"]) for r in own) == [
+            (keyword_set, sample, "ok") for keyword_set, sample in sorted(alone)
+        ]
+        fixed = pq.read_table(lake.replication_thresholds).to_pylist()
+        assert {sample for _, sample in alone} <= {row["cluster_id"] for row in fixed}
+
+
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [

@@ -5,6 +5,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -164,3 +165,31 @@ def test_the_measured_rate_is_that_of_the_planted_copies(
     assert (rate, difference) == (1.0, 1.0)
     assert low < 1.0 and high == 1.0 and p_value < 1e-20
     assert found["keywords"][3:] == (None, None)
+
+
+def test_a_sample_in_no_cluster_is_asked_for_alone(
+    make_planted: Callable[..., Any], generate: Callable[..., None]
+) -> None:
+    planted = make_planted()
+    alone, other = len(planted.ids) - 1, len(planted.ids) - 2
+    prompts = pq.read_table(planted.lake.prompts).to_pylist()
+    asked = {"source": "file", "prompt_id": "f" * 32, "prompt": "mine"}
+    for prompt in (
+        {**prompts[0], **asked, "cluster_id": planted.ids[alone]},
+        {**prompts[0], "prompt_id": "e" * 32, "cluster_id": planted.ids[other]},  # dissolved
+    ):
+        prompts.append(prompt)
+    pq.write_table(pa.Table.from_pylist(prompts), planted.lake.prompts)
+    fix_thresholds(planted.study, planted.lake, STAMP)
+    generate(planted, {"f" * 32: [alone, 3, None], "e" * 32: [other]})
+    assert run(planted) == (4, 3), "the prompt of a cluster that is none any more has no scores"
+    rows = [r for r in read(planted.lake, "replication_scores") if r["metric"] == "clip"]
+    for reference in ("medoid", "representatives", "members"):
+        found = {r["seed"]: r for r in rows if r["reference"] == reference}
+        assert {r["matched_sample_id"] for r in found.values()} == {planted.ids[alone]}
+        assert {r["matched_cluster_id"] for r in found.values()} == {None}
+        assert [found[seed]["score"] > 0.99 for seed in range(3)] == [True, False, False]
+    assert {t["cluster_id"] for t in read(planted.lake, "replication_thresholds")} == {
+        *(planted.name(number) for number in range(3)),
+        planted.ids[alone],
+    }
