@@ -1,6 +1,7 @@
 """The command `evaluate`: its options, and what they may not be together."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from click.core import ParameterSource
 from ..lake import Lake
 from ..options import lake_option, study_option, verbose_option
 from ..stages import one_line_errors
-from ..study import Data, Study
+from ..study import METRICS, Data, Study
 from ..study_file import load_study
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -78,8 +79,24 @@ def _named_files(
     is_flag=True,
     help="With --sample: write recommended_threshold.json beside the model's weights.",
 )
+@click.option(
+    "--scores",
+    type=_FILE,
+    help="Instead: judge detectors of memorization by what the lake's generations copy, beside our "
+    "own. A parquet or csv file with prompt_id and score (larger: more suspect); optional: seed "
+    "(the score is of one image), detector, generator_id.",
+)
+@click.option(
+    "--metric",
+    default="clip",
+    show_default=True,
+    type=click.Choice(METRICS),
+    help="With --scores: what says that a generation is a copy.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of tables.")
-def evaluate(study_file: Path, lake: Lake, as_json: bool, **options: Any) -> None:
+def evaluate(
+    study_file: Path, lake: Lake, scores: Path | None, metric: str, as_json: bool, **options: Any
+) -> None:
     """Measure how well the model tells copies from other images, and recommend a threshold.
 
     \b
@@ -87,6 +104,9 @@ def evaluate(study_file: Path, lake: Lake, as_json: bool, **options: Any) -> Non
       memtriggers evaluate --label-column work
     """
     _check(**options)
+    if scores is not None:
+        _evaluate_detectors(lake, scores, metric, options["seed"], as_json)
+        return
     with one_line_errors("evaluate", "embed"):
         from ..evaluate import Request, evaluate
         from .terminal import print_evaluation
@@ -97,6 +117,18 @@ def evaluate(study_file: Path, lake: Lake, as_json: bool, **options: Any) -> Non
             return
         print_evaluation(summary)
         click.echo(f"written to {lake.evaluation(summary.clip_id, summary.on)}")
+
+
+def _evaluate_detectors(lake: Lake, scores: Path, metric: str, seed: int, as_json: bool) -> None:
+    with one_line_errors("evaluate", "embed"):
+        from .detectors import evaluate_detectors
+        from .terminal import print_detectors
+
+        figures = evaluate_detectors(lake, scores, metric, seed)
+        if as_json:
+            click.echo(json.dumps([asdict(one) for one in figures], indent=2))
+        else:
+            print_detectors(figures)
 
 
 def _check(

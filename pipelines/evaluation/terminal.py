@@ -4,6 +4,7 @@ import click
 
 from ..terminal import print_table
 from .copies import KINDS
+from .detectors import FALSE_POSITIVES, REPLICATES, DetectorFigures, Estimate
 from .figures import PRECISIONS, PairFigures
 from .methods import HASH_BITS
 from .pairs import Point
@@ -101,3 +102,30 @@ def _print_kinds(summary: Summary) -> None:
 
 def _share(value: float) -> str:
     return f"{value:.3f}"
+
+
+def print_detectors(figures: list[DetectorFigures]) -> None:
+    """Print what detectors are worth, for each generator."""
+    click.echo(
+        f"A prompt replicates where at least {REPLICATES:.0%} of its images are copies; what has "
+        "no score suspects nothing; intervals are 95 %, over clusters"
+    )
+    at = f"found at {FALSE_POSITIVES:.0%} false"
+    columns = ["generator", "detector", "of", "number", "true", "with a score", "AUC", at]
+    rows = [
+        [
+            *(one.generator_id, one.detector, one.what),
+            *(f"{n:,}" for n in (one.n, one.n_positive, one.n_scored)),
+            *(_estimate(value) for value in (one.auc, one.true_positives)),
+        ]
+        for one in sorted(figures, key=lambda one: (one.generator_id, one.what, -_value(one.auc)))
+    ]
+    print_table(columns, rows)
+
+
+def _value(found: Estimate | None) -> float:
+    return 0.0 if found is None else found.value
+
+
+def _estimate(found: Estimate | None) -> str:
+    return "–" if found is None else f"{found.value:.3f} ({found.low:.3f}–{found.high:.3f})"

@@ -1,0 +1,134 @@
+"""Detectors of memorization, judged by generations whose copies are known."""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy import stats
+
+from memtriggers.pipelines import score
+from memtriggers.pipelines.cli import cli
+from memtriggers.pipelines.errors import EvaluationError
+from memtriggers.pipelines.evaluation.detectors import tell
+from memtriggers.pipelines.replication.thresholds import fix_thresholds
+from memtriggers.pipelines.stamp import Stamp
+
+STAMP = Stamp({"score": "1"}, {"generate": "2"})
+FAMILIES = ("keywords", "short", "long")
+N_COPIES = {"keywords": 4, "short": 3, "long": 1}  # of 4 seeds
+SCORES = {"keywords": 3.0, "short": 1.0, "long": 2.0}  # the last two the wrong way round
+
+
+def test_the_area_is_scipys_and_the_rest_is_counted() -> None:
+    rng = np.random.default_rng(0)
+    values = np.sort(rng.integers(0, 40, 500)).astype(float)  # with ties
+    is_positive = rng.random(500) < values / 38
+    area, found = tell(values, is_positive, np.ones(500))
+    positive, negative = values[is_positive], values[~is_positive]
+    u = stats.mannwhitneyu(positive, negative).statistic
+    assert area == pytest.approx(u / (len(positive) * len(negative)), abs=1e-12)
+    allowed = [v for v in set(values) if (negative >= v).mean() <= 0.01]
+    assert found == pytest.approx((positive >= min(allowed)).mean(), abs=1e-12)
+
+
+def test_a_weight_is_a_row_that_comes_so_often() -> None:
+    rng = np.random.default_rng(1)
+    values, is_positive = np.sort(rng.random(200)), rng.random(200) < 0.4
+    weight = rng.integers(0, 4, 200)
+    repeated = tell(values.repeat(weight), is_positive.repeat(weight), np.ones(weight.sum()))
+    assert tell(values, is_positive, weight) == pytest.approx(repeated, abs=1e-12)
+    assert np.isnan(tell(values, is_positive, weight * is_positive)).all(), "no negative is left"
+
+
+@pytest.fixture
+def judge(
+    make_planted: Callable[..., Any],
+    generate: Callable[..., None],
+    run_stages: Callable[..., None],
+    tmp_path: Path,
+) -> Callable[..., Any]:
+    """A published lake of nine prompts, whose detectors are judged by the command line."""
+    planted = make_planted(families=FAMILIES)
+    fix_thresholds(planted.study, planted.lake, STAMP)
+    for number in range(3):
+        row = planted.cluster(number)[0]
+        for family, n in N_COPIES.items():
+            copied = [row] * n + [None] * (4 - n)
+            generate(planted, {planted.prompt_id(number, family): copied})
+    score.run(planted.study, planted.lake, STAMP)
+    run_stages(planted.study, "build")
+
+    def run(names: Sequence[str], rows: Sequence[Sequence[object]], *options: str) -> Any:
+        path = tmp_path / "theirs.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([names, *rows])
+        command = ["evaluate", "--lake", str(planted.lake.root), "--scores", str(path), "--study"]
+        study = planted.study.folder / "study.toml"
+        return CliRunner().invoke(cli, [*command, str(study), *options])
+
+    run.planted = planted  # type: ignore[attr-defined]
+    return run
+
+
+def prompt_rows(planted: Any) -> list[list[object]]:
+    return [
+        [planted.prompt_id(number, family), value]
+        for number in range(3)
+        for family, value in SCORES.items()
+    ]
+
+
+def test_prompts_and_images_theirs_beside_ours(judge: Callable[..., Any]) -> None:
+    planted = judge.planted  # type: ignore[attr-defined]
+    rows = prompt_rows(planted)
+    done = judge(("prompt_id", "score"), rows, "--json")
+    assert done.exit_code == 0, (done.output, done.exception)
+    found = {one["detector"]: one for one in json.loads(done.output)}
+    theirs = found["theirs"]
+    assert (theirs["what"], theirs["n"], theirs["n_positive"]) == ("prompts", 9, 6)
+    assert theirs["auc"]["value"] == 0.5 and theirs["true_positives"]["value"] == 0.5
+    assert theirs["auc"]["low"] <= 0.5 <= theirs["auc"]["high"]
+    assert {"trigger_score", "n_in_cluster", "clip_largest_clique"} <= found.keys()
+    assert found["clip_largest_clique"]["auc"]["value"] == 1.0
+    assert "replication_risk" not in found, "the study does not state the exposures"
+
+    images = [[prompt, seed, -seed] for prompt, _ in rows for seed in range(4)]
+    done = judge(("prompt_id", "seed", "score"), images, "--json")
+    theirs = next(one for one in json.loads(done.output) if one["detector"] == "theirs")
+    assert (theirs["what"], theirs["n"], theirs["n_positive"]) == ("images", 36, 24)
+    assert theirs["auc"]["value"] > 0.7
+
+    shown = judge(("prompt_id", "score"), rows).output
+    assert "theirs" in shown and "trigger_score" in shown and "0.500" in shown
+
+
+def test_a_prompt_without_a_score_suspects_nothing(judge: Callable[..., Any]) -> None:
+    planted = judge.planted  # type: ignore[attr-defined]
+    rows = [row for row in prompt_rows(planted) if row[1] == SCORES["keywords"]]
+    rows[0][1] = "nan"
+    done = judge(("prompt_id", "score"), rows, "--json")
+    theirs = next(one for one in json.loads(done.output) if one["detector"] == "theirs")
+    assert (theirs["n"], theirs["n_scored"]) == (9, 2)
+    assert theirs["true_positives"]["value"] == pytest.approx(2 / 6)
+
+
+def test_what_is_wrong_is_one_line(judge: Callable[..., Any]) -> None:
+    unknown = ["f" * 32, 1]
+    wrong: list[tuple[Sequence[str], Sequence[Sequence[object]], list[str], str]] = [
+        (("prompt", "score"), [["x", 1]], [], "no column prompt_id; it has: prompt, score"),
+        (("prompt_id", "score"), [unknown], [], "none of its prompts was generated here"),
+        (("prompt_id", "score"), [["f" * 32, "much"]], [], "cannot be read: .*much"),
+        (("prompt_id", "score"), [unknown, unknown], [], "two scores for one prompt"),
+        (("prompt_id", "score"), [unknown], ["--metric", "sscd"], "is scored by sscd"),
+    ]
+    for names, rows, options, reason in wrong:
+        done = judge(names, rows, *options)
+        assert isinstance(done.exception, EvaluationError)
+        assert re.search(reason, str(done.exception)), done.exception
+        assert len(str(done.exception).splitlines()) == 1
