@@ -14,10 +14,11 @@ from .lake import Lake, replacing
 from .runs import Counts
 from .stamp import Stamp, parse_stamp
 from .study import Study
-from .thresholds import Thresholds, resolve_thresholds
+from .thresholds import resolve_thresholds
 from .warehouse.dbt_run import MODELS, DbtRun
 from .warehouse.declare import declare_tables
 from .warehouse.previous import export_previous
+from .warehouse.risk_fit import read_risk_fit
 
 BUILDS_KEPT = 3
 _BUILD_NAME = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]{16})\.duckdb")
@@ -28,6 +29,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 
     Raises:
         BuildError: a table of the lake, a model or a test is at fault.
+        StudyError: the file of `[risk] fit` is no fit.
         MissingExtra: there are Lance tables but no package to read them.
 
     """
@@ -41,7 +43,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     with _workspace(lake, build) as folder:
         database = folder / "warehouse.duckdb"
         info = _build_info(build, now, stamp, previous)
-        n_samples = _declare(database, lake, info, resolve_thresholds(study, lake))
+        n_samples = _declare(database, study, lake, info)
         _dbt(study, lake, database, folder).build()
         n_published = _finish(database)
         _publish(lake, database, build)
@@ -109,13 +111,15 @@ def _build_info(
     return build, now.replace(tzinfo=None), stamp.text, *versions, previous
 
 
-def _declare(database: Path, lake: Lake, info: tuple[object, ...], thresholds: Thresholds) -> int:
+def _declare(database: Path, study: Study, lake: Lake, info: tuple[object, ...]) -> int:
     """Make the schema `lake`, which dbt reads; returns the number of samples in it."""
     with duckdb.connect(str(database)) as connection:
         declare_tables(connection, lake)
         connection.execute("insert into lake.build_info values (?, ?, ?, ?, ?, ?, ?)", info)
-        for own in thresholds.by_keyword_set.items():
+        for own in resolve_thresholds(study, lake).by_keyword_set.items():
             connection.execute("insert into lake.keyword_set_thresholds values (?, ?)", own)
+        if fit := read_risk_fit(study):
+            connection.execute("insert into lake.risk_fits values (?, ?, ?, ?)", fit.row)
         return _count(connection, "lake.samples")
 
 

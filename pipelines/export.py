@@ -15,7 +15,13 @@ _ACTIONS = {"kept": "keep", "removal-list": "drop"}
 
 
 def export_samples(
-    lake: Lake, what: str, threshold: float, keep_rule: str, output: Path, rule: str = "all"
+    lake: Lake,
+    what: str,
+    threshold: float,
+    keep_rule: str,
+    output: Path,
+    rule: str = "all",
+    max_rows: int | None = None,
 ) -> int:
     """Write one file of samples; returns its number of rows.
 
@@ -26,6 +32,7 @@ def export_samples(
         keep_rule: which sample of a cluster stays: "best", "first" or "medoid".
         output: its suffix says the kind of file.
         rule: "all" superfluous copies go, or by "trigger" those that say a word set.
+        max_rows: by "trigger", only the clusters where a row takes the most risk with it.
 
     Raises:
         QueryError: no clusters at that threshold, a file name of another kind, or samples without
@@ -41,6 +48,7 @@ def export_samples(
         if threshold not in thresholds:
             raise QueryError(f"--threshold {threshold}: there are clusters at {thresholds} only")
         values = {"threshold": threshold, "keep_rule": keep_rule, "rule": rule}
+        values["max_rows"] = max_rows
         connection.execute(query("export_chosen"), values)
         if output.suffix == ".npy":
             return _write_uids(connection, what, output)

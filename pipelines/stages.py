@@ -108,6 +108,10 @@ def _fingerprint(name: str, study: Study, lake: Lake) -> str:
         from .generation.prompt_file import prompt_file_fingerprint
 
         return prompt_file_fingerprint(study)
+    if name == "risk_fit":
+        from .warehouse.risk_fit import risk_fit_fingerprint
+
+        return risk_fit_fingerprint(study)
     recorded = STAGES[name].recorded(lake, study)
     return "none" if recorded is None else recorded[1]
 
@@ -210,10 +214,10 @@ STAGES = {
         Stage(
             "build",
             "Build, test and publish the tables.",
-            ("cluster",),
+            ("cluster", "risk"),
             (
                 *("filter", "words", "fetch", "embed", "cluster", "thresholds"),
-                *("prompts", "generate", "score"),
+                *("risk_fit", "prompts", "generate", "score"),
             ),
             _build,
         ),

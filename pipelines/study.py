@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-BUNDLED_CLIP = "bundled"
+BUNDLED = "bundled"
 EVERYTHING = "*"
 PROMPT_FAMILIES = ("keywords", "short", "long", "irrelevant", "without_name")
 METRICS = ("clip", "sscd", "clip_tiles", "sscd_tiles", "l2", "l2_tiles", "webster", "l2_relative")
@@ -105,7 +105,7 @@ class Fetch:
 class Clip:
     """The model that turns images and captions into vectors."""
 
-    model: str = key('"bundled", an open_clip name such as "ViT-L-14", or a folder', BUNDLED_CLIP)
+    model: str = key('"bundled", an open_clip name such as "ViT-L-14", or a folder', BUNDLED)
     pretrained: str | None = key("an open_clip tag, or a weights file", None, example="openai")
     batch_size: int = key("images in one forward pass", 64, min=1)
 
@@ -241,6 +241,19 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Risk:
+    """What a training run will do with the data, from which a risk is calculated."""
+
+    views: float | None = key(
+        "times that it sees each row: an image's exposures are its copies times these",
+        None,
+        min=1e-9,
+        example=100,
+    )
+    fit: str = key('"bundled", or the JSON file of a fit of your own', BUNDLED)
+
+
+@dataclass(frozen=True)
 class Report:
     """What the report shows."""
 
@@ -278,6 +291,7 @@ class Study:
     prompts: Prompts = Prompts()
     generator: Generator | None = None
     score: Score = Score()
+    risk: Risk = Risk()
     report: Report = Report()
     resources: Resources = HERE
 

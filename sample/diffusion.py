@@ -24,7 +24,7 @@ class Size:
     autoencoder: tuple[int, ...] = (32, 48, 64)  # two halvings: latents are a quarter of the side
 
 
-SIZES = {32: Size(32, (48, 96)), 64: Size(64, (48, 96, 112))}
+SIZES = {32: Size(32, (48, 96)), 64: Size(64, (48, 96, 96))}
 
 
 def new_autoencoder(size: Size) -> Part:
@@ -97,6 +97,7 @@ def new_scheduler() -> Part:
         prediction_type="v_prediction",
         rescale_betas_zero_snr=True,
         timestep_spacing="trailing",
+        steps_offset=1,
         clip_sample=False,
     )
 

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import io
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -56,6 +57,7 @@ class Recipe:
 
 WARM_UP = 200  # steps
 AVERAGE = 0.999  # of the exponential moving average that is saved
+SAVE_EVERY = 250  # steps
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Training:
 
     def update(self, loss: torch.Tensor) -> None:
         """Descend, and average."""
-        fall = 0.5 * (1 + np.cos(np.pi * self.step / self.steps))
+        fall = 0.5 * (1 + math.cos(math.pi * self.step / self.steps))
         rate = self.rate * min(1.0, (self.step + 1) / WARM_UP) * max(fall, 0.02)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -122,7 +124,7 @@ class Training:
         self.step += 1
 
     def run(self, loss_at: Callable[[int], torch.Tensor], checkpoint: Path, key: str) -> None:
-        """Go on from the checkpoint to the last step, saving every 250."""
+        """Go on from the checkpoint to the last step, saving every 250 steps."""
         self._resume(checkpoint, key)
         start, first = time.monotonic(), self.step
         while self.step < self.steps:
@@ -131,7 +133,7 @@ class Training:
             if self.step % 50 == 0:
                 pace = (time.monotonic() - start) / (self.step - first)
                 print(f"{self.step}/{self.steps} {loss.item():.4f} {pace:.3f} s/step", flush=True)
-            if self.step % 250 == 0 or self.step == self.steps:
+            if self.step % SAVE_EVERY == 0 or self.step == self.steps:
                 self._save(checkpoint, key)
         with torch.no_grad():
             for parameter, mean in zip(self.parameters, self.average, strict=True):

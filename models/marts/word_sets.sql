@@ -1,1 +1,48 @@
-select * from {{ ref('stg_word_sets') }}
+with word_sets as (
+
+    select * from {{ ref('stg_word_sets') }}
+
+),
+
+fits as (
+
+    select * from {{ ref('risk_fits') }}
+
+),
+
+with_features as (
+
+    select
+        word_sets.*,
+        fits.risk_fit,
+        fits.coefficients,
+        fits.covariance,
+        if(fits.risk_fit is not null, [
+            1.0::double,
+            ln(n_in_cluster * fits.views),
+            ln((n_in_cluster + 0.5) / (n_samples - n_in_cluster + 0.5))
+        ], null) as features
+    from word_sets
+    left join fits on true
+
+),
+
+-- The standard error of the logit, by the delta method.
+with_logits as (
+
+    select
+        *,
+        list_dot_product(coefficients, features) as risk_logit,
+        sqrt(list_dot_product(
+            list_transform(covariance, lambda terms: list_dot_product(terms, features)), features
+        )) as risk_error
+    from with_features
+
+)
+
+select
+    * exclude (coefficients, covariance, features, risk_logit, risk_error),
+    1 / (1 + exp(-risk_logit)) as replication_risk,
+    1 / (1 + exp(-(risk_logit - 1.959964 * risk_error))) as replication_risk_low,
+    1 / (1 + exp(-(risk_logit + 1.959964 * risk_error))) as replication_risk_high
+from with_logits

@@ -89,7 +89,6 @@ def _with_intervals(found: pa.Table, kinds: pa.Table, lake: Lake) -> pa.Table:
         "ci_honest_high": honest_high,
         "q_value": _q_values(p_value, found["threshold"].to_numpy()),
         "trigger_score": honest_low * np.log2(1 + n_in_cluster),
-        "replication_risk": np.full(len(found), np.nan),  # nothing has been fitted to generations
     }
     kept = found.drop_columns(["word_set", "null_share"])
     for name, values in columns.items():

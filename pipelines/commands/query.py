@@ -152,13 +152,25 @@ def probe(prompt: str, study_file: Path, as_json: bool) -> None:
     help="Remove all superfluous copies, or only those whose captions say a word set of theirs.",
 )
 @click.option(
+    "--max-rows",
+    type=click.IntRange(min=0),
+    help="With --rule trigger: remove at most so many, whole clusters, where each row takes the "
+    "most risk with it.",
+)
+@click.option(
     "--output",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
     help="The .parquet or .csv file to write; or .npy, DataComp's subset format.",
 )
 def export(
-    what: str, lake: Lake, threshold: float, keep_rule: str, rule: str, output: Path
+    what: str,
+    lake: Lake,
+    threshold: float,
+    keep_rule: str,
+    rule: str,
+    max_rows: int | None,
+    output: Path,
 ) -> None:
     """Write what to remove, what to keep, or a weight for each sample, by sample_id.
 
@@ -168,5 +180,7 @@ def export(
     """
     from ..export import export_samples
 
-    n_rows = export_samples(lake, what, threshold, keep_rule, output, rule)
+    if max_rows is not None and rule != "trigger":
+        raise click.UsageError("--max-rows needs --rule trigger: other copies have no order")
+    n_rows = export_samples(lake, what, threshold, keep_rule, output, rule, max_rows)
     click.echo(f"{output}: {n_rows:,} rows")

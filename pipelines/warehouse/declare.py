@@ -9,7 +9,7 @@ from ..database import first_line
 from ..errors import BuildError
 from ..lake import Lake
 from ..quoting import identifier, literal
-from .tables import BUILD_INFO, KEYWORD_SET_THRESHOLDS, RUNS, TABLES, Table
+from .tables import BUILD_INFO, KEYWORD_SET_THRESHOLDS, RISK_FITS, RUNS, TABLES, Table
 
 
 def declare_tables(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
@@ -31,6 +31,7 @@ def declare_tables(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     else:
         _declare_empty(connection, "runs", RUNS)
     _declare_empty(connection, "build_info", BUILD_INFO)
+    _declare_empty(connection, "risk_fits", RISK_FITS)
     _declare_empty(connection, "keyword_set_thresholds", KEYWORD_SET_THRESHOLDS)
 
 

@@ -143,7 +143,7 @@ TABLES = (
             "n_samples bigint, n_embedded bigint, n_in_cluster bigint, n_in_clusters bigint, "
             "share_in_cluster double, concentration double, lift double, ci_low double, "
             "ci_high double, ci_honest_low double, ci_honest_high double, q_value double, "
-            "trigger_score double, replication_risk double"
+            "trigger_score double"
         ),
     ),
     Table(
@@ -269,6 +269,14 @@ BUILD_INFO = {
     "previous_build": "varchar",
 }
 """The columns of the one row that `build` writes about itself."""
+
+RISK_FITS = {
+    "risk_fit": "varchar",
+    "views": "double",
+    "coefficients": "double[]",
+    "covariance": "double[][]",
+}
+"""The columns of the row that `build` writes where the study states the exposures."""
 
 KEYWORD_SET_THRESHOLDS = {"keyword_set": "varchar", "threshold": "double"}
 """The columns of the rows that `build` writes, one a keyword set that names its threshold."""

@@ -13,6 +13,7 @@ from ..plant import IMAGE_ALONE, Group
 
 FAMILIES = {"words": "keywords", "held_out": "short", "own": "long", "unrelated": "irrelevant"}
 EVERYTHING = "everything"
+THRESHOLD = 0.82  # that recommended for the bundled CLIP
 N_SEEDS = 32
 STEPS = 20
 GUIDANCE = (3.0, 1.0)

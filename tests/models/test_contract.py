@@ -21,7 +21,9 @@ CONTRACT = {
     "cluster_words": "keyword_set threshold cluster_id word n_captions n_occurrences "
     "share_in_cluster share_in_corpus lift word_rank",
     "word_sets": "keyword_set threshold cluster_id words n_samples n_in_cluster share_in_cluster "
-    "ci_low ci_high ci_honest_low ci_honest_high lift trigger_score replication_risk",
+    "ci_low ci_high ci_honest_low ci_honest_high lift trigger_score replication_risk "
+    "replication_risk_low replication_risk_high risk_fit",
+    "risk_fits": "risk_fit views coefficients covariance",
     "prompts": "prompt_id keyword_set threshold cluster_id family prompt caption_similarity "
     "nearest_sample_id",
     "generators": "generator_id model revision weights_hash lora scheduler steps guidance_scale "

@@ -22,7 +22,7 @@ TABLES = {
     *("object_candidates", "object_rates", "trigger_validation"),
     *("prompt_scores", "prompts", "replication", "replication_by_family"),
     *("replication_scores", "replication_thresholds"),
-    *("removal_list", "runs", "samples", "source_files", "word_sets", "words"),
+    *("removal_list", "runs", "samples", "risk_fits", "source_files", "word_sets", "words"),
 }
 CALLS = {
     "duplicates_of": "duplicates_of('sea', 0.9)",

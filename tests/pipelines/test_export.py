@@ -78,3 +78,34 @@ def test_an_unknown_threshold_names_the_known_ones(demo: Any, tmp_path: Path) ->
     said = export(demo, "kept", 0.5, "best", tmp_path / "kept.csv")
     assert said == "Error: --threshold 0.5: there are clusters at [0.85, 0.9, 0.95] only\n"
     assert not (tmp_path / "kept.csv").exists()
+
+
+def test_of_so_many_rows_the_riskiest_clusters_go_whole(demo: Any, tmp_path: Path) -> None:
+    every, some = tmp_path / "every.parquet", tmp_path / "some.parquet"
+    trigger = ("--rule", "trigger")
+    export(demo, "removal-list", 0.9, "best", every, *trigger)
+    export(demo, "removal-list", 0.9, "best", some, *trigger, "--max-rows", "20")
+    with duckdb.connect(str(demo.lake / "current.duckdb"), read_only=True) as connection:
+        clusters = connection.execute(
+            f"""
+            select cluster_id, count(*), count(some.sample_id), max(risk) / count(*)
+            from '{every}' as every
+            join cluster_members on every.sample_id = cluster_members.sample_id
+            join (
+                select cluster_id, max(coalesce(
+                    trigger_score, ci_low * log2(1 + n_in_cluster)
+                )) as risk
+                from word_sets where threshold = 0.9 group by all
+            ) using (cluster_id)
+            left join '{some}' as some on every.sample_id = some.sample_id
+            where threshold = 0.9
+            group by all
+            order by 4 desc, 1
+            """
+        ).fetchall()
+    assert all(n_gone in (0, n) for _, n, n_gone, _ in clusters)
+    gone = [n for _, n, n_gone, _ in clusters if n_gone]
+    assert 0 < sum(gone) <= 20
+    assert [bool(n_gone) for _, _, n_gone, _ in clusters[: len(gone)]] == [True] * len(gone)
+    refused = export(demo, "removal-list", 0.9, "best", some, "--max-rows", "20")
+    assert "--max-rows needs --rule trigger" in refused

@@ -234,7 +234,7 @@ def test_a_cluster_without_two_halves_has_no_honest_figures(
     run_stages(study, "cluster")
     (row,) = read(lake.word_sets)
     assert (row["words"], row["n_in_cluster"], row["ci_high"]) == (["star"], 6, 1.0)
-    assert [row[name] for name in (*HONEST, "replication_risk")] == [None] * 5
+    assert [row[name] for name in HONEST] == [None] * 4
 
 
 def test_the_order_of_rows_changes_no_interval(
