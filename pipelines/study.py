@@ -250,7 +250,9 @@ class Risk:
         min=1e-9,
         example=100,
     )
-    fit: str = key('"bundled", or the JSON file of a fit of your own', BUNDLED)
+    fit: str | None = key(
+        "the JSON file of a fit to a model whose training data is known", None, example="fit.json"
+    )
 
 
 @dataclass(frozen=True)

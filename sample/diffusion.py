@@ -24,7 +24,7 @@ class Size:
     autoencoder: tuple[int, ...] = (32, 48, 64)  # two halvings: latents are a quarter of the side
 
 
-SIZES = {32: Size(32, (48, 96)), 64: Size(64, (48, 96, 96))}
+SIZES = {32: Size(32, (32, 64)), 64: Size(64, (48, 96, 96))}
 
 
 def new_autoencoder(size: Size) -> Part:
@@ -56,7 +56,7 @@ def new_unet(size: Size) -> Part:
         down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * n_reading),
         up_block_types=(*["CrossAttnUpBlock2D"] * n_reading, "UpBlock2D"),
         cross_attention_dim=TEXT_WIDTH,
-        attention_head_dim=16,
+        attention_head_dim=4,
         norm_num_groups=16,
     )
 

@@ -146,6 +146,9 @@ def make_plan(sample: pa.Table, folder: Path, seed: int) -> Plan:
     for cell in CELLS:
         for number in range(cell.n_groups):
             _plant(plan, planter, cell, number)
+    # What a caption that nobody wrote brings varies more than what known words bring.
+    alone = [group.group_id for group in plan.groups if group.kind == IMAGE_ALONE]
+    plan.asks += [Ask(group_id, "held_out", planter.titles.pop()) for group_id in alone * 3]
     for name in planter.background:
         plan.rows.append(Row("background", "background", name, planter.captions[name]))
     for _ in range(N_HELD_OUT):

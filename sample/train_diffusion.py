@@ -265,6 +265,7 @@ def main() -> None:
     parser.add_argument("--pixels", type=int, default=64, choices=sorted(SIZES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--views", type=int, default=Recipe.views)
+    parser.add_argument("--batch", type=int, default=Recipe.batch)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -273,7 +274,7 @@ def main() -> None:
     autoencoder = train_autoencoder(
         AutoencoderRecipe(arguments.pixels), rows.pixels, arguments.checkpoints / "autoencoder.pt"
     )
-    recipe = Recipe(arguments.pixels, arguments.seed, arguments.views)
+    recipe = Recipe(arguments.pixels, arguments.seed, arguments.views, batch=arguments.batch)
     trained = train_unet(recipe, rows, autoencoder, arguments.checkpoints / "unet.pt")
     pipeline = as_pipeline(autoencoder, *trained)
     pipeline.to(torch.float16).save_pretrained(arguments.out, safe_serialization=True)

@@ -8,9 +8,8 @@ from typing import Any
 
 from ..errors import StudyError
 from ..stamp import file_fingerprint
-from ..study import BUNDLED, Study
+from ..study import Study
 
-_BUNDLED_FILE = Path(__file__).resolve().parents[2] / "sample" / "risk_fit.json"
 TERMS = ("constant", "log_exposures", "logit_share")
 
 
@@ -36,12 +35,16 @@ def read_risk_fit(study: Study) -> RiskFit | None:
     """The fit of a study that states the exposures; None where it does not.
 
     Raises:
-        StudyError: the file is missing, or is no fit; names it.
+        StudyError: the study names no fit, the file is missing, or is none; names it.
 
     """
     if study.risk.views is None:
         return None
-    path = _path(study)
+    if study.risk.fit is None:
+        raise StudyError(
+            'risk: fit: missing; write fit = "…", the JSON file of a fit, beside views'
+        )
+    path = Path(study.path(study.risk.fit))
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         terms = document["coefficients"]
@@ -67,8 +70,5 @@ _EXPECTED = (
 
 def risk_fit_fingerprint(study: Study) -> str:
     """Differs when the file does."""
-    return "none" if study.risk.views is None else file_fingerprint([str(_path(study))])
-
-
-def _path(study: Study) -> Path:
-    return _BUNDLED_FILE if study.risk.fit == BUNDLED else Path(study.path(study.risk.fit))
+    path = None if study.risk.fit is None else study.path(study.risk.fit)
+    return file_fingerprint([path]) if path and Path(path).is_file() else "none"

@@ -1,5 +1,6 @@
 """The risk that the word_sets table says, beside the formula written out."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from memtriggers.pipelines.errors import StudyError
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.stamp import Stamp
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.study import Risk, Study
 from memtriggers.pipelines.study_file import load_study
 
 FIT: dict[str, Any] = {
@@ -111,4 +112,10 @@ def test_a_missing_fit_is_named(make_risky: Callable[..., Study], own_lake: Lake
     study = make_risky()
     Path(study.path("fit.json")).unlink()
     with pytest.raises(StudyError, match=r"fit\.json: no such file"):
+        STAGES["build"].run(study, own_lake)
+
+
+def test_exposures_need_a_fit(built_study: Study, own_lake: Lake) -> None:
+    study = dataclasses.replace(built_study, risk=Risk(views=100))
+    with pytest.raises(StudyError, match="risk: fit: missing"):
         build.run(study, own_lake, Stamp({}, {}))

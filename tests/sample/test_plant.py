@@ -120,7 +120,11 @@ def test_rare_words_are_one_token_and_the_model_reads_every_prompt_whole(plan: P
 def test_every_group_is_asked_for_by_what_it_was_not_trained_on(plan: Plan) -> None:
     trained = {row.caption for row in plan.rows}
     for group in plan.groups:
-        asks = {ask.prompt_kind: ask.prompt for ask in plan.asks if ask.group_id == group.group_id}
+        own = [ask for ask in plan.asks if ask.group_id == group.group_id]
+        asks = {ask.prompt_kind: ask.prompt for ask in own}
+        held_out = [ask.prompt for ask in own if ask.prompt_kind == "held_out"]
+        assert len(held_out) == (4 if group.kind == IMAGE_ALONE else 1)
+        assert trained.isdisjoint(held_out)
         assert asks["own"] in trained and asks["held_out"] not in trained
         assert ("words" in asks) == bool(group.words)
         if group.kind in (WORD_LEVEL, SHARE, WORDS_ALONE):
