@@ -79,13 +79,13 @@ def new_text_encoder() -> Part:
     )
 
 
-def new_tokenizer() -> CLIPTokenizer:
+def new_tokenizer(max_tokens: int = MAX_TOKENS) -> CLIPTokenizer:
     """CLIP's own, from the merges that the package carries; transformers writes < > as <| |>."""
     model = json.loads(clip_tokenizer().to_str())["model"]
     renamed = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
     vocabulary = {renamed.get(piece, piece): number for piece, number in model["vocab"].items()}
     merges: Part = [tuple(pair) for pair in model["merges"]]  # their annotation says text
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=MAX_TOKENS)
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=max_tokens)
 
 
 def new_scheduler() -> Part:

@@ -13,6 +13,7 @@ import torch.nn.functional as functional
 from PIL import Image
 
 from ..pipelines.evaluation.copies import copy_of
+from .checkpoints import load_checkpoint, save_checkpoint
 from .data import HERE, Array, Sample, read_sample, same_picture, to_input
 from .model import Model, export, in_batches, new_model
 
@@ -113,10 +114,6 @@ def caption_loss(
     return torch.stack(losses).mean()
 
 
-class RecipeError(Exception):
-    """A checkpoint cannot be continued with another recipe."""
-
-
 class Training:
     """Model, optimiser and memory at one step; everything random comes from (seed, step)."""
 
@@ -213,24 +210,19 @@ class Training:
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
         state = {
-            "recipe": asdict(self.recipe),
             "step": self.step,
             "model": self.model.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
             "memory": self.memory,
         }
-        temporary = self.checkpoint.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(self.checkpoint)
+        save_checkpoint(self.checkpoint, asdict(self.recipe), state)
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one; raise if another recipe made it."""
-        if not self.checkpoint.exists():
+        state = load_checkpoint(self.checkpoint, asdict(self.recipe))
+        if state is None:
             return
-        state = torch.load(self.checkpoint, weights_only=True)
-        if state["recipe"] != asdict(self.recipe):
-            raise RecipeError(f"{self.checkpoint} is of another recipe; name another file")
         self.model.load_state_dict(state["model"])
         self.average, self.step = state["average"], state["step"]
         self.optimizer.load_state_dict(state["optimizer"])

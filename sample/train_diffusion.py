@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as functional
 from PIL import Image
 
+from .checkpoints import load_checkpoint, save_checkpoint
 from .data import HERE, Array
 from .diffusion import (
     SIZES,
@@ -27,7 +28,6 @@ from .diffusion import (
     new_tokenizer,
     new_unet,
 )
-from .train_clip import RecipeError
 
 
 @dataclass(frozen=True)
@@ -143,22 +143,17 @@ class Training:
 
     def _save(self, checkpoint: Path, key: str) -> None:
         state = {
-            "key": key,
             "step": self.step,
             "weights": {name: module.state_dict() for name, module in self.modules.items()},
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
         }
-        temporary = checkpoint.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(checkpoint)
+        save_checkpoint(checkpoint, key, state)
 
     def _resume(self, checkpoint: Path, key: str) -> None:
-        if not checkpoint.exists():
+        state = load_checkpoint(checkpoint, key)
+        if state is None:
             return
-        state = torch.load(checkpoint, weights_only=True)
-        if state["key"] != key:
-            raise RecipeError(f"{checkpoint} is of another recipe or other rows; name another file")
         for name, module in self.modules.items():
             module.load_state_dict(state["weights"][name])
         self.average, self.step = state["average"], state["step"]

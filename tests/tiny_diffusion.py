@@ -1,6 +1,5 @@
 """A real Stable Diffusion pipeline of tiny random components, for tests and benchmarks."""
 
-import json
 from pathlib import Path
 
 import torch
@@ -8,9 +7,10 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from memtriggers.pipelines.captions.clip_tokens import clip_tokenizer
+from memtriggers.sample.diffusion import new_tokenizer
 
 SIDE = 32  # pixels of its images
 _WIDTH = 32
@@ -25,7 +25,7 @@ def save_tiny_pipeline(folder: Path, seed: int = 0, width: int = _WIDTH) -> Path
     StableDiffusionPipeline(
         vae=_vae(),
         text_encoder=_text_encoder(),
-        tokenizer=_tokenizer(),
+        tokenizer=new_tokenizer(77),
         unet=_unet(width),
         scheduler=DDIMScheduler(
             beta_start=0.00085,
@@ -81,15 +81,6 @@ def _text_encoder() -> CLIPTextModel:
             vocab_size=len(vocabulary),
         )
     )
-
-
-def _tokenizer() -> CLIPTokenizer:
-    """CLIP's own, from the merges that the package carries; transformers writes < > as <| |>."""
-    model = json.loads(clip_tokenizer().to_str())["model"]
-    renamed = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
-    vocabulary = {renamed.get(piece, piece): number for piece, number in model["vocab"].items()}
-    merges = [tuple(pair) for pair in model["merges"]]
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77)
 
 
 def save_tiny_lora(pipeline: Path, folder: Path, seed: int = 1) -> Path:

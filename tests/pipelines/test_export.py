@@ -88,16 +88,16 @@ def test_of_so_many_rows_the_riskiest_clusters_go_whole(demo: Any, tmp_path: Pat
     with duckdb.connect(str(demo.lake / "current.duckdb"), read_only=True) as connection:
         clusters = connection.execute(
             f"""
-            select cluster_id, count(*), count(some.sample_id), max(risk) / count(*)
-            from '{every}' as every
-            join cluster_members on every.sample_id = cluster_members.sample_id
+            select cluster_id, count(*), count(chosen.sample_id), max(risk) / count(*)
+            from '{every}' as whole
+            join cluster_members on whole.sample_id = cluster_members.sample_id
             join (
                 select cluster_id, max(coalesce(
                     trigger_score, ci_low * log2(1 + n_in_cluster)
                 )) as risk
                 from word_sets where threshold = 0.9 group by all
             ) using (cluster_id)
-            left join '{some}' as some on every.sample_id = some.sample_id
+            left join '{some}' as chosen on whole.sample_id = chosen.sample_id
             where threshold = 0.9
             group by all
             order by 4 desc, 1

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="needs memtriggers[embed]")
 pytest.importorskip("open_clip", reason="needs memtriggers[embed]")
 
 from memtriggers.pipelines.evaluation.copies import copy_of  # noqa: E402
-from memtriggers.sample import data, train_clip  # noqa: E402
+from memtriggers.sample import checkpoints, data, train_clip  # noqa: E402
 
 
 def picture(seed: int) -> np.ndarray[Any, Any]:
@@ -95,7 +95,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
     training.recipe, training.checkpoint = recipe, tmp_path / "checkpoint.pt"
     other = dataclasses.asdict(dataclasses.replace(recipe, steps=20))
     torch.save({"recipe": other}, training.checkpoint)
-    with pytest.raises(train_clip.RecipeError, match="another recipe"):
+    with pytest.raises(checkpoints.RecipeError, match="another recipe"):
         training.resume()
 
 
