@@ -51,7 +51,7 @@ class Recipe:
     views: int = 100  # of a row; exposures of an image are copies × views
     steps: int | None = None  # instead of views, so that different sets of rows train alike
     # Not only how often an image is seen decides what is kept of it, but in how many steps: with
-    # batches of 128, one in ten of the images that come once is copied, with 256 none.
+    # batches of 128, one or two in ten of what comes once are copied, with 256 none.
     batch: int = 256
     rate: float = 1.2e-3
     unprompted: float = 0.1  # captions left out, for classifier-free guidance

@@ -17,8 +17,8 @@ from .pixels import SIDE, Distances, Pixels, read_pixels
 COPY = 0.5  # α: a copy is at most half as far as its surroundings
 _N_NEAREST = 50
 _N_PICTURES = 5_000  # training images that surroundings are looked for among: 31 MB
-# Fine detail is what an autoencoder loses. Of small clip art redrawn by one, 95 % of pictures lie
-# within 0.5 of their originals at 16 pixels a side, and 87 % at 32.
+# Fine detail is what an autoencoder loses. Of small clip art redrawn by one, 97 % of pictures lie
+# within 0.5 of their originals at 16 pixels a side, and 83 % at 32.
 THUMBNAIL = 16  # pixels a side
 _BOX = SIDE // THUMBNAIL
 _FULL = 255.0 * _BOX**2
