@@ -23,7 +23,7 @@ from dask.system import CPU_COUNT
 
 from memtriggers.pipelines.clip.encoder import Encoder
 from memtriggers.pipelines.clip.model import ClipChoice, find_clip, load_clip
-from memtriggers.pipelines.study import BUNDLED
+from memtriggers.pipelines.study import BUNDLED_CLIP
 from memtriggers.pipelines.study_file import load_study
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -36,7 +36,7 @@ def open_model(name: str) -> Iterator[ClipChoice]:
     with tempfile.TemporaryDirectory() as folder:
         study = Path(folder) / "study.toml"
         clip = f'[clip]\nmodel = "{name}"\n'
-        if name != BUNDLED:
+        if name != BUNDLED_CLIP:
             import open_clip
             from safetensors.torch import save_file
 
@@ -97,7 +97,7 @@ def print_table(seconds: dict[str, list[tuple[float, float]]], images: int) -> N
 
 @click.command()
 @click.option("--images", default=500, show_default=True, help="How many images.")
-@click.option("--model", default=BUNDLED, show_default=True, help="An open_clip name.")
+@click.option("--model", default=BUNDLED_CLIP, show_default=True, help="An open_clip name.")
 @click.option("--batch-size", default=16, show_default=True, help="Of the worker and the loops.")
 @click.option("--repeats", default=3, show_default=True, help="Runs of each contestant.")
 def main(images: int, model: str, batch_size: int, repeats: int) -> None:

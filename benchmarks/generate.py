@@ -23,7 +23,7 @@ import click
 from memtriggers.pipelines.generation.model import find_generator
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import BUNDLED, Resources, Study
+from memtriggers.pipelines.study import BUNDLED_CLIP, Resources, Study
 from memtriggers.pipelines.workers import start_workers
 from memtriggers.tests.generations import write_prompts, write_study
 from memtriggers.tests.tiny_diffusion import save_tiny_pipeline
@@ -128,7 +128,7 @@ def main(seeds: int, batch_size: int, channels: int, side: int, steps: int, repe
         settings = {"n_seeds": seeds, "batch_size": batch_size, "steps": steps}
         sides = {"width": side, "height": side}
         study = write_study(
-            Path(folder), BUNDLED, Resources("cpu"), model=str(model), **settings, **sides
+            Path(folder), BUNDLED_CLIP, Resources("cpu"), model=str(model), **settings, **sides
         )
         times = measure(study, repeats)
     click.echo(f"{seeds} images of {side} × {side}, batches of {batch_size}, medians of {repeats}")

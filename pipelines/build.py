@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from .database import count_rows
 from .lake import Lake, replacing
 from .runs import Counts
 from .stamp import Stamp, parse_stamp
@@ -120,7 +121,7 @@ def _declare(database: Path, study: Study, lake: Lake, info: tuple[object, ...])
             connection.execute("insert into lake.keyword_set_thresholds values (?, ?)", own)
         if fit := read_risk_fit(study):
             connection.execute("insert into lake.risk_fits values (?, ?, ?, ?)", fit.row)
-        return _count(connection, "lake.samples")
+        return count_rows(connection, "lake.samples")
 
 
 def _finish(database: Path) -> int:
@@ -129,7 +130,7 @@ def _finish(database: Path) -> int:
         connection.execute("drop schema staging cascade")
         connection.execute("drop schema lake cascade")
         connection.execute("checkpoint")
-        return _count(connection, "samples")
+        return count_rows(connection, "samples")
 
 
 def _publish(lake: Lake, database: Path, build: str) -> None:
@@ -141,9 +142,3 @@ def _publish(lake: Lake, database: Path, build: str) -> None:
         pointer.symlink_to(published.relative_to(lake.root))
     for old in sorted(lake.builds.glob("*.duckdb"))[:-BUILDS_KEPT]:
         old.unlink()
-
-
-def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    row = connection.execute(f"select count(*) from {table}").fetchone()
-    assert row is not None
-    return int(row[0])

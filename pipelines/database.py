@@ -88,7 +88,12 @@ def write_parquet(
             f"copy {identifier(relation)} to {literal(str(unfinished))} (format parquet, "
             f"compression zstd, kv_metadata {{{METADATA_KEY}: {literal(stamp.text)}}})"
         )
-    row = connection.execute(f"select count(*) from {identifier(relation)}").fetchone()
+    return count_rows(connection, identifier(relation))
+
+
+def count_rows(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
+    """The number of rows of what may stand after `from`: a text of ours, never a user's."""
+    row = connection.execute(f"select count(*) from {relation}").fetchone()
     assert row is not None
     return int(row[0])
 

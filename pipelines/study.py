@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-BUNDLED = "bundled"
+BUNDLED_CLIP = "bundled"
 EVERYTHING = "*"
 PROMPT_FAMILIES = ("keywords", "short", "long", "irrelevant", "without_name")
 METRICS = ("clip", "sscd", "clip_tiles", "sscd_tiles", "l2", "l2_tiles", "webster", "l2_relative")
@@ -105,7 +105,7 @@ class Fetch:
 class Clip:
     """The model that turns images and captions into vectors."""
 
-    model: str = key('"bundled", an open_clip name such as "ViT-L-14", or a folder', BUNDLED)
+    model: str = key('"bundled", an open_clip name such as "ViT-L-14", or a folder', BUNDLED_CLIP)
     pretrained: str | None = key("an open_clip tag, or a weights file", None, example="openai")
     batch_size: int = key("images in one forward pass", 64, min=1)
 

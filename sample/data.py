@@ -1,7 +1,7 @@
-"""Reads the sample for the training of the bundled CLIP."""
+"""Reads the sample for the trainings, and hands pictures to their models."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,13 @@ def same_picture(pixels: Array, correlation: float) -> Array:
 
 
 def to_input(images: Sequence[Array] | Array) -> torch.Tensor:
-    """(n, 3, 160, 160) float32 in -1 … 1, channels last."""
+    """(n, 3, side, side) float32 in -1 … 1 of pictures (side, side, 3) uint8, channels last."""
     batch = torch.from_numpy(np.stack(list(images))).permute(0, 3, 1, 2).float()
     return batch.div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def in_batches(function: Callable[[torch.Tensor], torch.Tensor], pixels: Array) -> torch.Tensor:
+    """(n, …) float32: what the function makes of the pictures, 64 at a time."""
+    parts = range(0, len(pixels), 64)
+    return torch.cat([function(to_input(pixels[start : start + 64])) for start in parts])

@@ -56,12 +56,12 @@ def new_unet(size: Size) -> Part:
         down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * n_reading),
         up_block_types=(*["CrossAttnUpBlock2D"] * n_reading, "UpBlock2D"),
         cross_attention_dim=TEXT_WIDTH,
-        attention_head_dim=4,
+        attention_head_dim=4,  # diffusers means the number of heads
         norm_num_groups=16,
     )
 
 
-def new_text_encoder() -> Part:
+def new_text_encoder(width: int = TEXT_WIDTH, max_tokens: int = MAX_TOKENS) -> Part:
     """CLIP's architecture, two layers of it."""
     vocabulary = clip_tokenizer().get_vocab()
     return CLIPTextModel(
@@ -69,11 +69,11 @@ def new_text_encoder() -> Part:
             bos_token_id=vocabulary["<start_of_text>"],
             eos_token_id=vocabulary["<end_of_text>"],
             pad_token_id=vocabulary["<end_of_text>"],
-            hidden_size=TEXT_WIDTH,
-            intermediate_size=4 * TEXT_WIDTH,
+            hidden_size=width,
+            intermediate_size=4 * width,
             num_attention_heads=4,
             num_hidden_layers=2,
-            max_position_embeddings=MAX_TOKENS,
+            max_position_embeddings=max_tokens,
             vocab_size=len(vocabulary),
         )
     )

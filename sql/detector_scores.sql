@@ -1,4 +1,4 @@
--- What our own detectors say, one row a generator, prompt and detector; null where one says nothing. Those of
+-- What our own detectors say, one row a generator, prompt and detector; none where one says nothing. Those of
 -- a word set are the largest among the word sets of the cluster asked for. Asked of the published tables.
 with of_clusters as (
     select

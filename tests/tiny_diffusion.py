@@ -7,10 +7,9 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
-from transformers import CLIPTextConfig, CLIPTextModel
 
-from memtriggers.pipelines.captions.clip_tokens import clip_tokenizer
-from memtriggers.sample.diffusion import new_tokenizer
+from memtriggers.pipelines.captions.clip_tokens import MAX_CLIP_TOKENS
+from memtriggers.sample.diffusion import new_text_encoder, new_tokenizer
 
 SIDE = 32  # pixels of its images
 _WIDTH = 32
@@ -24,8 +23,8 @@ def save_tiny_pipeline(folder: Path, seed: int = 0, width: int = _WIDTH) -> Path
     torch.manual_seed(seed)
     StableDiffusionPipeline(
         vae=_vae(),
-        text_encoder=_text_encoder(),
-        tokenizer=new_tokenizer(77),
+        text_encoder=new_text_encoder(_WIDTH, MAX_CLIP_TOKENS),
+        tokenizer=new_tokenizer(MAX_CLIP_TOKENS),
         unet=_unet(width),
         scheduler=DDIMScheduler(
             beta_start=0.00085,
@@ -64,22 +63,6 @@ def _vae() -> AutoencoderKL:
         up_block_types=("UpDecoderBlock2D", "UpDecoderBlock2D"),
         latent_channels=4,
         sample_size=SIDE,
-    )
-
-
-def _text_encoder() -> CLIPTextModel:
-    vocabulary = clip_tokenizer().get_vocab()
-    return CLIPTextModel(
-        CLIPTextConfig(
-            bos_token_id=vocabulary["<start_of_text>"],
-            eos_token_id=vocabulary["<end_of_text>"],
-            pad_token_id=vocabulary["<end_of_text>"],
-            hidden_size=_WIDTH,
-            intermediate_size=2 * _WIDTH,
-            num_attention_heads=4,
-            num_hidden_layers=2,
-            vocab_size=len(vocabulary),
-        )
     )
 
 

@@ -23,7 +23,7 @@ from ..errors import SourceError, StudyError
 from ..lake import Lake
 from ..progress import progress
 from ..runs import Counts
-from ..study import BUNDLED, Data, Study
+from ..study import BUNDLED_CLIP, Data, Study
 from .model import ClipChoice, describe_clip
 from .vectors import vector_table
 
@@ -71,7 +71,7 @@ def _check(study: Study) -> None:
             "data: metadata: missing; it says which rows the vectors belong to: --metadata, or "
             'metadata = "metadata_*.parquet"'
         )
-    if study.clip.model == BUNDLED:
+    if study.clip.model == BUNDLED_CLIP:
         raise StudyError(
             "clip: model: name the model that made the imported vectors, for LAION-400M's: "
             'model = "ViT-B-32", pretrained = "openai"'

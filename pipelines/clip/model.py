@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import ModelError
-from ..study import BUNDLED, Study
+from ..study import BUNDLED_CLIP, Study
 
 _BUNDLED = Path(__file__).resolve().parents[2] / "sample" / "clip"
 _CONFIG = "open_clip_config.json"
@@ -72,7 +72,7 @@ def find_clip(study: Study) -> ClipChoice:
             f"clip: pretrained: {pretrained!r}: leave it out; {model} has weights of its own"
         )
     if folder:
-        return _choose_folder(folder, BUNDLED if model == BUNDLED else folder.name)
+        return _choose_folder(folder, BUNDLED_CLIP if model == BUNDLED_CLIP else folder.name)
     if model.startswith(_HUB):
         return ClipChoice(_clip_id(model.removeprefix(_HUB), _hash_text(f"{model}|")), model)
     _check_name(model)
@@ -124,7 +124,7 @@ def describe_clip(choice: ClipChoice, preprocessing: dict[str, Any] | None = Non
 
 def _find_folder(study: Study) -> Path | None:
     model = study.clip.model
-    if model == BUNDLED:
+    if model == BUNDLED_CLIP:
         return _BUNDLED
     folder = Path(study.path(str(Path(model.removeprefix(_LOCAL)).expanduser())))
     if model.startswith((_LOCAL, ".", "/", "~")) and not folder.is_dir():

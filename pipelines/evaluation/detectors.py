@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..database import connect_published, first_line, query
+from ..database import connect_published, count_rows, first_line, query
 from ..errors import EvaluationError
 from ..lake import Lake
 from ..quoting import literal
@@ -69,8 +69,9 @@ def evaluate_detectors(lake: Lake, scores: Path, metric: str, seed: int) -> list
     """
     with connect_published(lake) as connection:
         values = {"metric": metric}
+        connection.execute(query("is_copy"))
         connection.execute(f"create temp table truth as {query('detector_truth')}", values)
-        if not _count(connection, "truth"):
+        if not count_rows(connection, "truth"):
             raise EvaluationError(
                 f"{lake.root}: no generation is scored by {metric}; run: memtriggers score, or "
                 "name another --metric"
@@ -106,9 +107,9 @@ def _read_scores(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         )
     except duckdb.Error as error:
         raise EvaluationError(f"{path}: cannot be read: {first_line(error)}") from None
-    if _count(connection, f"(select {_KEY} from given group by all having count(*) > 1)"):
+    if count_rows(connection, f"(select {_KEY} from given group by all having count(*) > 1)"):
         raise EvaluationError(f"{path}: a detector has two scores for one prompt or image")
-    if not _count(connection, "given semi join truth using (prompt_id)"):
+    if not count_rows(connection, "given semi join truth using (prompt_id)"):
         raise EvaluationError(
             f"{path}: none of its prompts was generated here; prompt_id is the md5 of the text, "
             "see: memtriggers sql 'from prompts'"
@@ -117,12 +118,6 @@ def _read_scores(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 def _column(name: str, kind: str, found: set[str], otherwise: str = "null") -> str:
     return f"{name if name in found else otherwise}::{kind} as {name}"
-
-
-def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
-    row = connection.execute(f"select count(*) from {relation}").fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def _measure(

@@ -56,6 +56,7 @@ def compare_families(lake: Lake) -> pa.Table:
     values = {"scores": str(lake.replication_scores), "prompts": str(lake.prompts)}
     values |= {"thresholds": str(lake.replication_thresholds)}
     with connect(lake) as connection:
+        connection.execute(query("is_copy"))
         found = connection.execute(query("copies_by_family"), values).fetchall()
     rows: list[Row] = []
     for key, group in groupby(found, lambda row: row[:4]):

@@ -23,7 +23,7 @@ COSINES = (CLIP, SSCD)
 TILES = {"clip_tiles": CLIP, "sscd_tiles": SSCD}  # and the model that makes their vectors
 RELATIVE = "l2_relative"
 DISTANCES = ("l2", "l2_tiles", "webster", RELATIVE)
-_UNASKED = DISTANCES[:-1]  # what the relative one needs is decoded only where it is asked for
+_BY_DEFAULT = DISTANCES[:-1]  # the relative one decodes thousands of images that others need not
 
 Scores = dict[tuple[str, str], Matches]  # by metric and reference
 
@@ -85,7 +85,7 @@ def find_models(study: Study) -> Models:
 
     """
     copies = find_copy_model(study)
-    metrics = (CLIP, *([SSCD] if copies else []), *_UNASKED)
+    metrics = (CLIP, *([SSCD] if copies else []), *_BY_DEFAULT)
     return Models(study.score.metrics or metrics, find_clip(study), copies)
 
 

@@ -34,14 +34,19 @@ class Surroundings:
     rows: Rows  # (m,) of the training images, ascending
     thumbnails: Thumbnails  # (m, 768)
 
-    def relative(self, pixels: Pixels, references: Pixels, members: Rows) -> Distances:
-        """How far each of n pictures is from each of r references of a cluster, (n, r).
+    def without(self, members: Rows) -> "Surroundings":
+        """Those of a cluster: the images that are not in it."""
+        is_other = ~np.isin(self.rows, members)
+        return Surroundings(self.rows[is_other], self.thumbnails[is_other])
 
-        Relative to the mean distance to the 50 nearest images that are not in the cluster, nor the
-        picture itself; infinite where there are none.
+    def relative(self, pixels: Pixels, references: Pixels) -> Distances:
+        """How far each of n pictures is from each of r references, (n, r).
+
+        Relative to the mean distance to the 50 nearest images, the picture itself being none of
+        them; infinite where there are none.
         """
-        drawn, others = as_thumbnails(pixels), self.thumbnails[~np.isin(self.rows, members)]
-        around = _distances(drawn, others)
+        drawn = as_thumbnails(pixels)
+        around = _distances(drawn, self.thumbnails)
         around[around == 0] = np.inf
         nearest = np.sort(around, axis=1)[:, :_N_NEAREST]
         is_there = np.isfinite(nearest)

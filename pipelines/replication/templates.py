@@ -33,8 +33,7 @@ class Templates:
     pixels: Pixels
     mask: Mask  # what they share
     is_medoid: np.ndarray  # (r,)
-    members: Rows  # of the whole cluster
-    surroundings: Surroundings | None  # where nobody asks for what is relative to them
+    surroundings: Surroundings | None  # of the cluster; None where nobody asks for them
 
     def score(self, pictures: Pictures, metrics: Iterable[str]) -> dict[tuple[str, str], Matches]:
         """The nearest representative of each of n pictures, and the medoid, by every metric."""
@@ -60,8 +59,7 @@ class Templates:
             masked = squared_errors(pixels, self.pixels, self.mask)
             found["webster"] = webster(masked, self.mask)
         if self.surroundings is not None:
-            relative = self.surroundings.relative(pixels, self.pixels, self.members)
-            found["l2_relative"] = relative
+            found["l2_relative"] = self.surroundings.relative(pixels, self.pixels)
         return {metric: distances for metric, distances in found.items() if metric in metrics}
 
     def _nearest(self, distances: Distances, columns: np.ndarray) -> Matches:
@@ -76,14 +74,10 @@ def load_templates(training: Training, target: Target, is_relative: bool) -> Tem
     if len(rows) == 0:
         return None
     pixels = read_pixels(stored.take(rows).read().to_pylist())
-    return Templates(
-        rows,
-        pixels,
-        template_mask(pixels),
-        rows == target.references[MEDOID],
-        target.references[MEMBERS],
-        training.surroundings[target.threshold] if is_relative else None,
-    )
+    is_medoid, around = rows == target.references[MEDOID], None
+    if is_relative:
+        around = training.surroundings[target.threshold].without(target.references[MEMBERS])
+    return Templates(rows, pixels, template_mask(pixels), is_medoid, around)
 
 
 def concatenated(matches: list[Matches]) -> Matches:

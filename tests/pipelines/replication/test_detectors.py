@@ -4,12 +4,13 @@ import csv
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from scipy import stats
 
 from memtriggers.pipelines import score
@@ -46,14 +47,30 @@ def test_a_weight_is_a_row_that_comes_so_often() -> None:
     assert np.isnan(tell(values, is_positive, weight * is_positive)).all(), "no negative is left"
 
 
+@dataclass(frozen=True)
+class Judge:
+    """A published lake of nine prompts, whose detectors the command line judges."""
+
+    planted: Any
+    file: Path
+
+    def __call__(
+        self, names: Sequence[str], rows: Sequence[Sequence[object]], *options: str
+    ) -> Result:
+        with self.file.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([names, *rows])
+        study = self.planted.study.folder / "study.toml"
+        command = ["evaluate", "--lake", str(self.planted.lake.root), "--study", str(study)]
+        return CliRunner().invoke(cli, [*command, "--scores", str(self.file), *options])
+
+
 @pytest.fixture
 def judge(
     make_planted: Callable[..., Any],
     generate: Callable[..., None],
     run_stages: Callable[..., None],
     tmp_path: Path,
-) -> Callable[..., Any]:
-    """A published lake of nine prompts, whose detectors are judged by the command line."""
+) -> Judge:
     planted = make_planted(families=FAMILIES)
     fix_thresholds(planted.study, planted.lake, STAMP)
     for number in range(3):
@@ -63,17 +80,7 @@ def judge(
             generate(planted, {planted.prompt_id(number, family): copied})
     score.run(planted.study, planted.lake, STAMP)
     run_stages(planted.study, "build")
-
-    def run(names: Sequence[str], rows: Sequence[Sequence[object]], *options: str) -> Any:
-        path = tmp_path / "theirs.csv"
-        with path.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([names, *rows])
-        command = ["evaluate", "--lake", str(planted.lake.root), "--scores", str(path), "--study"]
-        study = planted.study.folder / "study.toml"
-        return CliRunner().invoke(cli, [*command, str(study), *options])
-
-    run.planted = planted  # type: ignore[attr-defined]
-    return run
+    return Judge(planted, tmp_path / "theirs.csv")
 
 
 def prompt_rows(planted: Any) -> list[list[object]]:
@@ -84,8 +91,8 @@ def prompt_rows(planted: Any) -> list[list[object]]:
     ]
 
 
-def test_prompts_and_images_theirs_beside_ours(judge: Callable[..., Any]) -> None:
-    planted = judge.planted  # type: ignore[attr-defined]
+def test_prompts_and_images_theirs_beside_ours(judge: Judge) -> None:
+    planted = judge.planted
     rows = prompt_rows(planted)
     done = judge(("prompt_id", "score"), rows, "--json")
     assert done.exit_code == 0, (done.output, done.exception)
@@ -108,8 +115,8 @@ def test_prompts_and_images_theirs_beside_ours(judge: Callable[..., Any]) -> Non
     assert "theirs" in shown and "trigger_score" in shown and "0.500" in shown
 
 
-def test_a_prompt_without_a_score_suspects_nothing(judge: Callable[..., Any]) -> None:
-    planted = judge.planted  # type: ignore[attr-defined]
+def test_a_prompt_without_a_score_suspects_nothing(judge: Judge) -> None:
+    planted = judge.planted
     rows = [row for row in prompt_rows(planted) if row[1] == SCORES["keywords"]]
     rows[0][1] = "nan"
     done = judge(("prompt_id", "score"), rows, "--json")
@@ -118,7 +125,7 @@ def test_a_prompt_without_a_score_suspects_nothing(judge: Callable[..., Any]) ->
     assert theirs["true_positives"]["value"] == pytest.approx(2 / 6)
 
 
-def test_what_is_wrong_is_one_line(judge: Callable[..., Any]) -> None:
+def test_what_is_wrong_is_one_line(judge: Judge) -> None:
     unknown = ["f" * 32, 1]
     wrong: list[tuple[Sequence[str], Sequence[Sequence[object]], list[str], str]] = [
         (("prompt", "score"), [["x", 1]], [], "no column prompt_id; it has: prompt, score"),

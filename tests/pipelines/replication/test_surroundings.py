@@ -36,7 +36,7 @@ def thumbnail(image: Any) -> Any:
 
 def test_it_is_what_its_formula_says() -> None:
     drawn, references, others = random_pixels(2, 0), random_pixels(3, 1), random_pixels(60, 2)
-    found = surroundings_of(others).relative(drawn, references, np.array([], np.int32))
+    found = surroundings_of(others).relative(drawn, references)
     for i, picture in enumerate(drawn):
 
         def distance(other: Any, picture: Any = picture) -> float:
@@ -51,8 +51,8 @@ def test_neither_the_cluster_nor_the_picture_itself_surrounds_it() -> None:
     training = random_pixels(8, 3)
     members = np.array([0, 1], np.int32)
     picture, others = training[5:6], training[[2, 3, 4, 6, 7]]
-    found = surroundings_of(training).relative(picture, training[:2], members)
-    alone = surroundings_of(others).relative(picture, training[:2], np.array([], np.int32))
+    found = surroundings_of(training).without(members).relative(picture, training[:2])
+    alone = surroundings_of(others).relative(picture, training[:2])
     assert found.tolist() == alone.tolist()
 
 
@@ -60,8 +60,9 @@ def test_a_copy_is_at_0_and_without_surroundings_nothing_is_one() -> None:
     training = random_pixels(3, 4)
     everything = np.arange(3, dtype=np.int32)
     one = everything[:1]
-    assert surroundings_of(training).relative(training[:1], training[:1], one).tolist() == [[0.0]]
-    none = surroundings_of(training).relative(training[:1], training[:1], everything)
+    found = surroundings_of(training).without(one).relative(training[:1], training[:1])
+    assert found.tolist() == [[0.0]]
+    none = surroundings_of(training).without(everything).relative(training[:1], training[:1])
     assert np.isinf(none).all()
 
 
@@ -72,9 +73,8 @@ def test_a_blurred_copy_is_nearer_than_its_surroundings_where_all_pictures_are_a
     pictures = alike.astype(np.uint8)
     small = Image.fromarray(pictures[0]).reduce(8)
     blurred = np.asarray(small.resize((SIDE, SIDE), Image.Resampling.NEAREST))
-    found = surroundings_of(pictures).relative(
-        np.stack([blurred]), pictures[:3], np.array([0], np.int32)
-    )
+    around = surroundings_of(pictures).without(np.array([0], np.int32))
+    found = around.relative(np.stack([blurred]), pictures[:3])
     assert found[0, 0] < 0.5 < found[0, 1:].min()
 
 
