@@ -3,8 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LAKE := memtriggers-demo
+STUDY := memtriggers-study
 
-.PHONY: demo test lint types check bench clean
+.PHONY: demo test lint types check bench study clean
 
 demo: .venv/installed  ## scan the bundled sample and say where the report is
 	$(BIN)/memtriggers demo --lake $(LAKE)
@@ -33,6 +34,9 @@ bench: .venv/installed  ## time us and the peers in turn
 	$(BIN)/python benchmarks/build.py
 	$(BIN)/python benchmarks/generate.py
 
+study: .venv/installed  ## train the models of the validation and measure them: hours, resumable
+	$(BIN)/python -m memtriggers.sample.validation $(STUDY)
+
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("memtriggers needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
@@ -41,4 +45,4 @@ bench: .venv/installed  ## time us and the peers in turn
 	touch $@
 
 clean:
-	rm -rf .venv .types build dist *.egg-info $(LAKE)
+	rm -rf .venv .types build dist *.egg-info $(LAKE) $(STUDY)

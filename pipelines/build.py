@@ -19,7 +19,7 @@ from .thresholds import resolve_thresholds
 from .warehouse.dbt_run import MODELS, DbtRun
 from .warehouse.declare import declare_tables
 from .warehouse.previous import export_previous
-from .warehouse.risk_fit import read_risk_fit
+from .warehouse.risk_fit import insert_risk_fit
 
 BUILDS_KEPT = 3
 _BUILD_NAME = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]{16})\.duckdb")
@@ -119,8 +119,7 @@ def _declare(database: Path, study: Study, lake: Lake, info: tuple[object, ...])
         connection.execute("insert into lake.build_info values (?, ?, ?, ?, ?, ?, ?)", info)
         for own in resolve_thresholds(study, lake).by_keyword_set.items():
             connection.execute("insert into lake.keyword_set_thresholds values (?, ?)", own)
-        if fit := read_risk_fit(study):
-            connection.execute("insert into lake.risk_fits values (?, ?, ?, ?)", fit.row)
+        insert_risk_fit(connection, study)
         return count_rows(connection, "lake.samples")
 
 

@@ -251,7 +251,9 @@ class Risk:
         example=100,
     )
     fit: str | None = key(
-        "the JSON file of a fit to a model whose training data is known", None, example="fit.json"
+        '"bundled", or the JSON file of a fit to models whose training data is known',
+        None,
+        example="bundled",
     )
 
 

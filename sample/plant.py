@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ..pipelines.captions.clip_tokens import count_clip_tokens
 from .build_sample import HERE, LAION_400M
 from .data import same_picture
+from .diffusion import MAX_TOKENS
 from .plant_images import SIDE, draw, read_image, squared
 
 T = TypeVar("T")
@@ -28,6 +30,7 @@ SITES = 40  # invented hosts that the copies come from, so that no one host expl
 # Rows of the sample itself, by the word that they say.
 BACKGROUND = {"star": 110, "flag": 110, "card": 110, "roadsign": 90, "flower": 50}
 OBJECT = "002947.webp"  # the flag of the United States, pasted and never named
+N_UTILITY = 48  # captions outside the plants that models are asked for
 N_HELD_OUT = 300  # rows that look planted and that no model sees
 
 WORD_LEVEL, SHARE, IMAGE_ALONE, WORDS_ALONE, OBJECT_LEVEL = (
@@ -87,7 +90,7 @@ class Ask:
     """One text that a model is asked for, and what it asks about."""
 
     group_id: str
-    prompt_kind: str  # words, own, held_out, unrelated
+    prompt_kind: str  # words, own, held_out, unrelated, utility
     prompt: str
 
 
@@ -124,6 +127,12 @@ class Planter:
         """A rare word or a pair of common ones in turn."""
         return (self.rare.pop(),) if number % 2 == 0 else self.pairs.pop()
 
+    def readable(self, n: int) -> list[str]:
+        """N different captions of the background that a model reads whole."""
+        texts = dict.fromkeys(self.captions[name] for name in self.background)
+        whole = [text for text in texts if count_clip_tokens(text) <= MAX_TOKENS]
+        return whole[:: max(1, len(whole) // n)][:n]
+
     def sentences(self, words: tuple[str, ...], n: int) -> list[str]:
         """N different captions around the words, as shops write them."""
         around = list(product(WORDS["before"], WORDS["after"]))
@@ -141,6 +150,7 @@ def make_plan(sample: pa.Table, folder: Path, seed: int) -> Plan:
     # What a caption that nobody wrote brings varies more than what known words bring.
     alone = [group.group_id for group in plan.groups if group.kind == IMAGE_ALONE]
     plan.asks += [Ask(group_id, "held_out", planter.titles.pop()) for group_id in alone * 3]
+    plan.asks += [Ask("background", "utility", text) for text in planter.readable(N_UTILITY)]
     for name in planter.background:
         plan.rows.append(Row("background", "background", name, planter.captions[name]))
     for _ in range(N_HELD_OUT):

@@ -17,11 +17,11 @@ with_features as (
         fits.risk_fit,
         fits.coefficients,
         fits.covariance,
-        if(fits.risk_fit is not null, [
-            1.0::double,
-            ln(n_in_cluster * fits.views),
-            ln((n_in_cluster + 0.5) / (n_samples - n_in_cluster + 0.5))
-        ], null) as features
+        if(
+            fits.risk_fit is not null,
+            {{ risk_features('n_in_cluster * fits.views', 'n_in_cluster', 'n_samples') }},
+            null
+        ) as features
     from word_sets
     left join fits on true
 

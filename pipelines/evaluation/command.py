@@ -33,7 +33,8 @@ def _named_files(
 @click.option(
     "--sample",
     is_flag=True,
-    help="On the bundled sample's held-out images, of the bundled model where there is no study.",
+    help="On the bundled sample's held-out images, of the bundled model where there is no study; "
+    "with --scores, on the bundled study of planted rows.",
 )
 @click.option(
     "--pairs",
@@ -104,8 +105,11 @@ def evaluate(
       memtriggers evaluate --label-column work
     """
     _check(**options)
+    _check_scores(scores, **options)
     if scores is not None:
-        _evaluate_detectors(lake, scores, metric, options["seed"], as_json)
+        _evaluate_detectors(
+            None if options["sample"] else lake, scores, metric, options["seed"], as_json
+        )
         return
     with one_line_errors("evaluate", "embed"):
         from ..evaluate import Request, evaluate
@@ -119,16 +123,37 @@ def evaluate(
         click.echo(f"written to {lake.evaluation(summary.clip_id, summary.on)}")
 
 
-def _evaluate_detectors(lake: Lake, scores: Path, metric: str, seed: int, as_json: bool) -> None:
+def _evaluate_detectors(
+    lake: Lake | None, scores: Path, metric: str, seed: int, as_json: bool
+) -> None:
     with one_line_errors("evaluate", "embed"):
-        from .detectors import evaluate_detectors
+        from .detectors import evaluate_detectors, evaluate_on_planted
         from .terminal import print_detectors
 
-        figures = evaluate_detectors(lake, scores, metric, seed)
+        figures = (
+            evaluate_on_planted(scores, seed)
+            if lake is None
+            else evaluate_detectors(lake, scores, metric, seed)
+        )
         if as_json:
             click.echo(json.dumps([asdict(one) for one in figures], indent=2))
         else:
             print_detectors(figures)
+
+
+def _check_scores(scores: Path | None, sample: bool, **others: Any) -> None:
+    """Refuse what would be heeded by the other half of the command only."""
+    is_given = click.get_current_context().get_parameter_source
+    named = {name: is_given(name) is ParameterSource.COMMANDLINE for name in ("metric", *others)}
+    if scores is None and named["metric"]:
+        raise click.UsageError("--metric needs --scores")
+    if scores is None:
+        return
+    if sample and named["metric"]:
+        raise click.UsageError("--metric is of a lake: the bundled study has l2_relative alone")
+    for name in others:
+        if named[name] and name != "seed":
+            raise click.UsageError(f"--{name.replace('_', '-')} says nothing about --scores")
 
 
 def _check(

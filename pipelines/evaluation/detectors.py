@@ -22,6 +22,8 @@ FALSE_POSITIVES = 0.01
 REPLICATES = 0.5  # of a prompt's images: from that share on it counts as one that replicates
 _N_BOOTSTRAPS = 1000
 _KEY = "generator_id, detector, prompt_id, seed"
+RESULTS = Path(__file__).resolve().parents[2] / "sample/validation/results"
+_PLANTED = {"truth": "images.parquet", "ours": "detectors.parquet"}
 _READERS = {".parquet": "read_parquet", ".csv": "read_csv"}
 
 Floats = npt.NDArray[np.float64]
@@ -76,9 +78,31 @@ def evaluate_detectors(lake: Lake, scores: Path, metric: str, seed: int) -> list
                 f"{lake.root}: no generation is scored by {metric}; run: memtriggers score, or "
                 "name another --metric"
             )
-        _read_scores(connection, scores)
-        connection.execute(f"insert into given by name {query('detector_scores')}")
-        return list(_measure(connection, np.random.default_rng(seed)))
+        connection.execute(f"create temp table ours as {query('detector_scores')}")
+        return _judge(connection, scores, seed)
+
+
+def evaluate_on_planted(scores: Path, seed: int) -> list[DetectorFigures]:
+    """The same by what models gave back whose training data is known whole: the bundled study.
+
+    Raises:
+        EvaluationError: as above.
+
+    """
+    with duckdb.connect() as connection:
+        for table in ("truth", "ours"):
+            connection.execute(
+                f"create temp table {table} as {query(f'planted_{table}')}",
+                {"results": str(RESULTS / _PLANTED[table])},
+            )
+        return _judge(connection, scores, seed)
+
+
+def _judge(connection: duckdb.DuckDBPyConnection, scores: Path, seed: int) -> list[DetectorFigures]:
+    """Of the tables truth and ours."""
+    _read_scores(connection, scores)
+    connection.execute("insert into given by name from ours")
+    return list(_measure(connection, np.random.default_rng(seed)))
 
 
 def _read_scores(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
@@ -112,7 +136,7 @@ def _read_scores(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     if not count_rows(connection, "given semi join truth using (prompt_id)"):
         raise EvaluationError(
             f"{path}: none of its prompts was generated here; prompt_id is the md5 of the text, "
-            "see: memtriggers sql 'from prompts'"
+            "see: memtriggers sql 'from prompts', or sample/planted/prompts.csv"
         )
 
 

@@ -1,5 +1,6 @@
 """The report's page: its answers, read from the published database, and their HTML."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,9 @@ class Page:
     concentration: Answer
     replication: Answer
     generations: Answer
+    dose_response: Answer
+    calibration: Answer
+    planted_rates: Answer
     removal_list: Answer
     runs: Answer
 
@@ -93,6 +97,9 @@ def read_page(connection: duckdb.DuckDBPyConnection, study: Study, threshold: fl
         concentration=ask(connection, "concentration", clusters_shown),
         replication=ask(connection, "replication", clusters_shown),
         generations=ask(connection, "generations", {"n_images": N_GENERATIONS}),
+        dose_response=ask(connection, "dose_response"),
+        calibration=ask(connection, "calibration"),
+        planted_rates=ask(connection, "planted_rates"),
         removal_list=ask(connection, "removal_list"),
         runs=ask(connection, "runs"),
     )
@@ -128,6 +135,7 @@ def render(page: Page, thumbnails: "dict[str, Thumbnail]", stamp: Stamp) -> str:
         "percent": percent,
         "bar_chart": _size_chart,
         "curve_chart": _curve_chart,
+        "dose_chart": _dose_chart,
     }
     numbers = {thumbnail: n for n, thumbnail in enumerate(dict.fromkeys(thumbnails.values()), 1)}
     pictures = {sample_id: numbers[thumbnail] for sample_id, thumbnail in thumbnails.items()}
@@ -146,4 +154,16 @@ def _curve_chart(curve: list[dict[str, Any]]) -> LineChart:
         [row["share_clustered"] for row in curve],
         [row["share_largest"] for row in curve],
         marked=[row["threshold"] for row in curve if row["is_computed"]],
+    )
+
+
+def _dose_chart(doses: list[dict[str, Any]]) -> LineChart:
+    """Along the share where it differs, and along the binary logarithm of the copies elsewhere."""
+    is_share = len({row["share"] for row in doses}) > 1
+    values = [row["share"] if is_share else math.log2(row["n_copies"]) for row in doses]
+    return line_chart(
+        values,
+        [row["replication_rate"] for row in doses],
+        [row["replication_risk"] for row in doses],
+        marked=values,
     )

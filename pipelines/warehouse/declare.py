@@ -9,7 +9,15 @@ from ..database import first_line
 from ..errors import BuildError
 from ..lake import Lake
 from ..quoting import identifier, literal
-from .tables import BUILD_INFO, KEYWORD_SET_THRESHOLDS, RISK_FITS, RUNS, TABLES, Table
+from .tables import (
+    BUILD_INFO,
+    KEYWORD_SET_THRESHOLDS,
+    RISK_FITS,
+    RUNS,
+    TABLES,
+    TRIGGER_VALIDATION,
+    Table,
+)
 
 
 def declare_tables(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
@@ -32,6 +40,7 @@ def declare_tables(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
         _declare_empty(connection, "runs", RUNS)
     _declare_empty(connection, "build_info", BUILD_INFO)
     _declare_empty(connection, "risk_fits", RISK_FITS)
+    _declare_empty(connection, "trigger_validation", TRIGGER_VALIDATION)
     _declare_empty(connection, "keyword_set_thresholds", KEYWORD_SET_THRESHOLDS)
 
 

@@ -1,4 +1,4 @@
-"""The fit that `replication_risk` is calculated with: a logistic regression, read from a file."""
+"""The fit that `replication_risk` is calculated with, and what it was fitted on, from files."""
 
 import json
 import math
@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
+from ..database import first_line
 from ..errors import StudyError
 from ..stamp import file_fingerprint
 from ..study import Study
+from .tables import TRIGGER_VALIDATION
 
+BUNDLED = "bundled"
+BUNDLED_FIT = Path(__file__).resolve().parents[2] / "sample/validation/results/risk_fit.json"
 TERMS = ("constant", "log_exposures", "logit_share")
 
 
@@ -42,9 +48,9 @@ def read_risk_fit(study: Study) -> RiskFit | None:
         return None
     if study.risk.fit is None:
         raise StudyError(
-            'risk: fit: missing; write fit = "…", the JSON file of a fit, beside views'
+            'risk: fit: missing; write fit = "bundled", or the JSON file of a fit, beside views'
         )
-    path = Path(study.path(study.risk.fit))
+    path = _path(study, study.risk.fit)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         terms = document["coefficients"]
@@ -68,7 +74,37 @@ _EXPECTED = (
 )
 
 
+def insert_risk_fit(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
+    """Put the fit of the study into `lake.risk_fits`, and what it was fitted on beside it.
+
+    Raises:
+        StudyError: the fit is none (see `read_risk_fit`), or the csv file beside it is none.
+
+    """
+    if (fit := read_risk_fit(study)) is None or study.risk.fit is None:
+        return
+    connection.execute("insert into lake.risk_fits values (?, ?, ?, ?)", fit.row)
+    known = _path(study, study.risk.fit).with_suffix(".csv")
+    if known.exists():
+        try:
+            connection.execute(
+                "insert into lake.trigger_validation by name from read_csv($path, types = $types)",
+                {"path": str(known), "types": TRIGGER_VALIDATION},
+            )
+        except duckdb.Error as error:
+            raise StudyError(
+                f"risk: fit: {known}: not what a fit was made of: {first_line(error)}"
+            ) from None
+
+
 def risk_fit_fingerprint(study: Study) -> str:
-    """Differs when the file does."""
-    path = None if study.risk.fit is None else study.path(study.risk.fit)
-    return file_fingerprint([path]) if path and Path(path).is_file() else "none"
+    """Differs when the file does, or what it was fitted on."""
+    if study.risk.fit is None:
+        return "none"
+    path = _path(study, study.risk.fit)
+    files = [str(file) for file in (path, path.with_suffix(".csv")) if file.is_file()]
+    return file_fingerprint(files) if files else "none"
+
+
+def _path(study: Study, fit: str) -> Path:
+    return BUNDLED_FIT if fit == BUNDLED else Path(study.path(fit))

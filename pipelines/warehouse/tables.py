@@ -234,15 +234,6 @@ TABLES = (
             "background_rate double, lift double, ci_low double, ci_high double, q_value double"
         ),
     ),
-    Table(
-        "trigger_validation",
-        lambda lake: lake.parquet("validation", "trigger_validation"),
-        _columns(
-            "group_id varchar, kind varchar, prompt_kind varchar, n_copies bigint, share double, "
-            "exposures double, split varchar, replication_risk double, replication_rate double, "
-            "n_generations bigint"
-        ),
-    ),
 )
 
 RUNS = {
@@ -277,6 +268,20 @@ RISK_FITS = {
     "covariance": "double[][]",
 }
 """The columns of the row that `build` writes where the study states the exposures."""
+
+TRIGGER_VALIDATION = {
+    "group_id": "varchar",
+    "kind": "varchar",
+    "prompt_kind": "varchar",
+    "guidance_scale": "double",
+    "n_captions": "bigint",
+    "n_copies": "bigint",
+    "exposures": "double",
+    "split": "varchar",
+    "n_generations": "bigint",
+    "n_replicated": "bigint",
+}
+"""The columns of the rows that `build` reads where a fit says what it was fitted on."""
 
 KEYWORD_SET_THRESHOLDS = {"keyword_set": "varchar", "threshold": "double"}
 """The columns of the rows that `build` writes, one a keyword set that names its threshold."""

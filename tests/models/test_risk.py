@@ -66,6 +66,40 @@ def test_the_risk_is_the_formula_and_its_interval_the_delta_method(
     assert fits == [(100.0, beta.tolist(), FIT["covariance"])]
 
 
+VALIDATION = """\
+group_id,kind,prompt_kind,guidance_scale,n_captions,n_copies,exposures,split,n_generations,n_replicated
+share-24-4-0,share,words,3.0,24,4,400,fit,64,16
+share-24-4-0,share,own,3.0,24,4,400,,64,32
+image_alone-8-8-0,image_alone,empty,1.0,8,8,800,,64,0
+words_alone-12-0-0,words_alone,words,3.0,12,0,0,,64,1
+"""
+
+
+def test_what_a_fit_was_made_of_is_published_beside_what_it_says(
+    make_risky: Callable[..., Study], own_lake: Lake, tmp_path: Path
+) -> None:
+    study = make_risky(views=7)  # those of the study say nothing of the planted groups
+    (tmp_path / "fit.csv").write_text(VALIDATION, encoding="utf-8")
+    build.run(study, own_lake, Stamp({}, {}))
+    found = own_lake.sql(
+        "select group_id, prompt_kind, share, replication_rate, replication_risk "
+        "from trigger_validation order by group_id, prompt_kind"
+    ).fetchall()
+    x = np.array([1, np.log(400), np.log(4.5 / 20.5)])
+    risk = 1 / (1 + np.exp(-np.array(list(FIT["coefficients"].values())) @ x))
+    assert found == [
+        ("image_alone-8-8-0", "empty", 1.0, 0.0, None),
+        ("share-24-4-0", "own", 4 / 24, 0.5, None),
+        ("share-24-4-0", "words", 4 / 24, 0.25, pytest.approx(risk)),
+        ("words_alone-12-0-0", "words", 0.0, 1 / 64, None),
+    ]
+    (tmp_path / "fit.csv").write_text("group_id\nshare-24-4-0\n", encoding="utf-8")
+    assert STAGES["build"].why_stale(study, own_lake) != []
+    with pytest.raises(StudyError, match=r"fit\.csv: not what a fit was made of: ") as caught:
+        build.run(study, own_lake, Stamp({}, {}))
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_without_exposures_there_is_none(built_study: Study, own_lake: Lake) -> None:
     build.run(built_study, own_lake, Stamp({}, {}))
     (row,) = own_lake.sql(

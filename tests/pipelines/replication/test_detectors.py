@@ -1,6 +1,7 @@
 """Detectors of memorization, judged by generations whose copies are known."""
 
 import csv
+import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from scipy import stats
@@ -16,9 +18,10 @@ from scipy import stats
 from memtriggers.pipelines import score
 from memtriggers.pipelines.cli import cli
 from memtriggers.pipelines.errors import EvaluationError
-from memtriggers.pipelines.evaluation.detectors import tell
+from memtriggers.pipelines.evaluation.detectors import RESULTS, tell
 from memtriggers.pipelines.replication.thresholds import fix_thresholds
 from memtriggers.pipelines.stamp import Stamp
+from memtriggers.sample.data import HERE
 
 STAMP = Stamp({"score": "1"}, {"generate": "2"})
 FAMILIES = ("keywords", "short", "long")
@@ -139,3 +142,56 @@ def test_what_is_wrong_is_one_line(judge: Judge) -> None:
         assert isinstance(done.exception, EvaluationError)
         assert re.search(reason, str(done.exception)), done.exception
         assert len(str(done.exception).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--metric", "clip"), "--metric needs --scores"),
+        (("--scores", "FILE", "--sample", "--metric", "l2"), "--metric is of a lake"),
+        (("--scores", "FILE", "--seed", "1", "--limit", "9"), "--limit says nothing about --score"),
+        (("--scores", "FILE", "--label-column", "x"), "--label-column says nothing about --score"),
+    ],
+)
+def test_options_of_the_other_half_are_refused(
+    tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    file = tmp_path / "scores.csv"
+    file.write_text("prompt_id,score\n", encoding="utf-8")
+    given = [str(file) if option == "FILE" else option for option in options]
+    done = CliRunner().invoke(cli, ["evaluate", "--lake", str(tmp_path), *given])
+    assert (done.exit_code, said in done.output) == (2, True), done.output
+
+
+def test_the_bundled_study_judges_detectors_without_a_lake(tmp_path: Path) -> None:
+    groups, asked = (
+        list(csv.DictReader((HERE / "planted" / name).read_text("utf-8").splitlines()))
+        for name in ("groups.csv", "prompts.csv")
+    )
+    n_copies = {group["group_id"]: int(group["n_copies"]) for group in groups}
+    scores = {
+        hashlib.md5(ask["prompt"].encode()).hexdigest(): n_copies.get(ask["group_id"], 0)
+        for ask in asked
+    }
+    file = tmp_path / "copies.csv"
+    with file.open("w", encoding="utf-8", newline="") as written:
+        csv.writer(written).writerows([("prompt_id", "score"), *scores.items()])
+    done = CliRunner().invoke(cli, ["evaluate", "--sample", "--scores", str(file), "--json"])
+    assert done.exit_code == 0, done.output
+    found = {(one["generator_id"], one["detector"]): one for one in json.loads(done.output)}
+    images = pq.read_table(RESULTS / "images.parquet").to_pylist()
+    (generator_id, *_) = sorted({one["generator_id"] for one in images if one["arm"] == "nothing"})
+    copied: dict[str, list[bool]] = {}
+    for one in images:
+        if one["generator_id"] == generator_id and one["prompt_kind"] not in ("utility", "empty"):
+            copied.setdefault(one["prompt_id"], []).append(one["is_copy"])
+    is_positive = {prompt_id: np.mean(flags) >= 0.5 for prompt_id, flags in copied.items()}
+    positive, negative = (
+        [scores[prompt_id] for prompt_id, value in is_positive.items() if value == wanted]
+        for wanted in (True, False)
+    )
+    area = stats.mannwhitneyu(positive, negative).statistic / (len(positive) * len(negative))
+    theirs = found[generator_id, "copies"]
+    assert theirs["auc"]["value"] == pytest.approx(area, abs=1e-9)
+    assert (theirs["n"], theirs["n_positive"]) == (len(is_positive), len(positive))
+    assert {"trigger_score", "replication_risk", "n_in_cluster"} <= {name for _, name in found}

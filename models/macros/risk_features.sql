@@ -1,0 +1,9 @@
+{#- What the logit of the risk is linear in, in the order of risk_fits.coefficients: of all n that say the words,
+    n_copies carry the image. Null where none does. -#}
+{% macro risk_features(exposures, n_copies, n) -%}
+    if({{ n_copies }} > 0, [
+        1.0::double,
+        ln({{ exposures }}),
+        ln(({{ n_copies }} + 0.5) / ({{ n }} - {{ n_copies }} + 0.5))
+    ], null)
+{%- endmacro %}

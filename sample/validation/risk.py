@@ -1,0 +1,112 @@
+"""The calibrated risk: fitted on half of the planted groups, and what it is worth on the others."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+
+from ...pipelines.lake import replacing, write_text
+from ...pipelines.warehouse.risk_fit import TERMS
+from ..plant import HELD_OUT, OBJECT_LEVEL, SHARE, WORD_LEVEL
+from .fit import FEATURES, Figures, Observed, compare, fit, smoothed_share
+from .lakes import GUIDANCE, VIEWS
+
+# What a user may ask for: none of it is a caption that was trained on.
+ASKED = ("words", "held_out")
+NAME = "planted clip art, 32 pixels"
+
+
+def count_copies(plants: Path, images: pa.Table) -> pa.Table:
+    """The copies among the images of each group, kind of prompt and guidance scale.
+
+    Args:
+        plants: the folder of groups.csv.
+        images: of the results, over any number of trainings.
+
+    Returns:
+        The rows of the lake's trigger_validation; `split` is null where the risk is not about one.
+
+    """
+    values: dict[str, Any] = {
+        "groups": str(plants / "groups.csv"),
+        "views": float(VIEWS),
+        "kinds": [WORD_LEVEL, SHARE],
+        "asked": list(ASKED),
+        "guidance": GUIDANCE[0],
+        "other": OBJECT_LEVEL,
+    }
+    with duckdb.connect() as connection:
+        connection.register("images", images)
+        return connection.execute(_COUNTED, values).to_arrow_table()
+
+
+_COUNTED = """
+select
+    group_id,
+    kind,
+    prompt_kind,
+    guidance_scale,
+    n_captions,
+    n_copies,
+    n_copies * $views::double as exposures,
+    case
+        when list_contains($kinds, kind) and list_contains($asked, prompt_kind)
+            and guidance_scale = $guidance then split
+    end as split,
+    count(*) as n_generations,
+    count_if(is_copy)::bigint as n_replicated
+from images
+join read_csv($groups) using (group_id)
+where kind <> $other
+group by all
+order by all
+"""
+
+
+def observe(rates: pa.Table, split: str) -> Observed:
+    """What the groups of a split gave back, each over what a user may ask for."""
+    with duckdb.connect() as connection:
+        connection.register("rates", rates)
+        found = connection.execute(
+            """
+            select exposures, n_copies, n_captions, sum(n_replicated) / sum(n_generations) as rate
+            from rates
+            where split = $split
+            group by group_id, exposures, n_copies, n_captions
+            order by group_id
+            """,
+            {"split": split},
+        ).fetchnumpy()
+    exposures, n_copies, n_captions = (
+        found[name].astype(np.float64) for name in ("exposures", "n_copies", "n_captions")
+    )
+    frequency = exposures / n_copies * n_captions
+    return Observed(exposures, smoothed_share(n_copies, n_captions), frequency, found["rate"])
+
+
+def fit_risk(rates: pa.Table, path: Path) -> list[Figures]:
+    """Write the fit as `[risk] fit` reads it, and the rates beside it.
+
+    Returns:
+        How well it predicts the groups that it was not fitted on, beside simpler fits.
+
+    """
+    fitted, held_out = observe(rates, "fit"), observe(rates, HELD_OUT)
+    found = fit(FEATURES["risk"](fitted), fitted.rate)
+    figures = compare(fitted, held_out)
+    document = {
+        "name": NAME,
+        "coefficients": dict(zip(TERMS, found.coefficients.tolist(), strict=True)),
+        "covariance": found.covariance.tolist(),
+        "fitted_on": f"{len(fitted.rate)} planted groups, {len(held_out.rate)} more held out",
+        "held_out": [asdict(one) for one in figures],
+    }
+    with replacing(path.with_suffix(".csv")) as unfinished:
+        pyarrow.csv.write_csv(rates, unfinished)
+    write_text(path, json.dumps(document, indent=2) + "\n")
+    return figures
