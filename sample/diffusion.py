@@ -24,7 +24,7 @@ class Size:
     autoencoder: tuple[int, ...] = (32, 48, 64)  # two halvings: latents are a quarter of the side
 
 
-SIZES = {32: Size(32, (32, 64)), 64: Size(64, (48, 96, 96))}
+SIZES = {32: Size(32, (32, 64)), 64: Size(64, (32, 64, 96))}
 
 
 def new_autoencoder(size: Size) -> Part:

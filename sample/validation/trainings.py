@@ -15,7 +15,7 @@ from .arms import ARMS
 from .lakes import VIEWS, Asked
 
 PIXELS = 32
-SEEDS = (0, 1)
+SEEDS = (1, 2)  # the recipe was chosen with others
 NOTHING = "nothing"  # was done to the rows
 N_ROWS_OUT = 400  # that every way to curate removes, or changes
 ARM_PROMPTS = ("words", "held_out", "utility")
