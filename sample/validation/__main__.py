@@ -2,24 +2,22 @@
 
     python -m memtriggers.sample.validation FOLDER
 
-FOLDER, outside the tree, holds checkpoints, models and a lake a run. What is finished is not done
-again. The tables go to `results/` beside this file, or to --out.
+FOLDER, outside the tree, holds checkpoints, models and a lake a run. The tables go to
+FOLDER/results, or to --out; a run that has its tables there is not done again. One run takes one
+core: --run names some of them, for another process or another machine.
 """
 
 import argparse
 from pathlib import Path
 
-import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
+from ...pipelines.lake import replacing
 from ..data import HERE
-from .lakes import GUIDANCE, run
-from .rates import read_generated
-from .results import as_table, write_results
-from .risk import count_copies, fit_risk
-from .trainings import BASES, CURATED, RISK_FIT, asked_of, train
-
-RESULTS = Path(__file__).resolve().parent / "results"
+from .lakes import GUIDANCE, run, scan
+from .results import RISK_FIT, is_written, write_fit, write_mitigation, write_run
+from .trainings import BASES, LARGER, RUNS, Run, scanned_of, train
 
 
 def main() -> None:
@@ -27,29 +25,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--plants", type=Path, default=HERE / "planted")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--run", action="append", choices=[run.name for run in RUNS])
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    # With another number of threads the weights come out another way.
+    torch.set_num_threads(1)
     plants, folder = arguments.plants, arguments.folder
-    for base in BASES:
-        asked = train(base, plants, folder)
-        for guidance_scale in GUIDANCE:
+    study = Study(plants, folder, arguments.out or folder / "results")
+    for one in RUNS:
+        if arguments.run is None or one.name in arguments.run:
+            study.do(one)
+    study.conclude()
+
+
+class Study:
+    """Where the rows, the work and the results of the study are."""
+
+    def __init__(self, plants: Path, folder: Path, out: Path) -> None:
+        self.plants, self.folder, self.out = plants, folder, out
+        self.scanned = scanned_of(plants, folder)
+
+    def do(self, one: Run) -> None:
+        """Train a run, ask it, and write what it gave back, where that is not there yet."""
+        if is_written(one, self.out):
+            return
+        if one not in (*BASES, LARGER):
+            self.conclude()  # what is removed depends on the risk
+        self.scan()
+        asked = train(one, self.plants, self.folder)
+        for guidance_scale in GUIDANCE if one in BASES else GUIDANCE[:1]:
             run(asked, guidance_scale)
-    if not (folder / RISK_FIT).exists():
-        _fit(plants, folder)
-    for curated in CURATED:
-        run(train(curated, plants, folder), GUIDANCE[0])
-    write_results(plants, folder, arguments.out)
+        write_run(one, asked, self.scanned, self.out)
 
+    def scan(self) -> None:
+        """Scan the whole rows, with the risk of their words once it is fitted."""
+        self.scanned.folder.mkdir(parents=True, exist_ok=True)
+        if not self.scanned.rows.exists():
+            with replacing(self.scanned.rows) as unfinished:
+                pq.write_table(pq.read_table(self.plants / "planted.parquet"), unfinished)
+        fit = self.out / RISK_FIT
+        scan(self.scanned, fit if fit.exists() else None)
 
-def _fit(plants: Path, folder: Path) -> None:
-    """Fit the risk to what the whole rows gave back, and publish it in the lake that removes."""
-    images = pa.concat_tables(
-        as_table(base, read_generated(asked_of(base, plants, folder))) for base in BASES
-    )
-    fit_risk(count_copies(plants, images), folder / RISK_FIT)
-    run(asked_of(BASES[0], plants, folder), GUIDANCE[0])
+    def conclude(self) -> None:
+        """Write the tables that follow from several runs, once the whole rows have theirs."""
+        if all(is_written(one, self.out) for one in BASES):
+            write_fit(self.plants, self.out)
+            write_mitigation(self.plants, self.out)
 
 
 if __name__ == "__main__":

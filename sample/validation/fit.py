@@ -30,10 +30,10 @@ class Observed:
 Features = Callable[[Observed], Floats]
 
 FEATURES: dict[str, Features] = {
-    "risk": lambda o: _with_constant(np.log(o.exposures), _logit(o.share)),
-    "copies alone": lambda o: _with_constant(np.log(o.exposures)),
-    "frequency alone": lambda o: _with_constant(np.log(o.frequency)),
-    "share alone": lambda o: _with_constant(_logit(o.share)),
+    "risk": lambda o: with_constant(np.log(o.exposures), _logit(o.share)),
+    "copies alone": lambda o: with_constant(np.log(o.exposures)),
+    "frequency alone": lambda o: with_constant(np.log(o.frequency)),
+    "share alone": lambda o: with_constant(_logit(o.share)),
 }
 
 
@@ -124,7 +124,7 @@ def _figures(name: str, p: Floats, risk: Floats, rate: Floats) -> Figures:
 
 def calibration_slope(p: Floats, rate: Floats) -> float:
     """Of a logistic regression of what happened on the logit of what was said."""
-    return float(fit(_with_constant(_logit(np.clip(p, 1e-6, 1 - 1e-6))), rate).coefficients[1])
+    return float(fit(with_constant(_logit(np.clip(p, 1e-6, 1 - 1e-6))), rate).coefficients[1])
 
 
 def interval(values: Floats, seed: int = 0) -> tuple[float, float]:
@@ -134,7 +134,8 @@ def interval(values: Floats, seed: int = 0) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _with_constant(*columns: Floats) -> Floats:
+def with_constant(*columns: Floats) -> Floats:
+    """The columns (n,) as features (n, k), after one of ones."""
     parts: Sequence[Floats] = [np.ones_like(columns[0]), *columns]
     return np.stack(parts, axis=1)
 

@@ -27,41 +27,94 @@ GUIDANCE = (3.0, 1.0)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A model, the rows it was trained on, and what it is asked; all of it lies in one folder."""
+class Scanned:
+    """Some rows, and the lake in which memtriggers scans them; both lie in one folder."""
 
     plants: Path  # the folder of groups.csv, rows.csv and prompts.csv
     folder: Path
-    pixels: int
-    prompt_kinds: tuple[str, ...] = tuple(FAMILIES)
-    is_curated: bool = False  # what is left of the clusters has no keyword sets of its own
-    risk_fit: Path | None = None
 
     @property
     def rows(self) -> Path:
-        """What the model was trained on."""
+        """What is scanned."""
         return self.folder / "rows.parquet"
+
+    @property
+    def lake(self) -> Path:
+        """Where it is scanned, and what was trained on it is measured."""
+        return self.folder / "lake"
+
+    @property
+    def study(self) -> Path:
+        """What memtriggers is asked to do."""
+        return self.folder / "study.toml"
+
+
+@dataclass(frozen=True)
+class Asked(Scanned):
+    """A model that was trained on the rows, and what it is asked."""
+
+    pixels: int
+    prompt_kinds: tuple[str, ...] = tuple(FAMILIES)
+    group_kinds: tuple[str, ...] | None = None  # all of them
+    n_seeds: int = N_SEEDS
+    is_curated: bool = False  # what is left of the clusters has no keyword sets of its own
+    trained: Path | None = None  # a model that lies elsewhere
 
     @property
     def model(self) -> Path:
         """As diffusers saves it."""
-        return self.folder / "model"
+        return self.trained or self.folder / "model"
 
-    @property
-    def lake(self) -> Path:
-        """Where it is measured."""
-        return self.folder / "lake"
+
+def scan(scanned: Scanned, risk_fit: Path | None) -> None:
+    """Scan and cluster rows, with the risk of their words if it is known: what a curator knows."""
+    lines = []
+    if risk_fit is not None:
+        lines = ["[risk]", f"views = {VIEWS}", f"fit = {_text(risk_fit.absolute())}"]
+    _refresh(scanned, lines, _keyword_sets(read_groups(scanned.plants), is_curated=False))
 
 
 def run(asked: Asked, guidance_scale: float) -> None:
     """Scan, cluster, generate and score what is missing; `refresh` says what."""
     groups = read_groups(asked.plants)
     _write_prompts(asked, groups)
-    study = asked.folder / "study.toml"
-    study.write_text(_study(asked, groups, guidance_scale), encoding="utf-8")
+    lines = [
+        "[prompts]",
+        'file = "prompts.csv"',
+        "families = []",
+        "[generator]",
+        f"model = {_text(asked.model.absolute())}",
+        f"steps = {STEPS}",
+        f"guidance_scale = {guidance_scale}",
+        f"width = {asked.pixels}",
+        f"height = {asked.pixels}",
+        f"n_seeds = {asked.n_seeds}",
+        "batch_size = 128",
+        "[score]",
+        'metrics = ["clip", "l2_relative"]',
+    ]
+    _refresh(asked, lines, _keyword_sets(groups, asked.is_curated))
+
+
+def _refresh(scanned: Scanned, lines: list[str], keyword_sets: dict[str, list[str]]) -> None:
+    data = ["[data]", 'parquet = "rows.parquet"', 'image_column = "jpg"']
+    for name, include in keyword_sets.items():
+        lines += ["[[keyword_set]]", f"name = {_text(name)}", f"include = {json.dumps(include)}"]
+    scanned.study.write_text("\n".join([*data, *lines]) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "memtriggers", "refresh"]
-    command += ["--study", str(study), "--lake", str(asked.lake)]
+    command += ["--study", str(scanned.study), "--lake", str(scanned.lake)]
     subprocess.run(command, check=True)
+
+
+def _text(value: object) -> str:
+    """As TOML writes it."""
+    return json.dumps(str(value))
+
+
+def _keyword_sets(groups: dict[str, Group], is_curated: bool) -> dict[str, list[str]]:
+    """What each includes."""
+    found = {keyword_set(is_curated, group): list(group.words) for group in groups.values()}
+    return found | {EVERYTHING: ["*"]}
 
 
 def read_groups(plants: Path) -> dict[str, Group]:
@@ -82,67 +135,38 @@ def _group(row: dict[str, str]) -> Group:
     )
 
 
-def keyword_set(asked: Asked, group: Group | None) -> str:
+def keyword_set(is_curated: bool, group: Group | None) -> str:
     """The keyword set by which a group, or the background, is asked for."""
-    if asked.is_curated or group is None or group.kind == IMAGE_ALONE:
+    if is_curated or group is None or group.kind == IMAGE_ALONE:
         return EVERYTHING
     return " ".join(group.words)
-
-
-def _study(asked: Asked, groups: dict[str, Group], guidance_scale: float) -> str:
-    named = {keyword_set(asked, group): list(group.words) for group in groups.values()}
-    sets = named | {EVERYTHING: ["*"]}
-    lines = [
-        "[data]",
-        'parquet = "rows.parquet"',
-        'image_column = "jpg"',
-        "[prompts]",
-        'file = "prompts.csv"',
-        "families = []",
-        "[generator]",
-        'model = "model"',
-        f"steps = {STEPS}",
-        f"guidance_scale = {guidance_scale}",
-        f"width = {asked.pixels}",
-        f"height = {asked.pixels}",
-        f"n_seeds = {N_SEEDS}",
-        "batch_size = 64",
-        "[score]",
-        'metrics = ["clip", "l2_relative"]',
-    ]
-    if asked.risk_fit is not None:
-        lines += [
-            "[risk]",
-            f"views = {VIEWS}",
-            f"fit = {json.dumps(str(asked.risk_fit.absolute()))}",
-        ]
-    for name, include in sets.items():
-        lines += [
-            "[[keyword_set]]",
-            f"name = {json.dumps(name)}",
-            f"include = {json.dumps(include)}",
-        ]
-    return "\n".join(lines) + "\n"
 
 
 def _write_prompts(asked: Asked, groups: dict[str, Group]) -> None:
     """Each prompt names its group's cluster by a copy, or where there is none by another row."""
     named, of_captions = first_samples(asked), samples_of_captions(asked)
     with (asked.plants / "prompts.csv").open(encoding="utf-8", newline="") as file:
-        asks = [row for row in csv.DictReader(file) if row["prompt_kind"] in asked.prompt_kinds]
+        asks = [row for row in csv.DictReader(file) if _is_asked(asked, groups, row)]
     with (asked.folder / "prompts.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["keyword_set", "cluster", "family", "prompt"])
         for ask in asks:
             name = named.get(ask["group_id"])
-            if ask["prompt_kind"] == "utility":
-                name = of_captions.get(ask["prompt"])
+            if ask["prompt_kind"] == "utility":  # about no copy: any sample will do
+                name = of_captions.get(ask["prompt"], min(of_captions.values()))
             if name is not None:  # or curation removed it
                 group, family = groups.get(ask["group_id"]), FAMILIES[ask["prompt_kind"]]
-                writer.writerow([keyword_set(asked, group), name, family, ask["prompt"]])
+                sets = keyword_set(asked.is_curated, group)
+                writer.writerow([sets, name, family, ask["prompt"]])
 
 
-def samples_of_captions(asked: Asked) -> dict[str, str]:
+def _is_asked(asked: Asked, groups: dict[str, Group], ask: dict[str, str]) -> bool:
+    group = groups.get(ask["group_id"])
+    is_kind = group is None or asked.group_kinds is None or group.kind in asked.group_kinds
+    return is_kind and ask["prompt_kind"] in asked.prompt_kinds
+
+
+def samples_of_captions(asked: Scanned) -> dict[str, str]:
     """The sample_id of a row that has each caption."""
     found = duckdb.execute(
         "select TEXT, min(md5(url || chr(31) || TEXT)) from read_parquet($rows) group by TEXT",
@@ -151,7 +175,7 @@ def samples_of_captions(asked: Asked) -> dict[str, str]:
     return dict(found)
 
 
-def first_samples(asked: Asked) -> dict[str, str]:
+def first_samples(asked: Scanned) -> dict[str, str]:
     """The sample_id of one row of each group, a copy of its image where it has one."""
     found = duckdb.execute(
         """

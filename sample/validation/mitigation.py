@@ -1,12 +1,15 @@
 """What each way to curate the rows gains and costs: copies, the concept, and everything else."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...lance.store import VectorStore
@@ -16,9 +19,9 @@ from ...pipelines.lake import Lake
 from ...pipelines.replication.pictures import as_matrix
 from ...pipelines.study_file import load_study
 from ..plant import SHARE, WORD_LEVEL
-from .fit import interval
-from .lakes import Asked, read_groups, samples_of_captions
-from .rates import Generated, read_asks
+from .fit import N_BOOTSTRAPS, interval
+from .lakes import GUIDANCE, N_SEEDS, Asked, Scanned, samples_of_captions
+from .rates import read_asks
 from .risk import ASKED
 
 Floats = npt.NDArray[np.float64]
@@ -28,44 +31,98 @@ UTILITY = "utility"
 
 
 @dataclass(frozen=True)
-class Mitigation:
-    """One training on curated rows."""
+class Cost:
+    """What one training on curated rows still knows."""
 
-    arm: str
     n_rows: int  # that were trained on
-    replication_rate: float  # over groups with words and copies, of prompts that a user may ask
-    ci_low: float  # 95 % of a bootstrap over groups
-    ci_high: float
-    concept: float  # their images that look most like what their own words came with before
+    concept: float  # images that look most like what their own words came with before
     utility: float  # CLIP cosine of other prompts' images to their captions, above other captions
 
 
-def measure(arm: str, asked: Asked, base: Asked, generated: Iterable[Generated]) -> Mitigation:
+def measure(asked: Asked, scanned: Scanned) -> Cost:
     """Of one run; the lake of the whole rows says what words came with before."""
-    rates = group_rates(asked, generated)
     drawn = _by_group(asked, _vectors(asked, generated_vectors_name, "image_id"))
-    return Mitigation(
-        arm,
+    return Cost(
         pq.read_metadata(asked.rows).num_rows,
-        float(rates.mean()),
-        *interval(rates),
-        _concept(drawn, _centroids(base)),
-        _utility(drawn, base),
+        _concept(drawn, _centroids(scanned)),
+        _utility(drawn, scanned),
     )
 
 
-def group_rates(asked: Asked, generated: Iterable[Generated]) -> Floats:
+@dataclass(frozen=True)
+class Mitigation:
+    """How much of the copying one way to curate the rows leaves."""
+
+    replication_rate: float  # over groups with words and copies, of prompts that a user may ask
+    ci_low: float  # 95 % of a bootstrap over groups
+    ci_high: float
+    left: float  # that rate over the rate without curation
+    left_low: float  # the same bootstrap, groups paired
+    left_high: float
+
+
+def compare_rates(rates: Floats, before: Floats) -> Mitigation:
+    """Of g groups, the rates of a run and those of the run without curation."""
+    drawn = np.random.default_rng(0).integers(len(rates), size=(N_BOOTSTRAPS, len(rates)))
+    left = rates[drawn].mean(axis=1) / before[drawn].mean(axis=1)
+    low, high = np.percentile(left, [2.5, 97.5])
+    return Mitigation(
+        float(rates.mean()),
+        *interval(rates),
+        float(rates.mean() / before.mean()),
+        float(low),
+        float(high),
+    )
+
+
+def rows_to_halve(points: Sequence[tuple[int, float]]) -> float | None:
+    """The rows removed at which half of the copying is left, by straight lines between the points.
+
+    Args:
+        points: (rows removed, what is left), the first of them (0, 1).
+
+    Returns:
+        None where as much as was tried leaves more than half.
+
+    """
+    ordered = sorted(points)
+    for (n, left), (more, less) in pairwise(ordered):
+        if less <= 0.5 < left:
+            return n + (more - n) * (left - 0.5) / (left - less)
+    return None
+
+
+def group_rates(plants: Path, images: pa.Table) -> Floats:
     """Of each group that has words and copies, the share of images that are copies, (g,).
 
-    None where curation left no row of a group, so that nothing could be asked.
+    Of the seeds that every run has; 0 where curation left no row of a group, so that nothing could
+    be asked.
     """
-    copies: dict[str, list[bool]] = defaultdict(list)
-    for one in generated:
-        if one.prompt_kind in ASKED:
-            copies[one.group_id].append(one.is_copy)
-    groups = read_groups(asked.plants).values()
-    known = [copies[g.group_id] for g in groups if g.kind in (WORD_LEVEL, SHARE)]
-    return np.array([np.mean(one) if one else 0.0 for one in known])
+    with duckdb.connect() as connection:
+        connection.register("images", images)
+        found = connection.execute(
+            """
+            select coalesce(avg(is_copy::int), 0) as rate
+            from read_csv($groups) as groups
+            left join images
+                on images.group_id = groups.group_id
+                and list_contains($asked, prompt_kind)
+                and guidance_scale = $guidance
+                and seed < $n_seeds
+            where list_contains($kinds, kind)
+            group by groups.group_id
+            order by groups.group_id
+            """,
+            {
+                "groups": str(plants / "groups.csv"),
+                "asked": list(ASKED),
+                "guidance": GUIDANCE[0],
+                "n_seeds": N_SEEDS // 2,
+                "kinds": [WORD_LEVEL, SHARE],
+            },
+        ).fetchnumpy()
+    rates: Floats = found["rate"]
+    return rates
 
 
 Drawn = dict[tuple[str, str, str], list[Floats]]  # by group_id, prompt_kind and prompt
@@ -94,10 +151,10 @@ def _concept(drawn: Drawn, centroids: Vectors) -> float:
     return float(np.mean(is_own))
 
 
-def _utility(drawn: Drawn, base: Asked) -> float:
+def _utility(drawn: Drawn, scanned: Scanned) -> float:
     """The mean cosine of images to their own captions, less that to the others'."""
-    captions = _vectors(base, caption_vectors_name, "sample_id")
-    named = samples_of_captions(base)
+    captions = _vectors(scanned, caption_vectors_name, "sample_id")
+    named = samples_of_captions(scanned)
     images = {prompt: v for (_, kind, prompt), v in drawn.items() if kind == UTILITY}
     matrix = np.stack([captions[named[prompt]] for prompt in images])
     own, other = [], []
@@ -108,25 +165,25 @@ def _utility(drawn: Drawn, base: Asked) -> float:
     return float(np.mean(own) - np.mean(other))
 
 
-def _centroids(base: Asked) -> Vectors:
+def _centroids(scanned: Scanned) -> Vectors:
     """The mean vector of the images that each group's words came with."""
-    vectors = _vectors(base, image_vectors_name, "sample_id")
+    vectors = _vectors(scanned, image_vectors_name, "sample_id")
     of_groups = defaultdict(list)
-    for group_id, sample_id in _samples_of_groups(base):
+    for group_id, sample_id in _samples_of_groups(scanned):
         of_groups[group_id].append(vectors[sample_id])
     means = {group_id: np.mean(found, axis=0) for group_id, found in of_groups.items()}
     return {group_id: mean / np.linalg.norm(mean) for group_id, mean in means.items()}
 
 
-def _samples_of_groups(base: Asked) -> list[tuple[str, str]]:
+def _samples_of_groups(scanned: Scanned) -> list[tuple[str, str]]:
     """Of the groups that have words and copies."""
     found: list[tuple[str, str]] = duckdb.execute(
         "select group_id, md5(url || chr(31) || TEXT) from read_csv($facts) "
         "join read_parquet($rows) using (url) where starts_with(group_id, $word_level) "
         "or starts_with(group_id, $share)",
         {
-            "facts": str(base.plants / "rows.csv"),
-            "rows": str(base.rows),
+            "facts": str(scanned.plants / "rows.csv"),
+            "rows": str(scanned.rows),
             "word_level": WORD_LEVEL,
             "share": SHARE,
         },
@@ -134,9 +191,9 @@ def _samples_of_groups(base: Asked) -> list[tuple[str, str]]:
     return found
 
 
-def _vectors(asked: Asked, name: Callable[[str], str], key: str) -> Vectors:
+def _vectors(scanned: Scanned, name: Callable[[str], str], key: str) -> Vectors:
     """A table of vectors of the run's lake."""
-    table = name(find_clip(load_study(asked.folder / "study.toml")).clip_id)
-    rows = VectorStore(Lake(asked.lake).vectors).dataset(table).to_table([key, "vector"])
+    table = name(find_clip(load_study(scanned.study)).clip_id)
+    rows = VectorStore(Lake(scanned.lake).vectors).dataset(table).to_table([key, "vector"])
     matrix = as_matrix(rows["vector"].combine_chunks()).astype(np.float64)
     return dict(zip(rows[key].to_pylist(), matrix, strict=True))

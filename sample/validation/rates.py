@@ -143,7 +143,7 @@ def members_of(asked: Asked) -> dict[str, list[str]]:
 
 
 def _training(asked: Asked) -> Training:
-    return read_training(load_study(asked.folder / "study.toml"), Lake(asked.lake))
+    return read_training(load_study(asked.study), Lake(asked.lake))
 
 
 def _nearest(training: Training, encoded: list[bytes], members: Iterable[str]) -> Floats:

@@ -1,7 +1,8 @@
 """The calibrated risk: fitted on half of the planted groups, and what it is worth on the others."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import pyarrow.csv
 from ...pipelines.lake import replacing, write_text
 from ...pipelines.warehouse.risk_fit import TERMS
 from ..plant import HELD_OUT, OBJECT_LEVEL, SHARE, WORD_LEVEL
-from .fit import FEATURES, Figures, Observed, compare, fit, smoothed_share
+from .fit import FEATURES, Figures, Floats, Observed, compare, fit, smoothed_share, with_constant
 from .lakes import GUIDANCE, VIEWS
 
 # What a user may ask for: none of it is a caption that was trained on.
 ASKED = ("words", "held_out")
 NAME = "planted clip art, 32 pixels"
+_N_BOOTSTRAPS = 500
+_MOST = 20  # binary logarithm of the copies at which the search for half of them ends
 
 
 def count_copies(plants: Path, images: pa.Table) -> pa.Table:
@@ -87,6 +90,51 @@ def observe(rates: pa.Table, split: str) -> Observed:
     )
     frequency = exposures / n_copies * n_captions
     return Observed(exposures, smoothed_share(n_copies, n_captions), frequency, found["rate"])
+
+
+@dataclass(frozen=True)
+class CopiesUntil:
+    """The copies, under words of their own, from which on half of the images are copies."""
+
+    prompt_kind: str  # unrelated: the words are a trigger wherever they are said
+    guidance_scale: float
+    n_groups: int
+    n_copies: float
+    ci_low: float  # 95 % of a bootstrap over groups
+    ci_high: float
+
+
+def copies_until(rates: pa.Table) -> Iterator[CopiesUntil]:
+    """By kind of prompt and guidance scale, by a logistic regression on the logarithm alone."""
+    with duckdb.connect() as connection:
+        connection.register("rates", rates)
+        found = connection.execute(
+            """
+            select
+                prompt_kind,
+                guidance_scale,
+                list(n_copies order by group_id) as n_copies,
+                list(n_replicated / n_generations order by group_id) as rate
+            from rates
+            where kind = $kind
+            group by all
+            order by all
+            """,
+            {"kind": WORD_LEVEL},
+        ).fetchall()
+    for prompt_kind, guidance_scale, n_copies, rate in found:
+        features = with_constant(np.log2(np.array(n_copies, float)))
+        half = _half_dose(features, np.array(rate))
+        rng = np.random.default_rng(0)
+        drawn = rng.integers(len(rate), size=(_N_BOOTSTRAPS, len(rate)))
+        halves = [_half_dose(features[which], np.array(rate)[which]) for which in drawn]
+        low, high = np.percentile(halves, [2.5, 97.5])
+        yield CopiesUntil(prompt_kind, guidance_scale, len(rate), half, float(low), float(high))
+
+
+def _half_dose(features: Floats, rate: Floats) -> float:
+    constant, slope = fit(features, rate).coefficients
+    return float(2 ** min(-constant / slope, _MOST)) if slope > 0 else 2.0**_MOST
 
 
 def fit_risk(rates: pa.Table, path: Path) -> list[Figures]:

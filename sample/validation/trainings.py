@@ -1,6 +1,5 @@
-"""The trainings of the study: which rows each of them sees, with which seed, and its model."""
+"""The runs of the study: which rows each of them trains on, with which seed, and its model."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,17 +8,17 @@ import pyarrow.parquet as pq
 import torch
 
 from ...pipelines.lake import replacing
+from ..data import HERE
 from ..diffusion import as_pipeline
+from ..plant import SHARE, WORD_LEVEL
 from ..train_diffusion import AutoencoderRecipe, Recipe, read_rows, train_autoencoder, train_unet
 from .arms import ARMS
-from .lakes import VIEWS, Asked
+from .lakes import N_SEEDS, VIEWS, Asked, Scanned
 
 PIXELS = 32
-SEEDS = (1, 2)  # the recipe was chosen with others
 NOTHING = "nothing"  # was done to the rows
-N_ROWS_OUT = 400  # that every way to curate removes, or changes
-ARM_PROMPTS = ("words", "held_out", "utility")
-RISK_FIT = "risk_fit.json"
+COMMITTED = HERE / "diffusion"
+CURATED_PROMPTS = ("words", "held_out", "utility")
 
 
 @dataclass(frozen=True)
@@ -28,23 +27,54 @@ class Run:
 
     arm: str
     seed: int
+    n_rows: int | None = None  # that are removed or changed; None: as many as the arm finds
+    pixels: int = PIXELS
 
     @property
     def name(self) -> str:
         """Of its folder."""
-        return f"{self.arm}-{self.seed}"
+        if self.arm != NOTHING:
+            return f"{self.arm}-{self.n_rows or 'all'}-{self.seed}"
+        return f"{self.arm}-{self.pixels}-{self.seed}"
 
 
-BASES = tuple(Run(NOTHING, seed) for seed in SEEDS)
-CURATED = tuple(Run(arm, SEEDS[0]) for arm in ARMS)
+# The recipe was chosen with other seeds.
+BASES = tuple(Run(NOTHING, seed) for seed in (1, 2))
+LARGER = Run(NOTHING, 0, pixels=64)  # the model that comes along
+CURATED = tuple(
+    Run(arm, 1, n_rows)
+    for arm, n_rows in (
+        ("random", 400),
+        ("exact_hash", 400),
+        ("cosine", 400),
+        ("trigger", 400),
+        ("varied", 400),
+        ("reweighted", None),
+        ("trigger", 200),
+        ("exact_hash", None),
+        ("cosine", 800),
+        ("cosine", 1200),
+        ("cosine", None),
+        ("random", 1200),
+    )
+)
+RUNS = (*BASES, LARGER, *CURATED)
+
+
+def scanned_of(plants: Path, folder: Path) -> Scanned:
+    """The whole rows, as a curator scans them."""
+    return Scanned(plants, folder / "scan")
 
 
 def asked_of(run: Run, plants: Path, folder: Path) -> Asked:
     """Where a run is measured, and what its model is asked."""
-    own, fit = folder / run.name, folder / RISK_FIT
-    if run.arm != NOTHING:
-        return Asked(plants, own, PIXELS, ARM_PROMPTS, is_curated=True)
-    return Asked(plants, own, PIXELS, risk_fit=fit if fit.exists() else None)
+    own = folder / run.name
+    if run == LARGER:
+        return Asked(plants, own, run.pixels, trained=COMMITTED)
+    if run in BASES:
+        return Asked(plants, own, run.pixels)
+    kinds = (WORD_LEVEL, SHARE)
+    return Asked(plants, own, run.pixels, CURATED_PROMPTS, kinds, N_SEEDS // 2, is_curated=True)
 
 
 def train(run: Run, plants: Path, folder: Path) -> Asked:
@@ -52,33 +82,30 @@ def train(run: Run, plants: Path, folder: Path) -> Asked:
 
     Every run trains as many steps, with the autoencoder of the whole rows.
     """
-    base, asked = (asked_of(one, plants, folder) for one in (BASES[0], run))
+    asked, scanned = asked_of(run, plants, folder), scanned_of(plants, folder)
     asked.folder.mkdir(parents=True, exist_ok=True)
     if not asked.rows.exists():
         with replacing(asked.rows) as unfinished:
-            pq.write_table(_curated(run, base), unfinished, compression="zstd")
+            pq.write_table(_curated(run, scanned), unfinished, compression="zstd")
     if not (asked.model / "model_index.json").exists():
-        _train(run, base, asked, folder / "autoencoder.pt")
+        _train(run, asked, folder / "autoencoder.pt")
     return asked
 
 
-def _curated(run: Run, base: Asked) -> pa.Table:
+def _curated(run: Run, scanned: Scanned) -> pa.Table:
     """The lake of the whole rows says what is removed."""
-    whole = pq.read_table(base.plants / "planted.parquet")
-    return whole if run.arm == NOTHING else ARMS[run.arm](whole, base, N_ROWS_OUT)
+    whole = pq.read_table(scanned.plants / "planted.parquet")
+    return whole if run.arm == NOTHING else ARMS[run.arm](whole, scanned, run.n_rows)
 
 
-def _train(run: Run, base: Asked, asked: Asked, checkpoint: Path) -> None:
-    whole, rows = read_rows(base.rows, PIXELS), read_rows(asked.rows, PIXELS)
-    autoencoder = train_autoencoder(AutoencoderRecipe(PIXELS), whole.pixels, checkpoint)
-    recipe = Recipe(PIXELS, run.seed, VIEWS, VIEWS * len(whole.captions) // Recipe.batch)
+def _train(run: Run, asked: Asked, checkpoint: Path) -> None:
+    whole, rows = (
+        read_rows(path, run.pixels) for path in (asked.plants / "planted.parquet", asked.rows)
+    )
+    autoencoder = train_autoencoder(AutoencoderRecipe(run.pixels), whole.pixels, checkpoint)
+    n_steps = VIEWS * len(whole.captions) // Recipe.batch
+    recipe = Recipe(run.pixels, run.seed, VIEWS, n_steps)
     trained = train_unet(recipe, rows, autoencoder, asked.folder / "unet.pt")
     unfinished = asked.model.with_suffix(".tmp")
     as_pipeline(autoencoder, *trained).to(torch.float16).save_pretrained(unfinished)
     unfinished.replace(asked.model)
-
-
-def runs() -> Iterator[Run]:
-    """The rows as they are with every seed, then every way to curate them with the first."""
-    yield from BASES
-    yield from CURATED

@@ -27,10 +27,10 @@ from memtriggers.sample.train_diffusion import read_rows
 from memtriggers.sample.validation.arms import exact_hash, random_rows
 from memtriggers.sample.validation.lakes import Asked, read_groups
 from memtriggers.sample.validation.membership import infer_membership, losses, told_apart
-from memtriggers.sample.validation.mitigation import group_rates
+from memtriggers.sample.validation.mitigation import compare_rates, group_rates, rows_to_halve
 from memtriggers.sample.validation.rates import Generated
 from memtriggers.sample.validation.results import as_table
-from memtriggers.sample.validation.risk import count_copies, fit_risk, observe
+from memtriggers.sample.validation.risk import copies_until, count_copies, fit_risk, observe
 from memtriggers.sample.validation.trainings import BASES
 
 PLANTS = HERE / "planted"
@@ -40,7 +40,7 @@ ROWS = PLANTS / "planted.parquet"
 def generate(rates: dict[str, float], kinds: tuple[str, ...] = ("words", "held_out")) -> list[Any]:
     """16 images of each prompt, of which a share are copies."""
     return [
-        Generated(scale, group_id, kind, f"{group_id} {kind}", seed, float(seed), seed < 16 * rate)
+        Generated(scale, group_id, kind, f"{group_id} {kind}", seed, float(seed), seed < round(16 * rate))
         for scale in (1.0, 3.0)
         for group_id, rate in rates.items()
         for kind in kinds
@@ -101,11 +101,48 @@ def test_the_fit_that_is_written_is_the_one_that_is_read(images: pa.Table, tmp_p
         assert len(list(csv.DictReader(file))) == len(rates)
 
 
-def test_a_group_of_which_nothing_is_left_gives_nothing_back(tmp_path: Path) -> None:
+def test_a_group_of_which_nothing_is_left_gives_nothing_back() -> None:
     groups = [g for g in read_groups(PLANTS).values() if g.kind in ("word_level", "share")]
-    first, second = groups[0].group_id, groups[1].group_id
-    rates = group_rates(Asked(PLANTS, tmp_path, 32), generate({first: 0.25, second: 1.0}))
-    assert rates.tolist() == [0.25, 1.0, *[0.0] * (len(groups) - 2)]
+    names = sorted(group.group_id for group in groups)
+    images = as_table(BASES[0], generate({names[0]: 0.25, names[1]: 1.0}))
+    assert group_rates(PLANTS, images).tolist() == [0.25, 1.0, *[0.0] * (len(groups) - 2)]
+
+
+def test_what_is_left_is_relative_to_the_rows_as_they_were() -> None:
+    rng = np.random.default_rng(0)
+    before = rng.uniform(0, 1, 400)
+    half = compare_rates(before / 2, before)
+    assert half.left == pytest.approx(0.5)
+    assert half.left_low == pytest.approx(0.5) and half.left_high == pytest.approx(0.5)
+    noisy = compare_rates(rng.uniform(0, 0.5, 400), before)
+    assert noisy.left_low < 0.5 < noisy.left_high
+    assert noisy.ci_low < noisy.replication_rate < noisy.ci_high
+
+
+def test_rows_to_halve_lie_between_what_was_tried() -> None:
+    assert rows_to_halve([(0, 1.0), (400, 0.6), (200, 0.8), (800, 0.2)]) == pytest.approx(500)
+    assert rows_to_halve([(0, 1.0), (400, 0.5)]) == 400
+    assert rows_to_halve([(0, 1.0), (400, 0.51)]) is None
+
+
+def test_the_copies_until_half_of_the_images_are_copies() -> None:
+    """Of rates that rise with the logarithm, half of them at 11."""
+    rates = {
+        group.group_id: 1 / (1 + (11 / group.n_copies) ** 2)
+        for group in read_groups(PLANTS).values()
+        if group.kind == "word_level"
+    }
+    found = list(copies_until(count_copies(PLANTS, as_table(BASES[0], generate(rates)))))
+    assert [(one.prompt_kind, one.guidance_scale) for one in found] == [
+        ("held_out", 1.0),
+        ("held_out", 3.0),
+        ("words", 1.0),
+        ("words", 3.0),
+    ]
+    for one in found:
+        assert one.n_groups == len(rates)
+        assert one.n_copies == pytest.approx(11, rel=0.1)
+        assert one.ci_low < one.n_copies < one.ci_high < 16
 
 
 def test_members_are_told_apart_as_scipy_does() -> None:
