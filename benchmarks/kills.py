@@ -23,7 +23,7 @@ import click
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
 
-_DEMO = Path(__file__).resolve().parents[1] / "studies" / "demo.toml"
+_SAMPLE = Path(__file__).resolve().parents[1] / "studies" / "openclipart.toml"
 _OF_THE_RUN = {"build_info", "changes", "runs"}  # these tables say how they came about
 _LOOK_EVERY = 0.005  # seconds
 _TABLES = "select table_name from duckdb_tables() order by table_name"
@@ -76,7 +76,9 @@ def tables(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
 
 
 @click.command()
-@click.option("--study", type=click.Path(path_type=Path), default=_DEMO, help="[default: demo]")
+@click.option(
+    "--study", type=click.Path(path_type=Path), default=_SAMPLE, help="[default: the sample]"
+)
 @click.option("--rounds", default=3, show_default=True, help="Each kills every stage once.")
 @click.option("--seed", default=0, show_default=True)
 def main(study: Path, rounds: int, seed: int) -> None:

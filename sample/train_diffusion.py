@@ -266,6 +266,19 @@ def main() -> None:
     trained = train_unet(recipe, rows, autoencoder, arguments.checkpoints / "unet.pt")
     pipeline = as_pipeline(autoencoder, *trained)
     pipeline.to(torch.float16).save_pretrained(arguments.out, safe_serialization=True)
+    write_recipe(arguments.out, arguments.rows, recipe)
+
+
+def write_recipe(folder: Path, rows: Path, recipe: Recipe) -> None:
+    """Say beside a model which rows it was trained on, and how."""
+    known = {
+        "rows": rows.name,
+        "n_rows": pq.read_metadata(rows).num_rows,
+        "rows_sha256": hashlib.sha256(rows.read_bytes()).hexdigest(),
+        **asdict(recipe),
+        "autoencoder": asdict(AutoencoderRecipe(recipe.pixels)),
+    }
+    (folder / "recipe.json").write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Studies over small parquet files, made for one test each; and the demo, run once for all."""
+"""Studies over small parquet files, made for one test each; the sample and the demo, run once."""
 
 import json
 import os
@@ -108,8 +108,8 @@ def run_stages(lake: Lake) -> Callable[..., None]:
 
 
 @dataclass(frozen=True)
-class Demo:
-    """One run of the demo."""
+class Command:
+    """One run of a command that fills a lake."""
 
     lake: Path
     output: str
@@ -129,13 +129,11 @@ def proportional_bytes(pid: int) -> int:
     return total
 
 
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The demo, run once for all tests, as a person runs it."""
-    folder = tmp_path_factory.mktemp("demo")
+def run_command(folder: Path, *arguments: str) -> Command:
+    """Run a command as a person does, and measure it."""
     started, peak = time.monotonic(), 0
     process = subprocess.Popen(
-        [sys.executable, "-m", "memtriggers", "demo", "--lake", str(folder / "lake")],
+        [sys.executable, "-m", "memtriggers", *arguments, "--lake", str(folder / "lake")],
         stdout=subprocess.PIPE,
         text=True,
         cwd=folder,
@@ -148,4 +146,17 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
         time.sleep(0.25)
     output, _ = process.communicate()
     assert process.returncode == 0
-    return Demo(folder / "lake", output, time.monotonic() - started, peak)
+    return Command(folder / "lake", output, time.monotonic() - started, peak)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """The demo, run once for all tests."""
+    return run_command(tmp_path_factory.mktemp("demo"), "demo")
+
+
+@pytest.fixture(scope="session")
+def clip_art(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """The bundled sample, scanned once for all tests."""
+    study = Path(__file__).parents[1] / "studies" / "openclipart.toml"
+    return run_command(tmp_path_factory.mktemp("clip-art"), "refresh", "--study", str(study))

@@ -17,6 +17,9 @@ NEEDED = (
     "sample/openclipart.parquet", "sample/clip/open_clip_model.safetensors", "lance/store.py",
     "pipelines/captions/data/stop_words.json", "pipelines/page/templates/report.html.jinja",
     "pipelines/page/templates/evaluation.html.jinja", "sample/clip/recommended_threshold.json",
+    "studies/openclipart.toml", "studies/demo_prompts.csv", "sample/planted/planted.parquet",
+    "sample/diffusion/unet/diffusion_pytorch_model.safetensors",
+    "sample/validation/results/risk_fit.json", "sample/validation/results/risk_fit.csv",
 )  # fmt: skip
 OUTSIDE = shutil.ignore_patterns(
     ".git", ".venv", ".types", "build", "dist", "*cache*", "*.egg-info"

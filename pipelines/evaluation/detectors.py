@@ -23,7 +23,8 @@ REPLICATES = 0.5  # of a prompt's images: from that share on it counts as one th
 _N_BOOTSTRAPS = 1000
 _KEY = "generator_id, detector, prompt_id, seed"
 RESULTS = Path(__file__).resolve().parents[2] / "sample/validation/results"
-_PLANTED = {"truth": "images.parquet", "ours": "detectors.parquet"}
+# Of the models that were trained on the rows as they are.
+_PLANTED = {"truth": "nothing-*/images.parquet", "ours": "nothing-*/detectors.parquet"}
 _READERS = {".parquet": "read_parquet", ".csv": "read_csv"}
 
 Floats = npt.NDArray[np.float64]

@@ -10,6 +10,7 @@ from scipy import optimize, stats
 Floats = npt.NDArray[np.float64]
 
 _RIDGE = 1e-3  # keeps a coefficient finite where the groups are separable
+_RIDGE_OF_CONSTANT = 1e-6  # where they are all alike
 N_BOOTSTRAPS = 2000
 
 
@@ -61,7 +62,7 @@ def fit(features: Floats, rate: Floats) -> Fit:
     likelihood estimation of misspecified models" (1982).
     """
     penalty = np.full(features.shape[1], _RIDGE)
-    penalty[0] = 0
+    penalty[0] = _RIDGE_OF_CONSTANT
 
     def loss(beta: Floats) -> tuple[float, Floats]:
         eta = features @ beta
@@ -96,7 +97,7 @@ class Figures:
     log_loss: float
     brier: float
     slope: float  # of calibration: 1 where what is said is what happens
-    spearman: float
+    spearman: float | None  # where one of the two is the same for all groups
     log_loss_excess: tuple[float, float]  # over that of the risk, 95 % of a bootstrap over groups
     brier_excess: tuple[float, float]
 
@@ -116,10 +117,15 @@ def _figures(name: str, p: Floats, risk: Floats, rate: Floats) -> Figures:
         float(log_loss(p, rate).mean()),
         float(brier(p, rate).mean()),
         calibration_slope(p, rate),
-        float(stats.spearmanr(p, rate).statistic),
+        _spearman(p, rate),
         interval(log_loss(p, rate) - log_loss(risk, rate)),
         interval(brier(p, rate) - brier(risk, rate)),
     )
+
+
+def _spearman(p: Floats, rate: Floats) -> float | None:
+    is_defined = np.ptp(p) > 0 and np.ptp(rate) > 0
+    return float(stats.spearmanr(p, rate).statistic) if is_defined else None
 
 
 def calibration_slope(p: Floats, rate: Floats) -> float:

@@ -18,7 +18,7 @@ from .lakes import N_SEEDS, VIEWS, Asked, Scanned
 PIXELS = 32
 NOTHING = "nothing"  # was done to the rows
 COMMITTED = HERE / "diffusion"
-CURATED_PROMPTS = ("words", "held_out", "utility")
+COMMON_PROMPTS = ("words", "held_out", "utility")  # that every run is asked
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ LARGER = Run(NOTHING, 0, pixels=64)  # the model that comes along
 CURATED = tuple(
     Run(arm, 1, n_rows)
     for arm, n_rows in (
-        ("random", 400),
-        ("exact_hash", 400),
-        ("cosine", 400),
         ("trigger", 400),
-        ("varied", 400),
+        ("cosine", 400),
+        ("exact_hash", 400),
+        ("random", 400),
         ("reweighted", None),
+        ("varied", 400),
         ("trigger", 200),
         ("exact_hash", None),
         ("cosine", 800),
@@ -70,11 +70,11 @@ def asked_of(run: Run, plants: Path, folder: Path) -> Asked:
     """Where a run is measured, and what its model is asked."""
     own = folder / run.name
     if run == LARGER:
-        return Asked(plants, own, run.pixels, trained=COMMITTED)
+        return Asked(plants, own, run.pixels, COMMON_PROMPTS, n_seeds=N_SEEDS, trained=COMMITTED)
     if run in BASES:
-        return Asked(plants, own, run.pixels)
+        return Asked(plants, own, run.pixels, n_seeds=N_SEEDS)
     kinds = (WORD_LEVEL, SHARE)
-    return Asked(plants, own, run.pixels, CURATED_PROMPTS, kinds, N_SEEDS // 2, is_curated=True)
+    return Asked(plants, own, run.pixels, COMMON_PROMPTS, kinds, N_SEEDS // 2, is_curated=True)
 
 
 def train(run: Run, plants: Path, folder: Path) -> Asked:

@@ -12,5 +12,5 @@ select
     avg(replication_risk) as replication_risk
 from trigger_validation
 where split is not null
-group by all
+group by kind, n_captions, n_copies, share, exposures
 order by kind = 'share', n_captions, n_copies;

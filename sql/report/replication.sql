@@ -1,6 +1,7 @@
 -- One row per prompt and generator: how many of its images are copies of the cluster that it asks for, by the
--- cosine to at most 16 representatives, with the Wilson 95 % interval; what the prompts of other clusters
--- reach; and the images in each band of cosines.
+-- nearest of at most 16 representatives, with the Wilson 95 % interval; what the prompts of other clusters
+-- reach; and the images in each band. By the cosine of CLIP, or by l2_relative where the study asks for it:
+-- who does has images of which a cosine says little.
 with shown as (
     select prompts.*, keyword_clusters.cluster_rank, clusters.medoid_sample_id
     from prompts
@@ -27,6 +28,7 @@ select
     replication.ci_low,
     replication.ci_high,
     replication.background_rate,
+    replication.metric,
     replication.replication_threshold,
     replication.method,
     array_to_string(list_transform(bands, lambda bound: format('{:.2f}', bound)), ' · ') as bands,
@@ -38,7 +40,9 @@ select
 from shown
 join replication using (prompt_id)
 join generators using (generator_id)
-where replication.metric = 'clip' and replication.reference = 'representatives'
+where replication.metric in ('clip', 'l2_relative') and replication.reference = 'representatives'
+-- 'l2_relative', where there is one
+qualify replication.metric = max(replication.metric) over (partition by generator_id, prompt_id)
 order by
     shown.keyword_set, shown.cluster_rank, replication.generator_id,
     list_position(['keywords', 'short', 'long', 'irrelevant', 'without_name'], shown.family), shown.prompt;

@@ -280,9 +280,9 @@ def test_an_evaluation_changes_what_is_recommended(folder: Path) -> None:
     assert found is None or (recommended.threshold, recommended.reason) == tuple(found.values())
 
 
-def test_on_the_demo(demo: Any) -> None:
-    study = ROOT / "studies" / "demo.toml"
-    found = document(demo.lake, "--study", study, "--lake", demo.lake, "--limit", "60")
+def test_on_the_bundled_lake(clip_art: Any) -> None:
+    study = ROOT / "studies" / "openclipart.toml"
+    found = document(clip_art.lake, "--study", study, "--lake", clip_art.lake, "--limit", "60")
     assert found["on"] == "lake" and found["clip_id"].startswith("bundled-")
     own = figures(found, "copies", "bundled")
     assert own["nearest"] > 0.9
@@ -290,7 +290,7 @@ def test_on_the_demo(demo: Any) -> None:
     to_image = [row for row in found["retrieval"] if row["direction"] == "text to image"]
     assert all(row["recall"] > 3 * row["chance"] for row in to_image[:2])
     command = [sys.executable, "-m", "memtriggers", "refresh", "--dry-run", "--study", str(study)]
-    done = subprocess.run([*command, "--lake", str(demo.lake)], capture_output=True, text=True)
+    done = subprocess.run([*command, "--lake", str(clip_art.lake)], capture_output=True, text=True)
     # Its study names the thresholds: an evaluation makes nothing stale.
     assert done.stdout == "nothing to do: every stage is up to date\n"
 

@@ -9,10 +9,10 @@ import duckdb
 import pytest
 
 
-def export(demo: Any, what: str, threshold: float, keep: str, output: Path, *more: str) -> str:
+def export(clip_art: Any, what: str, threshold: float, keep: str, output: Path, *more: str) -> str:
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "memtriggers", "export", what, "--lake", str(demo.lake)),
+            *(sys.executable, "-m", "memtriggers", "export", what, "--lake", str(clip_art.lake)),
             *("--threshold", str(threshold), "--keep", keep, "--output", str(output), *more),
         ],
         capture_output=True,
@@ -24,11 +24,11 @@ def export(demo: Any, what: str, threshold: float, keep: str, output: Path, *mor
 @pytest.mark.parametrize("keep", ["best", "first", "medoid"])
 @pytest.mark.parametrize(("threshold", "suffix"), [(0.85, "parquet"), (0.95, "csv")])
 def test_kept_and_removed_are_all(
-    demo: Any, tmp_path: Path, keep: str, threshold: float, suffix: str
+    clip_art: Any, tmp_path: Path, keep: str, threshold: float, suffix: str
 ) -> None:
     removal, kept = tmp_path / f"removal.{suffix}", tmp_path / f"kept.{suffix}"
-    assert "rows" in export(demo, "removal-list", threshold, keep, removal)
-    assert "rows" in export(demo, "kept", threshold, keep, kept)
+    assert "rows" in export(clip_art, "removal-list", threshold, keep, removal)
+    assert "rows" in export(clip_art, "kept", threshold, keep, kept)
     removed = duckdb.sql(f"select sample_id, representative_sample_id from '{removal}'").fetchall()
     stays = {row[0] for row in duckdb.sql(f"select sample_id from '{kept}'").fetchall()}
     assert len(removed) + len(stays) == 1094
@@ -37,16 +37,18 @@ def test_kept_and_removed_are_all(
     assert len(removed) > 100
 
 
-def test_by_the_trigger_rule_only_copies_that_say_a_word_set_go(demo: Any, tmp_path: Path) -> None:
+def test_by_the_trigger_rule_only_copies_that_say_a_word_set_go(
+    clip_art: Any, tmp_path: Path
+) -> None:
     files = {name: tmp_path / f"{name}.parquet" for name in ("all", "telling", "kept")}
-    export(demo, "removal-list", 0.9, "best", files["all"])
-    export(demo, "removal-list", 0.9, "best", files["telling"], "--rule", "trigger")
-    export(demo, "kept", 0.9, "best", files["kept"], "--rule", "trigger")
+    export(clip_art, "removal-list", 0.9, "best", files["all"])
+    export(clip_art, "removal-list", 0.9, "best", files["telling"], "--rule", "trigger")
+    export(clip_art, "kept", 0.9, "best", files["kept"], "--rule", "trigger")
     dropped, telling, kept = (
         {row[0] for row in duckdb.sql(f"select sample_id from '{file}'").fetchall()}
         for file in files.values()
     )
-    with duckdb.connect(str(demo.lake / "current.duckdb"), read_only=True) as connection:
+    with duckdb.connect(str(clip_art.lake / "current.duckdb"), read_only=True) as connection:
         words = dict(connection.execute("select sample_id, words from samples").fetchall())
         places = dict(
             connection.execute(
@@ -66,26 +68,26 @@ def test_by_the_trigger_rule_only_copies_that_say_a_word_set_go(demo: Any, tmp_p
     assert kept == set(words) - telling
 
 
-def test_a_cluster_weighs_as_much_as_a_sample_on_its_own(demo: Any, tmp_path: Path) -> None:
+def test_a_cluster_weighs_as_much_as_a_sample_on_its_own(clip_art: Any, tmp_path: Path) -> None:
     weights, kept = tmp_path / "weights.parquet", tmp_path / "kept.parquet"
-    export(demo, "weights", 0.9, "best", weights)
-    export(demo, "kept", 0.9, "best", kept)
+    export(clip_art, "weights", 0.9, "best", weights)
+    export(clip_art, "kept", 0.9, "best", kept)
     total = duckdb.sql(f"select sum(weight) from '{weights}'").fetchall()[0][0]
     assert total == pytest.approx(duckdb.sql(f"select count(*) from '{kept}'").fetchall()[0][0])
 
 
-def test_an_unknown_threshold_names_the_known_ones(demo: Any, tmp_path: Path) -> None:
-    said = export(demo, "kept", 0.5, "best", tmp_path / "kept.csv")
+def test_an_unknown_threshold_names_the_known_ones(clip_art: Any, tmp_path: Path) -> None:
+    said = export(clip_art, "kept", 0.5, "best", tmp_path / "kept.csv")
     assert said == "Error: --threshold 0.5: there are clusters at [0.85, 0.9, 0.95] only\n"
     assert not (tmp_path / "kept.csv").exists()
 
 
-def test_of_so_many_rows_the_riskiest_clusters_go_whole(demo: Any, tmp_path: Path) -> None:
+def test_of_so_many_rows_the_riskiest_clusters_go_whole(clip_art: Any, tmp_path: Path) -> None:
     every, some = tmp_path / "every.parquet", tmp_path / "some.parquet"
     trigger = ("--rule", "trigger")
-    export(demo, "removal-list", 0.9, "best", every, *trigger)
-    export(demo, "removal-list", 0.9, "best", some, *trigger, "--max-rows", "20")
-    with duckdb.connect(str(demo.lake / "current.duckdb"), read_only=True) as connection:
+    export(clip_art, "removal-list", 0.9, "best", every, *trigger)
+    export(clip_art, "removal-list", 0.9, "best", some, *trigger, "--max-rows", "20")
+    with duckdb.connect(str(clip_art.lake / "current.duckdb"), read_only=True) as connection:
         clusters = connection.execute(
             f"""
             select cluster_id, count(*), count(chosen.sample_id), max(risk) / count(*)
@@ -107,5 +109,5 @@ def test_of_so_many_rows_the_riskiest_clusters_go_whole(demo: Any, tmp_path: Pat
     gone = [n for _, n, n_gone, _ in clusters if n_gone]
     assert 0 < sum(gone) <= 20
     assert [bool(n_gone) for _, _, n_gone, _ in clusters[: len(gone)]] == [True] * len(gone)
-    refused = export(demo, "removal-list", 0.9, "best", some, "--max-rows", "20")
+    refused = export(clip_art, "removal-list", 0.9, "best", some, "--max-rows", "20")
     assert "--max-rows needs --rule trigger" in refused

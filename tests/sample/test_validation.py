@@ -40,7 +40,7 @@ ROWS = PLANTS / "planted.parquet"
 def generate(rates: dict[str, float], kinds: tuple[str, ...] = ("words", "held_out")) -> list[Any]:
     """16 images of each prompt, of which a share are copies."""
     return [
-        Generated(scale, group_id, kind, f"{group_id} {kind}", seed, float(seed), seed < round(16 * rate))
+        Generated(scale, group_id, kind, f"{group_id} {kind}", seed, 0.5, seed < round(16 * rate))
         for scale in (1.0, 3.0)
         for group_id, rate in rates.items()
         for kind in kinds

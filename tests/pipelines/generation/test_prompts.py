@@ -1,4 +1,4 @@
-"""The prompts stage on the demo's lake: texts, a user's file, an endpoint, and what stays."""
+"""The prompts stage on the bundled sample: texts, a user's file, an endpoint, and what stays."""
 
 import http.server
 import json
@@ -23,22 +23,22 @@ from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.study import Study
 from memtriggers.pipelines.study_file import load_study
 
-DEMO = Path(__file__).parents[3] / "studies" / "demo.toml"
+CLIP_ART = Path(__file__).parents[3] / "studies" / "openclipart.toml"
 Rows = list[dict[str, Any]]
 
 
 @pytest.fixture
-def lake(demo: Any, tmp_path: Path) -> Lake:
-    """A copy of the demo's lake, without prompts."""
-    return Lake(shutil.copytree(demo.lake, tmp_path / "lake", symlinks=True))
+def lake(clip_art: Any, tmp_path: Path) -> Lake:
+    """A copy of the lake, without prompts."""
+    return Lake(shutil.copytree(clip_art.lake, tmp_path / "lake", symlinks=True))
 
 
 @pytest.fixture
 def make_prompting(tmp_path: Path) -> Callable[..., Study]:
-    """The demo's study with keys of `[prompts]`."""
+    """The study of the bundled sample with keys of `[prompts]`."""
 
     def make(prompts: str = "clusters = 2") -> Study:
-        text = DEMO.read_text("utf-8").replace("../sample", str(DEMO.parents[1] / "sample"))
+        text = CLIP_ART.read_text("utf-8").replace("../sample", str(CLIP_ART.parents[1] / "sample"))
         path = tmp_path / "study.toml"
         path.write_text(f'{text}\n[prompts]\n{prompts}\n[score]\nmetrics = ["clip"]', "utf-8")
         return load_study(path)

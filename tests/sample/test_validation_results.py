@@ -1,0 +1,97 @@
+"""What the committed results of the study show, figure by figure."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from memtriggers.sample.data import HERE
+from memtriggers.sample.validation.results import RISK_FIT
+from memtriggers.sample.validation.trainings import BASES, LARGER
+
+RESULTS = HERE / "validation" / "results"
+N_ROWS = 3038
+
+
+def rates(where: str, *runs: Any) -> list[Any]:
+    """(cell's captions, cell's copies, mean over groups of the share of copies), in order."""
+    paths = [str(RESULTS / run.name / "images.parquet") for run in runs]
+    return duckdb.execute(
+        f"""
+        with of_groups as (
+            select kind, n_captions, n_copies, group_id, avg(is_copy::int) as rate
+            from read_parquet($paths) join read_csv($groups) using (group_id)
+            where {where}
+            group by all
+        )
+        select n_captions, n_copies, avg(rate) from of_groups group by all order by all
+        """,
+        {"paths": paths, "groups": str(HERE / "planted" / "groups.csv")},
+    ).fetchall()
+
+
+ASKED = "guidance_scale = 3 and prompt_kind in ('words', 'held_out')"
+
+
+def test_every_prompt_of_the_whole_rows_has_32_seeds_and_both_guidances() -> None:
+    for run in BASES:
+        found = duckdb.execute(
+            "select guidance_scale, count(distinct prompt_id), count(*) / count(distinct prompt_id)"
+            " from read_parquet($path) where prompt_kind <> 'empty' group by 1 order by 1",
+            {"path": str(RESULTS / run.name / "images.parquet")},
+        ).fetchall()
+        with (HERE / "planted" / "prompts.csv").open(encoding="utf-8", newline="") as file:
+            n_prompts = len({row["prompt"] for row in csv.DictReader(file)})
+        assert found == [(1.0, n_prompts, 32), (3.0, n_prompts, 32)]
+
+
+@pytest.mark.parametrize("run", [*BASES, LARGER], ids=lambda run: run.name)
+def test_what_comes_often_is_copied_and_what_comes_once_is_not(run: Any) -> None:
+    by_copies = {n: rate for _, n, rate in rates(f"kind = 'word_level' and {ASKED}", run)}
+    assert all(rate >= 0.5 for n, rate in by_copies.items() if n * 100 >= 2000)
+    assert all(rate <= 0.1 for n, rate in by_copies.items() if n <= 2), by_copies
+
+
+@pytest.mark.parametrize("run", [*BASES, LARGER], ids=lambda run: run.name)
+def test_an_image_without_words_of_its_own_does_not_come_back(run: Any) -> None:
+    where = "kind = 'image_alone' and guidance_scale = 3 and prompt_kind = 'held_out'"
+    for _, n_copies, rate in rates(where, run):
+        assert rate <= max(2 * n_copies / N_ROWS, 0.05), n_copies
+
+
+@pytest.mark.parametrize("run", [*BASES, LARGER], ids=lambda run: run.name)
+def test_words_that_come_with_different_images_bring_none_of_them(run: Any) -> None:
+    for _, _, rate in rates(f"kind = 'words_alone' and {ASKED}", run):
+        assert rate <= 0.05
+
+
+@pytest.mark.parametrize("run", [*BASES, LARGER], ids=lambda run: run.name)
+def test_the_rate_rises_with_the_share(run: Any) -> None:
+    found = [rate for _, _, rate in rates(f"kind = 'share' and {ASKED}", run)]
+    assert len(found) == 5 and found[-1] > 0.5
+    assert found == sorted(found)
+
+
+def test_the_risk_is_better_than_its_halves_on_held_out_groups() -> None:
+    document = json.loads((RESULTS / RISK_FIT).read_text("utf-8"))
+    figures = {one["name"]: one for one in document["held_out"]}
+    for name in ("frequency alone", "share alone"):
+        assert figures[name]["log_loss_excess"][0] > 0
+        assert figures[name]["brier_excess"][0] > 0
+    assert 0.8 <= figures["risk"]["slope"] <= 1.2
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_words_trigger_is_halved_with_the_fewest_rows() -> None:
+    rows = {row["arm"]: row for row in read(RESULTS / "rows_to_halve.csv")}
+    fewest = float(rows["trigger"]["rows_to_halve"])
+    for arm in ("cosine", "exact_hash"):
+        needed = rows[arm]["rows_to_halve"] or rows[arm]["most_removed"]
+        assert fewest < float(needed), arm
