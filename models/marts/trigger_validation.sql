@@ -17,7 +17,7 @@ with_features as (
         fits.coefficients,
         if(
             groups.split is not null,
-            {{ risk_features('groups.exposures', 'groups.n_copies', 'groups.n_captions') }},
+            {{ risk_features('groups.exposures', 'groups.n_copies', 'groups.n_captions', 'groups.contrast') }},
             null
         ) as features
     from groups
@@ -34,6 +34,7 @@ select
     n_copies,
     n_copies / n_captions as share,
     exposures,
+    contrast,
     split,
     1 / (1 + exp(-list_dot_product(coefficients, features))) as replication_risk,
     n_replicated / n_generations as replication_rate,

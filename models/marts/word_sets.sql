@@ -10,6 +10,15 @@ fits as (
 
 ),
 
+-- What a cluster shows: its medoid.
+shown as (
+
+    select clusters.threshold, clusters.cluster_id, samples.colour_stddev / 255 as contrast
+    from {{ ref('clusters') }} as clusters
+    join {{ ref('samples') }} as samples on clusters.medoid_sample_id = samples.sample_id
+
+),
+
 with_features as (
 
     select
@@ -19,11 +28,17 @@ with_features as (
         fits.covariance,
         if(
             fits.risk_fit is not null,
-            {{ risk_features('n_in_cluster * fits.views', 'n_in_cluster', 'n_samples') }},
+            {{ risk_features(
+                'n_in_cluster * fits.views',
+                'n_in_cluster',
+                'n_samples',
+                'coalesce(shown.contrast, fits.typical_contrast)'
+            ) }},
             null
         ) as features
     from word_sets
     left join fits on true
+    left join shown using (threshold, cluster_id)
 
 ),
 

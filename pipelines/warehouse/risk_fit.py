@@ -16,25 +16,27 @@ from .tables import TRIGGER_VALIDATION
 
 BUNDLED = "bundled"
 BUNDLED_FIT = Path(__file__).resolve().parents[2] / "sample/validation/results/risk_fit.json"
-TERMS = ("constant", "log_exposures", "logit_share")
+TERMS = ("constant", "log_exposures", "logit_share", "contrast")
 
 
 @dataclass(frozen=True)
 class RiskFit:
-    """logit p = constant + log_exposures · ln(copies · views) + logit_share · logit(share).
+    """logit p = constant + log_exposures · ln(copies · views) + logit_share · logit(share) + …
 
-    The share is smoothed, (copies + ½) / (captions + 1), for that of 1 has no logit.
+    … contrast · colour_stddev / 255, of the image. The share is smoothed, (copies + ½) /
+    (captions + 1), for that of 1 has no logit.
     """
 
     name: str
     views: float
     coefficients: list[float]  # of TERMS
     covariance: list[list[float]]
+    typical_contrast: float  # where no image is stored
 
     @property
     def row(self) -> tuple[Any, ...]:
         """In the order of `tables.RISK_FITS`."""
-        return self.name, self.views, self.coefficients, self.covariance
+        return tuple(vars(self).values())
 
 
 def read_risk_fit(study: Study) -> RiskFit | None:
@@ -56,13 +58,14 @@ def read_risk_fit(study: Study) -> RiskFit | None:
         terms = document["coefficients"]
         coefficients = [float(terms[term]) for term in TERMS]
         covariance = [[float(value) for value in row] for row in document["covariance"]]
-        fit = RiskFit(str(document["name"]), study.risk.views, coefficients, covariance)
+        typical = float(document["typical_contrast"])
+        fit = RiskFit(str(document["name"]), study.risk.views, coefficients, covariance, typical)
     except FileNotFoundError:
         raise StudyError(f"risk: fit: {path}: no such file") from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise StudyError(f"risk: fit: {path}: {_EXPECTED} ({error!r})") from None
     n = len(TERMS)
-    values = [*coefficients, *(value for row in covariance for value in row)]
+    values = [typical, *coefficients, *(value for row in covariance for value in row)]
     if [len(row) for row in covariance] != [n] * n or not all(map(math.isfinite, values)):
         raise StudyError(f"risk: fit: {path}: {_EXPECTED}")
     return fit
@@ -70,7 +73,7 @@ def read_risk_fit(study: Study) -> RiskFit | None:
 
 _EXPECTED = (
     'not a fit: it is JSON with "name", "coefficients" ({"constant": …, "log_exposures": …, '
-    '"logit_share": …}) and "covariance" (3 × 3 numbers)'
+    '"logit_share": …, "contrast": …}), "covariance" (4 × 4 numbers) and "typical_contrast"'
 )
 
 
@@ -83,7 +86,7 @@ def insert_risk_fit(connection: duckdb.DuckDBPyConnection, study: Study) -> None
     """
     if (fit := read_risk_fit(study)) is None or study.risk.fit is None:
         return
-    connection.execute("insert into lake.risk_fits values (?, ?, ?, ?)", fit.row)
+    connection.execute("insert into lake.risk_fits values (?, ?, ?, ?, ?)", fit.row)
     known = _path(study, study.risk.fit).with_suffix(".csv")
     if known.exists():
         try:

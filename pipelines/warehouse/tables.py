@@ -266,6 +266,7 @@ RISK_FITS = {
     "views": "double",
     "coefficients": "double[]",
     "covariance": "double[][]",
+    "typical_contrast": "double",
 }
 """The columns of the row that `build` writes where the study states the exposures."""
 
@@ -277,6 +278,7 @@ TRIGGER_VALIDATION = {
     "n_captions": "bigint",
     "n_copies": "bigint",
     "exposures": "double",
+    "contrast": "double",
     "split": "varchar",
     "n_generations": "bigint",
     "n_replicated": "bigint",

@@ -21,6 +21,7 @@ class Observed:
     exposures: Floats  # (g,) copies × views, at least one copy
     share: Floats  # (g,) of the captions that say the words, those that carry the image, smoothed
     frequency: Floats  # (g,) captions that say the words × views
+    contrast: Floats  # (g,) colour_stddev / 255 of the image
     rate: Floats  # (g,) of n generations, those that are copies
 
     def at(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Observed":
@@ -31,7 +32,8 @@ class Observed:
 Features = Callable[[Observed], Floats]
 
 FEATURES: dict[str, Features] = {
-    "risk": lambda o: with_constant(np.log(o.exposures), _logit(o.share)),
+    "risk": lambda o: with_constant(np.log(o.exposures), _logit(o.share), o.contrast),
+    "copies and share": lambda o: with_constant(np.log(o.exposures), _logit(o.share)),
     "copies alone": lambda o: with_constant(np.log(o.exposures)),
     "frequency alone": lambda o: with_constant(np.log(o.frequency)),
     "share alone": lambda o: with_constant(_logit(o.share)),

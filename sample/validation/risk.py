@@ -1,5 +1,6 @@
 """The calibrated risk: fitted on half of the planted groups, and what it is worth on the others."""
 
+import csv
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -10,8 +11,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.parquet as pq
 
+from ...pipelines.images.decode import image_limits, store_image
 from ...pipelines.lake import replacing, write_text
+from ...pipelines.study import Fetch
 from ...pipelines.warehouse.risk_fit import TERMS
 from ..plant import HELD_OUT, OBJECT_LEVEL, SHARE, WORD_LEVEL
 from .fit import FEATURES, Figures, Floats, Observed, compare, fit, smoothed_share, with_constant
@@ -19,6 +23,7 @@ from .lakes import GUIDANCE, VIEWS
 
 # What a user may ask for: none of it is a caption that was trained on.
 ASKED = ("words", "held_out")
+EXACT = "exact"  # the role of a row that holds the image as it is
 NAME = "planted clip art, 32 pixels"
 _N_BOOTSTRAPS = 500
 _MOST = 20  # binary logarithm of the copies at which the search for half of them ends
@@ -45,6 +50,7 @@ def count_copies(plants: Path, images: pa.Table) -> pa.Table:
     }
     with duckdb.connect() as connection:
         connection.register("images", images)
+        connection.register("contrasts", contrasts(plants))
         return connection.execute(_COUNTED, values).to_arrow_table()
 
 
@@ -57,6 +63,7 @@ select
     n_captions,
     n_copies,
     n_copies * $views::double as exposures,
+    contrast,
     case
         when list_contains($kinds, kind) and list_contains($asked, prompt_kind)
             and guidance_scale = $guidance then split
@@ -65,10 +72,26 @@ select
     count_if(is_copy)::bigint as n_replicated
 from images
 join read_csv($groups) using (group_id)
+left join contrasts using (group_id)
 where kind <> $other
 group by all
 order by all
 """
+
+
+def contrasts(plants: Path) -> pa.Table:
+    """The contrast (colour_stddev / 255) of each group's image, as `fetch` measures it."""
+    with (plants / "rows.csv").open(encoding="utf-8", newline="") as file:
+        groups = {
+            row["url"]: row["group_id"] for row in csv.DictReader(file) if row["role"] == EXACT
+        }
+    found = {}
+    rows = pq.read_table(plants / "planted.parquet", columns=["URL", "jpg"])
+    with image_limits(None):
+        for url, encoded in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+            if (group_id := groups.get(url)) and group_id not in found:
+                found[group_id] = store_image(encoded, Fetch()).colour_stddev / 255
+    return pa.table({"group_id": list(found), "contrast": pa.array(found.values(), pa.float64())})
 
 
 def observe(rates: pa.Table, split: str) -> Observed:
@@ -77,10 +100,15 @@ def observe(rates: pa.Table, split: str) -> Observed:
         connection.register("rates", rates)
         found = connection.execute(
             """
-            select exposures, n_copies, n_captions, sum(n_replicated) / sum(n_generations) as rate
+            select
+                exposures,
+                n_copies,
+                n_captions,
+                contrast,
+                sum(n_replicated) / sum(n_generations) as rate
             from rates
             where split = $split
-            group by group_id, exposures, n_copies, n_captions
+            group by group_id, exposures, n_copies, n_captions, contrast
             order by group_id
             """,
             {"split": split},
@@ -89,7 +117,8 @@ def observe(rates: pa.Table, split: str) -> Observed:
         found[name].astype(np.float64) for name in ("exposures", "n_copies", "n_captions")
     )
     frequency = exposures / n_copies * n_captions
-    return Observed(exposures, smoothed_share(n_copies, n_captions), frequency, found["rate"])
+    share = smoothed_share(n_copies, n_captions)
+    return Observed(exposures, share, frequency, found["contrast"], found["rate"])
 
 
 @dataclass(frozen=True)
@@ -151,6 +180,7 @@ def fit_risk(rates: pa.Table, path: Path) -> list[Figures]:
         "name": NAME,
         "coefficients": dict(zip(TERMS, found.coefficients.tolist(), strict=True)),
         "covariance": found.covariance.tolist(),
+        "typical_contrast": float(fitted.contrast.mean()),
         "fitted_on": f"{len(fitted.rate)} planted groups, {len(held_out.rate)} more held out",
         "held_out": [asdict(one) for one in figures],
     }

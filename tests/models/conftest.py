@@ -135,7 +135,16 @@ TABLE_ROWS: dict[str, list[dict[str, Any]]] = {
             "n_samples": 1,
             "n_in_cluster": 1,
             "ci_low": 0.2,
-        }
+        },
+        {
+            "keyword_set": "sea",
+            "threshold": 0.9,
+            "cluster_id": "d",
+            "words": ["blue", "sea"],
+            "n_samples": 2,
+            "n_in_cluster": 1,
+            "ci_low": 0.1,
+        },
     ],
     "prompts": [
         {
@@ -218,6 +227,7 @@ def _image(sample_id: str) -> dict[str, Any]:
         "original_width": width,
         "original_height": height,
         "sha256": "same" if sample_id in "de" else sample_id,
+        "colour_stddev": 51.0 if sample_id in "abc" else None,
     }
 
 

@@ -20,8 +20,14 @@ from memtriggers.pipelines.study_file import load_study
 
 FIT: dict[str, Any] = {
     "name": "made up",
-    "coefficients": {"constant": -9.0, "log_exposures": 1.25, "logit_share": 0.5},
-    "covariance": [[0.5, -0.06, 0.01], [-0.06, 0.01, 0.0], [0.01, 0.0, 0.02]],
+    "coefficients": {"constant": -9.0, "log_exposures": 1.25, "logit_share": 0.5, "contrast": 2.0},
+    "covariance": [
+        [0.5, -0.06, 0.01, -0.1],
+        [-0.06, 0.01, 0.0, 0.0],
+        [0.01, 0.0, 0.02, 0.0],
+        [-0.1, 0.0, 0.0, 0.3],
+    ],
+    "typical_contrast": 0.3,
 }
 
 
@@ -51,13 +57,16 @@ def test_the_risk_is_the_formula_and_its_interval_the_delta_method(
 ) -> None:
     build.run(make_risky(), own_lake, Stamp({}, {}))
     rows = own_lake.sql(
-        "select n_in_cluster, n_samples, replication_risk, replication_risk_low, "
-        "replication_risk_high, risk_fit from word_sets"
+        "select n_in_cluster, word_sets.n_samples, colour_stddev / 255, replication_risk, "
+        "replication_risk_low, replication_risk_high, risk_fit from word_sets "
+        "join clusters using (threshold, cluster_id) "
+        "join samples on medoid_sample_id = samples.sample_id"
     ).fetchall()
-    assert rows
+    assert {row[2] for row in rows} == {0.2, None}, "an image that is not stored is a typical one"
     beta, covariance = np.array(list(FIT["coefficients"].values())), np.array(FIT["covariance"])
-    for n, of, *found, name in rows:
-        x = np.array([1, np.log(n * 100), np.log((n + 0.5) / (of - n + 0.5))])
+    for n, of, contrast, *found, name in rows:
+        shown = 0.3 if contrast is None else contrast
+        x = np.array([1, np.log(n * 100), np.log((n + 0.5) / (of - n + 0.5)), shown])
         error = 1.959964 * np.sqrt(x @ covariance @ x)
         logits = beta @ x + np.array([0, -error, error])
         assert found == pytest.approx(1 / (1 + np.exp(-logits)), rel=1e-9)
@@ -67,11 +76,11 @@ def test_the_risk_is_the_formula_and_its_interval_the_delta_method(
 
 
 VALIDATION = """\
-group_id,kind,prompt_kind,guidance_scale,n_captions,n_copies,exposures,split,n_generations,n_replicated
-share-24-4-0,share,words,3.0,24,4,400,fit,64,16
-share-24-4-0,share,own,3.0,24,4,400,,64,32
-image_alone-8-8-0,image_alone,empty,1.0,8,8,800,,64,0
-words_alone-12-0-0,words_alone,words,3.0,12,0,0,,64,1
+group_id,kind,prompt_kind,guidance_scale,n_captions,n_copies,exposures,contrast,split,n_generations,n_replicated
+share-24-4-0,share,words,3.0,24,4,400,0.25,fit,64,16
+share-24-4-0,share,own,3.0,24,4,400,0.25,,64,32
+image_alone-8-8-0,image_alone,empty,1.0,8,8,800,0.25,,64,0
+words_alone-12-0-0,words_alone,words,3.0,12,0,0,,,64,1
 """
 
 
@@ -85,7 +94,7 @@ def test_what_a_fit_was_made_of_is_published_beside_what_it_says(
         "select group_id, prompt_kind, share, replication_rate, replication_risk "
         "from trigger_validation order by group_id, prompt_kind"
     ).fetchall()
-    x = np.array([1, np.log(400), np.log(4.5 / 20.5)])
+    x = np.array([1, np.log(400), np.log(4.5 / 20.5), 0.25])
     risk = 1 / (1 + np.exp(-np.array(list(FIT["coefficients"].values())) @ x))
     assert found == [
         ("image_alone-8-8-0", "empty", 1.0, 0.0, None),

@@ -82,12 +82,19 @@ def test_an_unknown_threshold_names_the_known_ones(clip_art: Any, tmp_path: Path
     assert not (tmp_path / "kept.csv").exists()
 
 
-def test_of_so_many_rows_the_riskiest_clusters_go_whole(clip_art: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("scanned", "threshold", "n_rows"), [("clip_art", 0.9, 20), ("demo", 0.82, 100)]
+)
+def test_of_so_many_rows_the_riskiest_clusters_go_whole(
+    request: pytest.FixtureRequest, tmp_path: Path, scanned: str, threshold: float, n_rows: int
+) -> None:
+    """The demo knows the risk of its words; the other ranks them by their trigger score."""
+    lake = request.getfixturevalue(scanned)
     every, some = tmp_path / "every.parquet", tmp_path / "some.parquet"
     trigger = ("--rule", "trigger")
-    export(clip_art, "removal-list", 0.9, "best", every, *trigger)
-    export(clip_art, "removal-list", 0.9, "best", some, *trigger, "--max-rows", "20")
-    with duckdb.connect(str(clip_art.lake / "current.duckdb"), read_only=True) as connection:
+    export(lake, "removal-list", threshold, "best", every, *trigger)
+    export(lake, "removal-list", threshold, "best", some, *trigger, "--max-rows", str(n_rows))
+    with duckdb.connect(str(lake.lake / "current.duckdb"), read_only=True) as connection:
         clusters = connection.execute(
             f"""
             select cluster_id, count(*), count(chosen.sample_id), max(risk) / count(*)
@@ -95,19 +102,19 @@ def test_of_so_many_rows_the_riskiest_clusters_go_whole(clip_art: Any, tmp_path:
             join cluster_members on whole.sample_id = cluster_members.sample_id
             join (
                 select cluster_id, max(coalesce(
-                    trigger_score, ci_low * log2(1 + n_in_cluster)
+                    replication_risk, trigger_score, ci_low * log2(1 + n_in_cluster)
                 )) as risk
-                from word_sets where threshold = 0.9 group by all
+                from word_sets where threshold = {threshold} group by all
             ) using (cluster_id)
             left join '{some}' as chosen on whole.sample_id = chosen.sample_id
-            where threshold = 0.9
+            where threshold = {threshold}
             group by all
             order by 4 desc, 1
             """
         ).fetchall()
     assert all(n_gone in (0, n) for _, n, n_gone, _ in clusters)
     gone = [n for _, n, n_gone, _ in clusters if n_gone]
-    assert 0 < sum(gone) <= 20
+    assert 0 < sum(gone) <= n_rows
     assert [bool(n_gone) for _, _, n_gone, _ in clusters[: len(gone)]] == [True] * len(gone)
-    refused = export(clip_art, "removal-list", 0.9, "best", some, "--max-rows", "20")
+    refused = export(lake, "removal-list", threshold, "best", some, "--max-rows", "20")
     assert "--max-rows needs --rule trigger" in refused

@@ -89,6 +89,7 @@ def test_the_fit_that_is_written_is_the_one_that_is_read(images: pa.Table, tmp_p
         np.ones_like(share),
         np.log(held_out.exposures),
         np.log(share / (1 - share)),
+        held_out.contrast,
     ]
     p = 1 / (1 + np.exp(-logit))
     assert risk.brier == pytest.approx(
