@@ -6,6 +6,7 @@ Models" (2023), section 5.1, with α = 0.5.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,11 @@ class Surroundings:
     rows: Rows  # (m,) of the training images, ascending
     thumbnails: Thumbnails  # (m, 768)
 
+    @cached_property
+    def squares(self) -> Distances:
+        """The sum of squares of each thumbnail, (m,): pictures come in many batches."""
+        return _squares(self.thumbnails)
+
     def without(self, members: Rows) -> "Surroundings":
         """Those of a cluster: the images that are not in it."""
         is_other = ~np.isin(self.rows, members)
@@ -46,13 +52,14 @@ class Surroundings:
         them; infinite where there are none.
         """
         drawn = as_thumbnails(pixels)
-        around = _distances(drawn, self.thumbnails)
+        around = _distances(drawn, self.thumbnails, self.squares)
         around[around == 0] = np.inf
         nearest = np.sort(around, axis=1)[:, :_N_NEAREST]
         is_there = np.isfinite(nearest)
         total, n = np.where(is_there, nearest, 0).sum(axis=1), is_there.sum(axis=1)
         mean = np.divide(total, n, out=np.zeros(len(drawn)), where=n > 0)[:, None]
-        distance = _distances(drawn, as_thumbnails(references))
+        compared = as_thumbnails(references)
+        distance = _distances(drawn, compared, _squares(compared))
         relative: Distances = np.full(distance.shape, np.inf)
         np.divide(distance, mean, out=relative, where=mean > 0)
         return relative
@@ -78,13 +85,20 @@ def find_surroundings(pictures: Pictures, cluster: Rows) -> Surroundings:
 
 def as_thumbnails(pixels: Pixels) -> Thumbnails:
     """The sum of each box of 16 × 16 pixels, in each colour."""
-    boxes = pixels.reshape(len(pixels), THUMBNAIL, _BOX, THUMBNAIL, _BOX, 3)
-    sums: Thumbnails = boxes.sum(axis=(2, 4), dtype=np.int64).astype(np.float64)
-    return sums.reshape(len(pixels), -1)
+    n = len(pixels)
+    # Rows first: adding up what lies side by side is several times as fast.
+    rows = pixels.reshape(n, THUMBNAIL, _BOX, -1).sum(axis=2, dtype=np.uint32)
+    boxes = rows.reshape(n, THUMBNAIL, THUMBNAIL, _BOX, 3).sum(axis=3, dtype=np.uint32)
+    return boxes.reshape(n, -1).astype(np.float64)
 
 
-def _distances(a: Thumbnails, b: Thumbnails) -> Distances:
+def _squares(thumbnails: Thumbnails) -> Distances:
+    squares: Distances = np.einsum("nd,nd->n", thumbnails, thumbnails)
+    return squares
+
+
+def _distances(a: Thumbnails, b: Thumbnails, b_squares: Distances) -> Distances:
     """The root of the mean squared difference of values of 0 to 1, (n, m); exact as in pixels."""
-    squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2 * a @ b.T
+    squares = _squares(a)[:, None] + b_squares - 2 * a @ b.T
     distance: Distances = np.sqrt(squares / a.shape[1]) / _FULL
     return distance

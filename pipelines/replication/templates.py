@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -31,9 +32,13 @@ class Templates:
 
     rows: Rows  # (r,) of the training images
     pixels: Pixels
-    mask: Mask  # what they share
     is_medoid: np.ndarray  # (r,)
     surroundings: Surroundings | None  # of the cluster; None where nobody asks for them
+
+    @cached_property
+    def mask(self) -> Mask:
+        """What they share."""
+        return template_mask(self.pixels)
 
     def score(self, pictures: Pictures, metrics: Iterable[str]) -> dict[tuple[str, str], Matches]:
         """The nearest representative of each of n pictures, and the medoid, by every metric."""
@@ -77,7 +82,7 @@ def load_templates(training: Training, target: Target, is_relative: bool) -> Tem
     is_medoid, around = rows == target.references[MEDOID], None
     if is_relative:
         around = training.surroundings[target.threshold].without(target.references[MEMBERS])
-    return Templates(rows, pixels, template_mask(pixels), is_medoid, around)
+    return Templates(rows, pixels, is_medoid, around)
 
 
 def concatenated(matches: list[Matches]) -> Matches:
