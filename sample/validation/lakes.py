@@ -144,7 +144,7 @@ def keyword_set(is_curated: bool, group: Group | None) -> str:
 
 def _write_prompts(asked: Asked, groups: dict[str, Group]) -> None:
     """Each prompt names its group's cluster by a copy, or where there is none by another row."""
-    named, of_captions = first_samples(asked), samples_of_captions(asked)
+    named = first_samples(asked)
     with (asked.plants / "prompts.csv").open(encoding="utf-8", newline="") as file:
         asks = [row for row in csv.DictReader(file) if _is_asked(asked, groups, row)]
     with (asked.folder / "prompts.csv").open("w", encoding="utf-8", newline="") as file:
@@ -152,8 +152,6 @@ def _write_prompts(asked: Asked, groups: dict[str, Group]) -> None:
         writer.writerow(["keyword_set", "cluster", "family", "prompt"])
         for ask in asks:
             name = named.get(ask["group_id"])
-            if ask["prompt_kind"] == "utility":  # about no copy: any sample will do
-                name = of_captions.get(ask["prompt"], min(of_captions.values()))
             if name is not None:  # or curation removed it
                 group, family = groups.get(ask["group_id"]), FAMILIES[ask["prompt_kind"]]
                 sets = keyword_set(asked.is_curated, group)
@@ -164,15 +162,6 @@ def _is_asked(asked: Asked, groups: dict[str, Group], ask: dict[str, str]) -> bo
     group = groups.get(ask["group_id"])
     is_kind = group is None or asked.group_kinds is None or group.kind in asked.group_kinds
     return is_kind and ask["prompt_kind"] in asked.prompt_kinds
-
-
-def samples_of_captions(asked: Scanned) -> dict[str, str]:
-    """The sample_id of a row that has each caption."""
-    found = duckdb.execute(
-        "select TEXT, min(md5(url || chr(31) || TEXT)) from read_parquet($rows) group by TEXT",
-        {"rows": str(asked.rows)},
-    ).fetchall()
-    return dict(found)
 
 
 def first_samples(asked: Scanned) -> dict[str, str]:

@@ -20,7 +20,7 @@ from ...pipelines.replication.pictures import as_matrix
 from ...pipelines.study_file import load_study
 from ..plant import SHARE, WORD_LEVEL
 from .fit import N_BOOTSTRAPS, interval
-from .lakes import GUIDANCE, N_SEEDS, Asked, Scanned, samples_of_captions
+from .lakes import GUIDANCE, N_SEEDS, Asked, Scanned
 from .rates import read_asks
 from .risk import ASKED
 
@@ -154,7 +154,7 @@ def _concept(drawn: Drawn, centroids: Vectors) -> float:
 def _utility(drawn: Drawn, scanned: Scanned) -> float:
     """The mean cosine of images to their own captions, less that to the others'."""
     captions = _vectors(scanned, caption_vectors_name, "sample_id")
-    named = samples_of_captions(scanned)
+    named = _samples_of_captions(scanned)
     images = {prompt: v for (_, kind, prompt), v in drawn.items() if kind == UTILITY}
     matrix = np.stack([captions[named[prompt]] for prompt in images])
     own, other = [], []
@@ -197,3 +197,12 @@ def _vectors(scanned: Scanned, name: Callable[[str], str], key: str) -> Vectors:
     rows = VectorStore(Lake(scanned.lake).vectors).dataset(table).to_table([key, "vector"])
     matrix = as_matrix(rows["vector"].combine_chunks()).astype(np.float64)
     return dict(zip(rows[key].to_pylist(), matrix, strict=True))
+
+
+def _samples_of_captions(scanned: Scanned) -> dict[str, str]:
+    """The sample_id of a row that has each caption."""
+    found = duckdb.execute(
+        "select TEXT, min(md5(url || chr(31) || TEXT)) from read_parquet($rows) group by TEXT",
+        {"rows": str(scanned.rows)},
+    ).fetchall()
+    return dict(found)
