@@ -89,7 +89,8 @@ def as_thumbnails(pixels: Pixels) -> Thumbnails:
     # Rows first: adding up what lies side by side is several times as fast.
     rows = pixels.reshape(n, THUMBNAIL, _BOX, -1).sum(axis=2, dtype=np.uint32)
     boxes = rows.reshape(n, THUMBNAIL, THUMBNAIL, _BOX, 3).sum(axis=3, dtype=np.uint32)
-    return boxes.reshape(n, -1).astype(np.float64)
+    sums: Thumbnails = boxes.reshape(n, -1).astype(np.float64)
+    return sums
 
 
 def _squares(thumbnails: Thumbnails) -> Distances:
