@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from .generations import Generations, Prompted
 from .metrics import Comparison, is_distance
-from .pictures import Pictures, concatenated_pictures
+from .pictures import IMAGE, Pictures, Which, concatenated_pictures
 from .references import MEDOID, MEMBERS, Target
+from .surroundings import RELATIVE, Surrounded, surround_stored
 from .thresholds import Thresholds
 
 SCHEMA = pa.schema(
@@ -36,6 +37,7 @@ class Background:
     each: int  # pictures of a prompt, at most
     parts: list[Pictures] = field(default_factory=list)
     medoids: list[int] = field(default_factory=list)  # one a picture
+    surrounded: dict[float, Surrounded] = field(default_factory=dict)  # by threshold
 
     def add(self, prompted: Prompted, target: Target) -> None:
         """Keep the first seeds of a prompt, which are as good as any."""
@@ -50,7 +52,7 @@ class Background:
         if not is_other.any():
             return []
         pictures = concatenated_pictures(self.parts).take(is_other)
-        scores = comparison.score(pictures)
+        scores = comparison.score(pictures, self._surrounded(comparison, is_other))
         return [
             {
                 "generator_id": self.generator_id,
@@ -65,6 +67,17 @@ class Background:
             for (metric, reference), matches in scores.items()
             if (metric, reference) in thresholds
         ]
+
+    def _surrounded(self, comparison: Comparison, which: Which) -> Surrounded | None:
+        """Decoded once for all clusters of a threshold, if it is asked how they are surrounded."""
+        if RELATIVE not in comparison.distances:
+            return None
+        threshold = comparison.target.threshold
+        if threshold not in self.surrounded:
+            stored = concatenated_pictures(self.parts).stored[IMAGE]
+            around = comparison.training.surroundings[threshold]
+            self.surrounded[threshold] = surround_stored(stored, around)
+        return self.surrounded[threshold].take(which)
 
 
 def backgrounds_of(generations: Generations) -> dict[str, Background]:

@@ -15,13 +15,12 @@ from .partial import GRID, TiledReferences, load_tiles
 from .pictures import IMAGE, Pictures
 from .pixels import PREPROCESSING
 from .references import KEYWORD_SET, MEDOID, MEMBERS, REPRESENTATIVES, Target, Training
-from .surroundings import THUMBNAIL
+from .surroundings import RELATIVE, THUMBNAIL, Surrounded
 from .templates import Templates, load_templates
 
 CLIP, SSCD = "clip", "sscd"
 COSINES = (CLIP, SSCD)
 TILES = {"clip_tiles": CLIP, "sscd_tiles": SSCD}  # and the model that makes their vectors
-RELATIVE = "l2_relative"
 DISTANCES = ("l2", "l2_tiles", "webster", RELATIVE)
 _BY_DEFAULT = DISTANCES[:-1]  # the relative one decodes thousands of images that others need not
 
@@ -104,8 +103,14 @@ class Comparison:
     distances: tuple[str, ...]
     templates: Templates | None  # where no distance is asked for, or no picture is stored
 
-    def score(self, pictures: Pictures) -> Scores:
-        """The best reference of each of n pictures, which are stored where pixels are compared."""
+    def score(self, pictures: Pictures, surrounded: Surrounded | None = None) -> Scores:
+        """The best reference of each of n pictures, which are stored where pixels are compared.
+
+        Args:
+            pictures: n of them.
+            surrounded: the same, where they are compared with many clusters.
+
+        """
         scores: Scores = {}
         for metric, references in self.cosines.items():
             unit, vectors = self.training.pictures.vectors[metric], pictures.vectors[metric]
@@ -114,7 +119,7 @@ class Comparison:
         for tiles in self.tiles:
             scores |= tiles.score(pictures)
         if self.templates is not None:
-            scores |= self.templates.score(pictures, self.distances)
+            scores |= self.templates.score(pictures, self.distances, surrounded)
         return scores
 
 

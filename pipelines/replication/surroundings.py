@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..clusters.edges import Rows
-from .pictures import IMAGE, Pictures
+from .pictures import IMAGE, Pictures, Stored, Which
 from .pixels import SIDE, Distances, Pixels, read_pixels
 
+RELATIVE = "l2_relative"
 COPY = 0.5  # α: a copy is at most half as far as its surroundings
 _N_NEAREST = 50
 _N_PICTURES = 5_000  # training images that surroundings are looked for among: 31 MB
@@ -26,6 +27,19 @@ _FULL = 255.0 * _BOX**2
 _DECODED = 64  # pictures at once: 13 MB
 
 Thumbnails = npt.NDArray[np.float64]  # (n, 16 * 16 * 3), sums of boxes: whole numbers
+
+
+@dataclass(frozen=True)
+class Surrounded:
+    """n pictures, and how far from them all is that may surround them, whatever the cluster."""
+
+    thumbnails: Thumbnails  # (n, 768)
+    rows: Rows  # (m,) of the training images
+    around: Distances  # (n, m), infinite for the picture itself
+
+    def take(self, which: Which) -> "Surrounded":
+        """Those of a mask or of a list of positions."""
+        return Surrounded(self.thumbnails[which], self.rows, self.around[which])
 
 
 @dataclass(frozen=True)
@@ -45,24 +59,46 @@ class Surroundings:
         is_other = ~np.isin(self.rows, members)
         return Surroundings(self.rows[is_other], self.thumbnails[is_other])
 
-    def relative(self, pixels: Pixels, references: Pixels) -> Distances:
+    def surround(self, pixels: Pixels) -> Surrounded:
+        """How far these are from each of n pictures, to be compared with many clusters."""
+        drawn = as_thumbnails(pixels)
+        around = _distances(drawn, self.thumbnails, self.squares)
+        around[around == 0] = np.inf
+        return Surrounded(drawn, self.rows, around)
+
+    def relative(self, pictures: Surrounded, references: Thumbnails) -> Distances:
         """How far each of n pictures is from each of r references, (n, r).
 
         Relative to the mean distance to the 50 nearest images, the picture itself being none of
         them; infinite where there are none.
+
+        Args:
+            pictures: surrounded by these, or by more.
+            references: (r, 768).
+
         """
-        drawn = as_thumbnails(pixels)
-        around = _distances(drawn, self.thumbnails, self.squares)
-        around[around == 0] = np.inf
+        around = pictures.around[:, np.isin(pictures.rows, self.rows)]
         nearest = np.sort(around, axis=1)[:, :_N_NEAREST]
         is_there = np.isfinite(nearest)
         total, n = np.where(is_there, nearest, 0).sum(axis=1), is_there.sum(axis=1)
-        mean = np.divide(total, n, out=np.zeros(len(drawn)), where=n > 0)[:, None]
-        compared = as_thumbnails(references)
-        distance = _distances(drawn, compared, _squares(compared))
+        mean = np.divide(total, n, out=np.zeros(len(around)), where=n > 0)[:, None]
+        distance = _distances(pictures.thumbnails, references, _squares(references))
         relative: Distances = np.full(distance.shape, np.inf)
         np.divide(distance, mean, out=relative, where=mean > 0)
         return relative
+
+
+def surround_stored(stored: Stored, surroundings: Surroundings) -> Surrounded:
+    """n stored pictures, a few decoded at a time."""
+    parts = [
+        surroundings.surround(read_pixels(stored.read(part).to_pylist()))
+        for part in _parts(len(stored.offsets))
+    ]
+    return Surrounded(
+        np.concatenate([part.thumbnails for part in parts]),
+        surroundings.rows,
+        np.concatenate([part.around for part in parts]),
+    )
 
 
 def find_surroundings(pictures: Pictures, cluster: Rows) -> Surroundings:
@@ -77,10 +113,15 @@ def find_surroundings(pictures: Pictures, cluster: Rows) -> Surroundings:
     is_first &= pictures.stored[IMAGE].offsets >= 0
     rows = np.flatnonzero(is_first)[:_N_PICTURES].astype(np.int32)
     stored = pictures.stored[IMAGE].take(rows)
-    parts = [slice(start, start + _DECODED) for start in range(0, len(rows), _DECODED)]
-    thumbnails = [as_thumbnails(read_pixels(stored.read(part).to_pylist())) for part in parts]
+    thumbnails = [
+        as_thumbnails(read_pixels(stored.read(part).to_pylist())) for part in _parts(len(rows))
+    ]
     empty = np.zeros((0, THUMBNAIL**2 * 3))
     return Surroundings(rows, np.concatenate([empty, *thumbnails]))
+
+
+def _parts(n: int) -> list[slice]:
+    return [slice(start, start + _DECODED) for start in range(0, n, _DECODED)]
 
 
 def as_thumbnails(pixels: Pixels) -> Thumbnails:

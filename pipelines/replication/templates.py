@@ -1,6 +1,6 @@
 """The pictures of one cluster as templates that others are compared with, pixel by pixel."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +21,7 @@ from .pixels import (
     webster,
 )
 from .references import MEDOID, MEMBERS, REPRESENTATIVES, Target, Training
-from .surroundings import Surroundings
+from .surroundings import RELATIVE, Surrounded, Surroundings, as_thumbnails
 
 _BATCH = 16  # pictures in float64 at once: 25 MB
 
@@ -40,21 +40,28 @@ class Templates:
         """What they share."""
         return template_mask(self.pixels)
 
-    def score(self, pictures: Pictures, metrics: Iterable[str]) -> dict[tuple[str, str], Matches]:
-        """The nearest representative of each of n pictures, and the medoid, by every metric."""
+    def score(
+        self, pictures: Pictures, metrics: Sequence[str], surrounded: Surrounded | None = None
+    ) -> dict[tuple[str, str], Matches]:
+        """The nearest representative of each of n pictures, and the medoid, by every metric.
+
+        Where it is known how the pictures are surrounded, they are decoded for other metrics only.
+        """
+        decoded = [m for m in metrics if m != RELATIVE or surrounded is None]
         parts: dict[tuple[str, str], list[Matches]] = {}
-        for start in range(0, len(pictures), _BATCH):
+        for start in range(0, len(pictures) if decoded else 0, _BATCH):
             encoded = pictures.stored[IMAGE].read(slice(start, start + _BATCH))
             pixels = read_pixels(encoded.to_pylist())
-            for metric, distances in self._distances(pixels, metrics).items():
-                nearest = self._nearest(distances, np.arange(len(self.rows)))
-                parts.setdefault((metric, REPRESENTATIVES), []).append(nearest)
-                if self.is_medoid.any():
-                    medoid = self._nearest(distances, np.flatnonzero(self.is_medoid))
-                    parts.setdefault((metric, MEDOID), []).append(medoid)
-        return {key: concatenated(matches) for key, matches in parts.items()}
+            for metric, distances in self._distances(pixels, decoded).items():
+                for reference, matches in self._matches(distances).items():
+                    parts.setdefault((metric, reference), []).append(matches)
+        scores = {key: concatenated(matches) for key, matches in parts.items()}
+        if RELATIVE in metrics and surrounded is not None:
+            relative = self._matches(self._relative(surrounded))
+            scores |= {(RELATIVE, reference): matches for reference, matches in relative.items()}
+        return scores
 
-    def _distances(self, pixels: Pixels, metrics: Iterable[str]) -> dict[str, Distances]:
+    def _distances(self, pixels: Pixels, metrics: Sequence[str]) -> dict[str, Distances]:
         """(n, r) by metric; the products of the pixels are those of several metrics."""
         found: dict[str, Distances] = {}
         if "l2" in metrics or "l2_tiles" in metrics:
@@ -63,9 +70,20 @@ class Templates:
         if "webster" in metrics:
             masked = squared_errors(pixels, self.pixels, self.mask)
             found["webster"] = webster(masked, self.mask)
-        if self.surroundings is not None:
-            found["l2_relative"] = self.surroundings.relative(pixels, self.pixels)
+        if RELATIVE in metrics and self.surroundings is not None:
+            found[RELATIVE] = self._relative(self.surroundings.surround(pixels))
         return {metric: distances for metric, distances in found.items() if metric in metrics}
+
+    def _relative(self, pictures: Surrounded) -> Distances:
+        assert self.surroundings is not None  # or nobody asks for them
+        return self.surroundings.relative(pictures, as_thumbnails(self.pixels))
+
+    def _matches(self, distances: Distances) -> dict[str, Matches]:
+        """Of n pictures with the nearest representative, and with the medoid if it is there."""
+        found = {REPRESENTATIVES: self._nearest(distances, np.arange(len(self.rows)))}
+        if self.is_medoid.any():
+            found[MEDOID] = self._nearest(distances, np.flatnonzero(self.is_medoid))
+        return found
 
     def _nearest(self, distances: Distances, columns: np.ndarray) -> Matches:
         chosen = columns[distances[:, columns].argmin(axis=1)]

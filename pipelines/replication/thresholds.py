@@ -21,7 +21,6 @@ from ..study import ReplicationThreshold, Study
 from .metrics import (
     CLIP,
     COSINES,
-    RELATIVE,
     Models,
     compare_with,
     find_models,
@@ -39,7 +38,7 @@ from .references import (
     find_targets,
     read_training,
 )
-from .surroundings import COPY
+from .surroundings import COPY, RELATIVE
 from .tiles import add_training_tiles
 
 MANUAL, SUGGESTED, EXPLORATORY = "manual", "suggested", "exploratory"

@@ -8,9 +8,10 @@ core: --run names some of them, for another process or another machine.
 """
 
 import argparse
+import fcntl
+import shutil
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import torch
 
 from ...pipelines.lake import replacing
@@ -60,11 +61,13 @@ class Study:
     def scan(self) -> None:
         """Scan the whole rows, with the risk of their words once it is fitted."""
         self.scanned.folder.mkdir(parents=True, exist_ok=True)
-        if not self.scanned.rows.exists():
-            with replacing(self.scanned.rows) as unfinished:
-                pq.write_table(pq.read_table(self.plants / "planted.parquet"), unfinished)
-        fit = self.out / RISK_FIT
-        scan(self.scanned, fit if fit.exists() else None)
+        with (self.folder / "scan.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be about to do the same
+            if not self.scanned.rows.exists():
+                with replacing(self.scanned.rows) as unfinished:
+                    shutil.copyfile(self.plants / "planted.parquet", unfinished)
+            fit = self.out / RISK_FIT
+            scan(self.scanned, fit if fit.exists() else None)
 
     def conclude(self) -> None:
         """Write the tables that follow from several runs, once the whole rows have theirs."""

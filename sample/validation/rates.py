@@ -19,7 +19,7 @@ from ...pipelines.lake import Lake
 from ...pipelines.replication.pictures import IMAGE
 from ...pipelines.replication.pixels import read_pixels
 from ...pipelines.replication.references import Training, choose_references, read_training
-from ...pipelines.replication.surroundings import COPY
+from ...pipelines.replication.surroundings import COPY, as_thumbnails
 from ...pipelines.study_file import load_study
 from ..plant import IMAGE_ALONE, WORDS_ALONE, Ask
 from .lakes import STEPS, Asked, read_groups
@@ -154,7 +154,8 @@ def _nearest(training: Training, encoded: list[bytes], members: Iterable[str]) -
         shown = choose_references(rows, int(rows[0]))["representatives"]
     references = read_pixels(training.pictures.stored[IMAGE].take(shown).read().to_pylist())
     (surroundings,) = training.surroundings.values()
-    found = surroundings.without(rows).relative(read_pixels(encoded), references)
+    drawn = surroundings.surround(read_pixels(encoded))
+    found = surroundings.without(rows).relative(drawn, as_thumbnails(references))
     nearest: Floats = found.min(axis=1)
     return nearest
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from memtriggers.pipelines import score
-from memtriggers.pipelines.replication.pixels import SIDE, Pixels
+from memtriggers.pipelines.replication.pixels import SIDE, Distances, Pixels
 from memtriggers.pipelines.replication.references import read_training
 from memtriggers.pipelines.replication.surroundings import Surroundings, as_thumbnails
 from memtriggers.pipelines.replication.thresholds import fix_thresholds
@@ -27,6 +27,10 @@ def surroundings_of(pixels: Pixels) -> Surroundings:
     return Surroundings(np.arange(len(pixels), dtype=np.int32), as_thumbnails(pixels))
 
 
+def relative(surroundings: Surroundings, pictures: Pixels, references: Pixels) -> Distances:
+    return surroundings.relative(surroundings.surround(pictures), as_thumbnails(references))
+
+
 def thumbnail(image: Any) -> Any:
     """16 × 16 × 3 values of 0 to 1, by another library than ours."""
     colours = [Image.fromarray(image[:, :, i].astype(np.float32)) for i in range(3)]
@@ -36,7 +40,7 @@ def thumbnail(image: Any) -> Any:
 
 def test_it_is_what_its_formula_says() -> None:
     drawn, references, others = random_pixels(2, 0), random_pixels(3, 1), random_pixels(60, 2)
-    found = surroundings_of(others).relative(drawn, references)
+    found = relative(surroundings_of(others), drawn, references)
     for i, picture in enumerate(drawn):
 
         def distance(other: Any, picture: Any = picture) -> float:
@@ -51,18 +55,29 @@ def test_neither_the_cluster_nor_the_picture_itself_surrounds_it() -> None:
     training = random_pixels(8, 3)
     members = np.array([0, 1], np.int32)
     picture, others = training[5:6], training[[2, 3, 4, 6, 7]]
-    found = surroundings_of(training).without(members).relative(picture, training[:2])
-    alone = surroundings_of(others).relative(picture, training[:2])
+    found = relative(surroundings_of(training).without(members), picture, training[:2])
+    alone = relative(surroundings_of(others), picture, training[:2])
     assert found.tolist() == alone.tolist()
+
+
+def test_pictures_that_all_surround_are_compared_with_those_of_any_cluster() -> None:
+    """Decoded once for every cluster: the same numbers."""
+    training, drawn = random_pixels(70, 5), random_pixels(4, 6)
+    whole = surroundings_of(training)
+    surrounded = whole.surround(drawn)
+    for members in ([0, 1, 2], [40]):
+        cluster = whole.without(np.array(members, np.int32))
+        once = cluster.relative(surrounded.take(np.array([2, 0])), as_thumbnails(training[members]))
+        assert once.tolist() == relative(cluster, drawn[[2, 0]], training[members]).tolist()
 
 
 def test_a_copy_is_at_0_and_without_surroundings_nothing_is_one() -> None:
     training = random_pixels(3, 4)
     everything = np.arange(3, dtype=np.int32)
     one = everything[:1]
-    found = surroundings_of(training).without(one).relative(training[:1], training[:1])
+    found = relative(surroundings_of(training).without(one), training[:1], training[:1])
     assert found.tolist() == [[0.0]]
-    none = surroundings_of(training).without(everything).relative(training[:1], training[:1])
+    none = relative(surroundings_of(training).without(everything), training[:1], training[:1])
     assert np.isinf(none).all()
 
 
@@ -74,7 +89,7 @@ def test_a_blurred_copy_is_nearer_than_its_surroundings_where_all_pictures_are_a
     small = Image.fromarray(pictures[0]).reduce(8)
     blurred = np.asarray(small.resize((SIDE, SIDE), Image.Resampling.NEAREST))
     around = surroundings_of(pictures).without(np.array([0], np.int32))
-    found = around.relative(np.stack([blurred]), pictures[:3])
+    found = relative(around, np.stack([blurred]), pictures[:3])
     assert found[0, 0] < 0.5 < found[0, 1:].min()
 
 
