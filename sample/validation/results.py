@@ -89,7 +89,8 @@ def write_mitigation(plants: Path, out: Path) -> None:
     rows = [_mitigated(run, plants, out, before) for run in (BASES[0], *CURATED)]
     found = [row for row in rows if row is not None]
     write_csv(out / "mitigation.csv", found)
-    write_csv(out / "rows_to_halve.csv", _halving(found))
+    if any(row["n_removed"] for row in found):
+        write_csv(out / "rows_to_halve.csv", _halving(found))
 
 
 def _mitigated(run: Run, plants: Path, out: Path, before: Any) -> dict[str, Any] | None:

@@ -70,7 +70,9 @@ def asked_of(run: Run, plants: Path, folder: Path) -> Asked:
     """Where a run is measured, and what its model is asked."""
     own = folder / run.name
     if run == LARGER:
-        return Asked(plants, own, run.pixels, COMMON_PROMPTS, n_seeds=N_SEEDS, trained=COMMITTED)
+        return Asked(
+            plants, own, run.pixels, COMMON_PROMPTS, n_seeds=N_SEEDS // 2, trained=COMMITTED
+        )
     if run in BASES:
         return Asked(plants, own, run.pixels, n_seeds=N_SEEDS)
     kinds = (WORD_LEVEL, SHARE)
