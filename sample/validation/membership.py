@@ -32,23 +32,30 @@ class Inference:
 
 
 def infer_membership(asked: Asked) -> Iterator[Inference]:
-    """By the number of copies: members have a smaller loss than the rows that no model sees."""
+    """By the number of copies: members have a smaller loss than the rows that no model sees.
+
+    Of the planted rows: those that no model sees are drawn alike.
+    """
     pipeline = StableDiffusionPipeline.from_pretrained(asked.model, dtype=torch.float32)
     members, others = (
         -losses(pipeline, read_rows(path, asked.pixels))
         for path in (asked.rows, asked.plants / "unseen.parquet")
     )
     n_copies = _copies_of_rows(asked)
-    for n in np.unique(n_copies):
+    for n in np.unique(n_copies[n_copies >= 0]):
         of_dose = members[n_copies == n]
         yield Inference(int(n), len(of_dose), *told_apart(of_dose, others))
 
 
 def _copies_of_rows(asked: Asked) -> npt.NDArray[np.int64]:
-    """Of each row of the run, in their order."""
+    """Of each row of the run, in their order; -1 for the background, which looks otherwise."""
     found = duckdb.execute(
         """
-        select if(role in ('exact', 'variant'), n_copies, 0) as n_copies
+        select case
+            when role = 'background' then -1
+            when role in ('exact', 'variant') then n_copies
+            else 0
+        end as n_copies
         from read_parquet($rows, file_row_number = true) as rows
         join read_csv($facts) using (url)
         left join read_csv($groups) using (group_id)

@@ -37,6 +37,11 @@ PLANTS = HERE / "planted"
 ROWS = PLANTS / "planted.parquet"
 
 
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def generate(rates: dict[str, float], kinds: tuple[str, ...] = ("words", "held_out")) -> list[Any]:
     """16 images of each prompt, of which a share are copies."""
     return [
@@ -98,8 +103,7 @@ def test_the_fit_that_is_written_is_the_one_that_is_read(images: pa.Table, tmp_p
     assert {one.name for one in others} >= {"frequency alone", "share alone"}
     document = json.loads((tmp_path / "fit.json").read_text("utf-8"))
     assert document["held_out"][0]["brier"] == risk.brier
-    with (tmp_path / "fit.csv").open(encoding="utf-8") as file:
-        assert len(list(csv.DictReader(file))) == len(rates)
+    assert len(read(tmp_path / "fit.csv")) == len(rates)
 
 
 def test_a_group_of_which_nothing_is_left_gives_nothing_back() -> None:
@@ -173,10 +177,13 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Asked:
 
 def test_an_untrained_model_knows_no_member(untrained: Asked) -> None:
     found = list(infer_membership(untrained))
-    assert sum(one.n_members for one in found) == 150
+    rows = {row["url"]: row["role"] for row in read(PLANTS / "rows.csv")}
+    urls = pq.read_table(untrained.rows)["URL"].to_pylist()
+    n_planted = sum(rows[url] != "background" for url in urls)
+    assert sum(one.n_members for one in found) == n_planted < len(urls)
     assert {one.n_copies for one in found} >= {0, 32, 64}
     assert all(0 <= one.auc <= 1 for one in found)
-    weighted = sum(one.auc * one.n_members for one in found) / 150
+    weighted = sum(one.auc * one.n_members for one in found) / n_planted
     assert weighted == pytest.approx(0.5, abs=0.15)
 
 
