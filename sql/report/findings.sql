@@ -69,6 +69,22 @@ telling as (
         cluster_id
     limit 1
 ),
+asked as (
+    select *
+    from replication
+    join prompts using (prompt_id)
+    where metric in ('clip', 'l2_relative') and reference = 'representatives' and n_generations > 0
+    -- 'l2_relative', where there is one
+    qualify metric = max(metric) over (partition by generator_id, prompt_id)
+),
+-- More often than the prompts of other clusters, whichever other seeds one had taken.
+copied as (
+    select *
+    from asked
+    where ci_low > coalesce(background_rate, 0)
+    order by ci_low desc, family <> 'keywords', prompt, generator_id
+    limit 1
+),
 removal as (
     select count(*) as n_samples, count(*) filter (where action = 'drop') as n_drop
     from removal_list
@@ -97,6 +113,15 @@ select
     telling.is_honest as telling_is_honest,
     telling.ci_low as telling_ci_low,
     telling.ci_high as telling_ci_high,
+    (select count(distinct prompt_id) from asked) as n_prompts,
+    (
+        select count(distinct prompt_id) from asked where ci_low > coalesce(background_rate, 0)
+    ) as n_prompts_copied,
+    copied.prompt as copied_prompt,
+    copied.n_generations as copied_n_generations,
+    copied.n_replicated as copied_n_replicated,
+    copied.ci_low as copied_ci_low,
+    copied.ci_high as copied_ci_high,
     removal.n_drop as removal_n_drop,
     removal.n_drop / nullif(removal.n_samples, 0) as removal_share_drop
 from scanned
@@ -105,4 +130,5 @@ left join most on true
 left join least on true
 left join largest on true
 left join telling on true
+left join copied on true
 cross join removal;

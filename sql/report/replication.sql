@@ -1,25 +1,30 @@
 -- One row per prompt and generator: how many of its images are copies of the cluster that it asks for, by the
 -- nearest of at most 16 representatives, with the Wilson 95 % interval; what the prompts of other clusters
--- reach; and the images in each band. By the cosine of CLIP, or by l2_relative where the study asks for it:
--- who does has images of which a cosine says little.
+-- reach; and the images in each band. A prompt may ask for an image that is in no cluster. By the cosine of
+-- CLIP, or by l2_relative where the study asks for it: who does has images of which a cosine says little.
 with shown as (
-    select prompts.*, keyword_clusters.cluster_rank, clusters.medoid_sample_id
+    select
+        prompts.*,
+        keyword_clusters.cluster_rank,
+        coalesce(keyword_clusters.n_samples, 1) as n_samples,
+        coalesce(clusters.medoid_sample_id, prompts.cluster_id) as medoid_sample_id
     from prompts
     join cluster_members
         on prompts.cluster_id = cluster_members.sample_id
         and prompts.threshold = cluster_members.threshold
-    join keyword_clusters
+    left join keyword_clusters
         on prompts.keyword_set = keyword_clusters.keyword_set
         and prompts.threshold = keyword_clusters.threshold
         and cluster_members.cluster_id = keyword_clusters.cluster_id
-    join clusters
-        on keyword_clusters.threshold = clusters.threshold
-        and keyword_clusters.cluster_id = clusters.cluster_id
-    where keyword_clusters.cluster_rank <= $n_clusters
+    left join clusters
+        on cluster_members.threshold = clusters.threshold
+        and cluster_members.cluster_id = clusters.cluster_id
+    where keyword_clusters.cluster_rank <= $n_clusters or cluster_members.cluster_id is null
 )
 select
     shown.keyword_set,
     shown.cluster_rank,
+    shown.n_samples,
     shown.family,
     shown.prompt,
     replication.n_generations,
@@ -44,5 +49,6 @@ where replication.metric in ('clip', 'l2_relative') and replication.reference = 
 -- 'l2_relative', where there is one
 qualify replication.metric = max(replication.metric) over (partition by generator_id, prompt_id)
 order by
-    shown.keyword_set, shown.cluster_rank, replication.generator_id,
+    max(shown.n_samples) over (partition by shown.keyword_set) desc,
+    shown.keyword_set, shown.cluster_rank nulls last, shown.cluster_id, replication.generator_id,
     list_position(['keywords', 'short', 'long', 'irrelevant', 'without_name'], shown.family), shown.prompt;

@@ -44,6 +44,7 @@ select
     placed.ci_honest_high,
     placed.q_value,
     placed.trigger_score,
+    placed.replication_risk,
     placed.concentration,
     placed.lift
 from placed
