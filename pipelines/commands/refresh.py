@@ -3,11 +3,13 @@
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..errors import MissingExtra
 from ..lake import Lake
 from ..options import (
     device_option,
@@ -126,17 +128,31 @@ def status(study_file: Path, lake: Lake, as_json: bool) -> None:
     print_status(load_study(study_file), lake, as_json)
 
 
+# What was planted, what came back of it, and of which training images.
+_QUERIES = (
+    "\"from duplicates_of('angry horse', 0.9) limit 10\"",
+    "--example what_comes_back",
+    "\"from why_replicated('angry horse')\"",
+)
+
+
 @click.command()
 @lake_option("memtriggers-demo")
 @verbose_option
 def demo(lake: Lake) -> None:
-    """Scan the bundled sample and write its report: the whole flow in a few minutes.
+    """Find what is planted in the bundled rows, and what the model trained on them gives back.
 
     \b
     Example:
       memtriggers demo
     """
+    if find_spec("diffusers") is None:  # now, not when everything before `generate` has run
+        raise MissingExtra(
+            "demo needs the package diffusers; install: pip install 'memtriggers[generate]'"
+        )
     study_file = Path(__file__).resolve().parents[2] / "studies" / "demo.toml"
     _refresh(load_study(study_file), lake)
     click.echo(f"\nReport:  {lake.report.absolute()}")
-    click.echo(f"Query:   memtriggers sql --lake {lake.root} 'from keyword_clusters limit 10'")
+    for number, query in enumerate(_QUERIES):
+        head = "Query:   " if number == 0 else " " * 9
+        click.echo(f"{head}memtriggers sql --lake {lake.root} {query}")
