@@ -72,13 +72,29 @@ def test_the_wheel_holds_what_it_needs_and_no_more(wheel: Path) -> None:
     assert "memtriggers/lance/__init__.py" not in names
 
 
+def test_the_demo_finds_its_rows_and_its_model_in_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    studies = tmp_path / "memtriggers" / "studies"
+    study = tomllib.loads((studies / "demo.toml").read_text("utf-8"))
+    rows, prompts = study["data"]["parquet"], study["prompts"]["file"]
+    model = Path(study["generator"]["model"])
+    for path in (rows, prompts, model / "model_index.json", model / "recipe.json"):
+        assert (studies / path).is_file(), path
+    parts = {path.parent.name for path in (studies / model).rglob("*.safetensors")}
+    assert parts == {"text_encoder", "unet", "vae"}
+
+
 def test_every_folder_is_declared() -> None:
-    """setuptools greets a newcomer with forty lines for each folder that is not."""
+    """setuptools greets a newcomer with forty lines for each folder that is not and could be."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     top = ("lance", "models", "pipelines", "sample", "sql", "studies")
     folders = {path for name in top for path in (ROOT / name).rglob("*/")} | {ROOT / n for n in top}
     names = [path.relative_to(ROOT).parts for path in folders if path.is_dir()]
-    expected = {".".join(("memtriggers", *n)) for n in names if "__pycache__" not in n}
+    expected = {
+        ".".join(("memtriggers", *n))
+        for n in names
+        if "__pycache__" not in n and all(map(str.isidentifier, n))
+    }
     assert set(project["tool"]["setuptools"]["packages"]) == expected | {"memtriggers"}
 
 
@@ -119,3 +135,10 @@ def test_the_base_install_says_which_extra_is_missing(
     assert done.returncode == 1
     assert "evaluate needs the package" in done.stderr
     assert "pip install 'memtriggers[embed]'" in done.stderr
+    command = [base / "memtriggers", "demo"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Error: demo needs the package diffusers; install: pip install 'memtriggers[generate]'\n"
+    )
+    assert not (tmp_path / "memtriggers-demo").exists()
