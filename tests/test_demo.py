@@ -1,9 +1,12 @@
 """The demo, run once as a person runs it, and what its tables must say."""
 
+import csv
 import hashlib
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,9 +24,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from memtriggers.lance.store import VectorStore
+from memtriggers.lance.tables import GENERATED_IMAGES
+from memtriggers.pipelines.lake import Lake
+from memtriggers.tests.reports import Report, check_figures
+
 ROOT = Path(__file__).parents[1]
 STUDY = ROOT / "studies" / "demo.toml"
 THRESHOLD = 0.82
+PLANTED = ROOT / "sample" / "planted"
 GENERATION = ("[prompts]", "[generator]", "[score]")
 MARTS = (
     "samples", "rejected_rows", "source_files", "keyword_sets", "keyword_matches", "funnel",
@@ -60,17 +69,70 @@ def test_it_scans_exactly_the_rows_that_its_model_was_trained_on(demo: Any) -> N
     assert ask(demo.lake, "select n_rows from source_files") == [(pq.read_metadata(rows).num_rows,)]
 
 
-def test_what_was_planted_often_comes_back_and_what_was_planted_once_does_not(demo: Any) -> None:
-    rates = dict(
-        ask(
-            demo.lake,
-            "select prompt, replication_rate from replication join prompts using (prompt_id) "
-            "where metric = 'l2_relative' and reference = 'representatives'",
-        )
+def test_the_copies_of_a_planted_group_lie_in_one_cluster(demo: Any) -> None:
+    clusters: dict[str, set[str | None]] = {}
+    found = ask(
+        demo.lake,
+        "select group_id, cluster_id, count(*) from "
+        f"(from read_csv('{PLANTED / 'rows.csv'}') where role in ('exact', 'variant')) "
+        "join samples using (url) join cluster_members using (sample_id) "
+        f"join (select group_id, kind, n_copies from read_csv('{PLANTED / 'groups.csv'}')) "
+        f"using (group_id) where threshold = {THRESHOLD} and n_copies > 1 "
+        "and kind in ('word_level', 'share') group by all",
     )
-    assert rates["angry horse"] > 0.9 and rates["dancing tree"] > 0.9  # 64 and 16 copies
-    assert rates["brown lamp"] < 0.2  # one
-    assert rates["happy lamp"] < 0.2  # the words alone
+    for group_id, cluster_id, _ in found:
+        clusters.setdefault(group_id, set()).add(cluster_id)
+    assert len(clusters) == 6
+    assert all(len(ids) == 1 and None not in ids for ids in clusters.values()), clusters
+    assert max(n for *_, n in found) == 64
+
+
+def test_what_was_planted_often_comes_back_and_what_was_planted_once_does_not(demo: Any) -> None:
+    found = ask(
+        demo.lake,
+        "select prompt, replication_rate, ci_low, ci_high from replication "
+        "join prompts using (prompt_id) "
+        "where metric = 'l2_relative' and reference = 'representatives'",
+    )
+    rates = {prompt: rest for prompt, *rest in found}
+    rate = {prompt: values[0] for prompt, values in rates.items()}
+    assert rate["angry horse"] > 0.9 and rate["dancing tree"] > 0.9  # 64 and 16 copies
+    assert rate["brown lamp"] < 0.2  # one
+    assert rate["happy lamp"] < 0.2  # the words alone
+    assert rate["broken robot"] > 0.9 > 0.2 > rate["quiet horse"]  # 24 of 24 captions, 4 of 24
+    assert all(low <= value <= high for value, low, high in rates.values())
+    assert rates["angry horse"][1] > rates["brown lamp"][2], "whichever seeds one takes"
+
+
+def test_the_planted_prompts_ask_for_their_own_groups() -> None:
+    """They are those of the study, and name rows of the groups that their words are planted in."""
+    with (PLANTED / "prompts.csv").open(encoding="utf-8", newline="") as file:
+        asked = {row["prompt"]: row for row in csv.DictReader(file)}
+    with (STUDY.parent / "demo_prompts.csv").open(encoding="utf-8", newline="") as file:
+        prompts = list(csv.DictReader(file))
+    groups = dict(
+        duckdb.execute(
+            "select md5(url || chr(31) || TEXT), group_id from read_parquet($rows) "
+            "join read_csv($facts) using (url)",
+            {"rows": str(PLANTED / "planted.parquet"), "facts": str(PLANTED / "rows.csv")},
+        ).fetchall()
+    )
+    kinds = {"keywords": "words", "short": "held_out"}
+    for row in prompts:
+        known = asked[row["prompt"]]
+        assert (groups[row["cluster"]], kinds[row["family"]]) == (
+            known["group_id"],
+            known["prompt_kind"],
+        )
+
+
+def test_what_it_says_to_ask_answers(demo: Any) -> None:
+    commands = re.findall(r"memtriggers (sql .*)", demo.output)
+    assert len(commands) == 3
+    for command in commands:
+        asked = memtriggers(*shlex.split(command), "--format", "csv")
+        done = subprocess.run(asked, capture_output=True, text=True, check=True)
+        assert len(done.stdout.splitlines()) > 1, command
 
 
 def test_the_risk_says_so_from_the_rows_alone(demo: Any) -> None:
@@ -85,10 +147,25 @@ def test_the_risk_says_so_from_the_rows_alone(demo: Any) -> None:
     assert "brown lamp" not in risks  # no cluster
 
 
-def test_the_full_study_is_shown_as_one_of_other_rows(demo: Any) -> None:
+def test_the_full_study_is_shown_as_one_that_was_measured_before(demo: Any) -> None:
     assert ask(demo.lake, "select count(distinct group_id) from trigger_validation")[0][0] >= 120
     page = (demo.lake / "report" / "index.html").read_text("utf-8")
-    assert "What the risk was measured on" in page and "Not this dataset" in page
+    assert "What the risk was measured on" in page and "Not measured in this lake" in page
+
+
+def test_the_report_says_what_comes_back_of_every_prompt(demo: Any) -> None:
+    report = Report((demo.lake / "report" / "index.html").read_text("utf-8"))
+    check_figures(report, Lake(demo.lake))
+    (found,) = report.rows["findings"]
+    assert int(found["n_prompts"][0]) == ask(demo.lake, "select count(*) from prompts")[0][0]
+    assert found["copied_prompt"][0] == "angry horse"
+    shown = report.rows["replication"]
+    assert len(shown) == int(found["n_prompts"][0])
+    assert shown[0]["keyword_set"][0] == "angry horse", "the largest cluster first"
+    assert ("brown lamp", "–", "1") in {
+        tuple(row[name][0] for name in ("keyword_set", "cluster_rank", "n_samples"))
+        for row in shown
+    }
 
 
 def test_a_second_refresh_finds_nothing_to_do(demo: Any) -> None:
@@ -176,6 +253,16 @@ def without_generator(folder: Path) -> Path:
     return study
 
 
+def kill_in_the_middle(command: list[str], when: Callable[[], bool]) -> None:
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
+    )
+    killer = threading.Thread(target=kill_once, args=(process, when))
+    killer.start()
+    assert process.wait() == -signal.SIGKILL
+    killer.join()
+
+
 def test_killed_in_the_middle_of_embed(demo: Any, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     command = memtriggers("refresh", "--study", without_generator(tmp_path), "--lake", lake)
@@ -183,13 +270,7 @@ def test_killed_in_the_middle_of_embed(demo: Any, tmp_path: Path) -> None:
     def half_embedded() -> bool:
         return any((lake / "lance").glob("image_vectors-*.lance/_versions/*"))
 
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
-    )
-    killer = threading.Thread(target=kill_once, args=(process, half_embedded))
-    killer.start()
-    assert process.wait() == -signal.SIGKILL
-    killer.join()
+    kill_in_the_middle(command, half_embedded)
     assert not (lake / "current.duckdb").exists()
     assert 0 < stored_vectors(lake) < stored_vectors(demo.lake)
 
@@ -199,6 +280,46 @@ def test_killed_in_the_middle_of_embed(demo: Any, tmp_path: Path) -> None:
     for mart in MARTS:
         if mart != "runs":
             assert rows_of(lake, mart) == rows_of(demo.lake, mart), mart
+
+
+def test_killed_in_the_middle_of_generate(demo: Any, tmp_path: Path) -> None:
+    """A part of the images is taken away; what makes it again is killed after its first commit."""
+    lake = Lake(shutil.copytree(demo.lake, tmp_path / "lake", symlinks=True))
+    before, scores = generations(lake), score_tables(lake)
+    taken = [row["image_id"] for row in before.values() if row["seed"] >= 8]
+    (vectors,) = lake.vectors.glob("generated_vectors-*.lance")
+    for table in (GENERATED_IMAGES.name, vectors.stem):
+        VectorStore(lake.vectors).delete(table, f"image_id in ({', '.join(map(repr, taken))})")
+    kept = len(generations(lake))
+
+    stages = ("generate", "score")
+    first, second = (memtriggers(s, "--study", STUDY, "--lake", lake.root) for s in stages)
+    kill_in_the_middle(first, lambda: len(generations(lake)) > kept)
+    assert kept < len(generations(lake)) < len(before)
+    for command in (first, second):
+        subprocess.run(command, capture_output=True, check=True)
+    assert generations(lake) == before
+    # An image's vector depends a little on those that it is embedded with.
+    for name, rows in score_tables(lake).items():
+        for row, expected in zip(rows, scores[name], strict=True):
+            assert row == pytest.approx(expected, abs=1e-4), name
+
+
+def generations(lake: Lake) -> dict[str, dict[str, Any]]:
+    """The rows of the generated images but for when they were made; each is there once."""
+    rows = VectorStore(lake.vectors).dataset(GENERATED_IMAGES.name).to_table().to_pylist()
+    found = {row["image_id"]: row for row in rows}
+    assert len(found) == len(rows)
+    for row in rows:
+        del row["generated_at"]
+    return found
+
+
+def score_tables(lake: Lake) -> dict[str, list[dict[str, Any]]]:
+    return {
+        path.name: pq.read_table(path).to_pylist()
+        for path in sorted(lake.replication_scores.parent.glob("*.parquet"))
+    }
 
 
 def stored_vectors(lake: Path) -> int:
