@@ -7,7 +7,7 @@ STUDY := memtriggers-study
 
 .PHONY: demo test lint types check bench study clean
 
-demo: .venv/installed  ## scan the bundled sample and say where the report is
+demo: .venv/installed  ## the whole loop on bundled rows, and where the report is
 	$(BIN)/memtriggers demo --lake $(LAKE)
 
 test: .venv/installed  ## run the tests
