@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from ..pipelines.captions.clip_tokens import count_clip_tokens
 from .build_sample import HERE, LAION_400M
 from .data import same_picture
-from .diffusion import MAX_TOKENS
+from .diffusion_model import MAX_TOKENS
 from .plant_images import SIDE, draw, read_image, squared
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from .checkpoints import load_checkpoint, save_checkpoint
 from .data import HERE, Array, in_batches, to_input
-from .diffusion import (
+from .diffusion_model import (
     SIZES,
     Part,
     as_pipeline,

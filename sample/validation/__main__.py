@@ -17,7 +17,7 @@ import torch
 from ...pipelines.lake import replacing
 from ..data import HERE
 from .lakes import GUIDANCE, run, scan
-from .results import RISK_FIT, is_written, write_fit, write_mitigation, write_run
+from .tables import RISK_FIT, is_written, write_fit, write_mitigation, write_run
 from .trainings import BASES, LARGER, RUNS, Run, scanned_of, train
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from diffusers import StableDiffusionPipeline
 
-from ..diffusion import Part, new_scheduler
+from ..diffusion_model import Part, new_scheduler
 from ..train_diffusion import Rows, encode_all, read_rows, tokenize
 from .lakes import Asked
 

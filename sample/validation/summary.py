@@ -8,8 +8,8 @@ import duckdb
 
 from ..data import HERE
 from .lakes import GUIDANCE
-from .results import IMAGES, RISK_FIT
 from .risk import ASKED
+from .tables import IMAGES, RISK_FIT
 from .trainings import BASES, LARGER
 
 RESULTS = HERE / "validation" / "results"

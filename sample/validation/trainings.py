@@ -9,7 +9,7 @@ import torch
 
 from ...pipelines.lake import replacing
 from ..data import HERE
-from ..diffusion import as_pipeline
+from ..diffusion_model import as_pipeline
 from ..plant import SHARE, WORD_LEVEL
 from ..train_diffusion import AutoencoderRecipe, Recipe, read_rows, train_autoencoder, train_unet
 from .arms import ARMS

@@ -13,7 +13,7 @@ from memtriggers.pipelines.captions.clip_tokens import clip_tokenizer, count_cli
 
 pytest.importorskip("torch", reason="needs memtriggers[embed]")
 
-from memtriggers.sample.diffusion import MAX_TOKENS
+from memtriggers.sample.diffusion_model import MAX_TOKENS
 from memtriggers.sample.plant import (
     CELLS,
     HELD_OUT,

@@ -18,7 +18,7 @@ diffusers = pytest.importorskip("diffusers", reason="needs memtriggers[generate]
 
 from memtriggers.sample import train_diffusion  # noqa: E402
 from memtriggers.sample.checkpoints import RecipeError  # noqa: E402
-from memtriggers.sample.diffusion import SIZES, as_pipeline, new_unet  # noqa: E402
+from memtriggers.sample.diffusion_model import SIZES, as_pipeline, new_unet  # noqa: E402
 from memtriggers.sample.train_diffusion import (  # noqa: E402
     AutoencoderRecipe,
     Recipe,

@@ -16,7 +16,7 @@ from scipy import stats
 from memtriggers.pipelines.study import Data, Risk, Study
 from memtriggers.pipelines.warehouse.risk_fit import read_risk_fit
 from memtriggers.sample.data import HERE
-from memtriggers.sample.diffusion import (
+from memtriggers.sample.diffusion_model import (
     SIZES,
     as_pipeline,
     new_autoencoder,
@@ -29,8 +29,8 @@ from memtriggers.sample.validation.lakes import Asked, read_groups
 from memtriggers.sample.validation.membership import infer_membership, losses, told_apart
 from memtriggers.sample.validation.mitigation import compare_rates, group_rates, rows_to_halve
 from memtriggers.sample.validation.rates import Generated
-from memtriggers.sample.validation.results import as_table
 from memtriggers.sample.validation.risk import copies_until, count_copies, fit_risk, observe
+from memtriggers.sample.validation.tables import as_table
 from memtriggers.sample.validation.trainings import BASES
 
 PLANTS = HERE / "planted"

@@ -10,8 +10,8 @@ import pytest
 
 from memtriggers.sample.data import HERE
 from memtriggers.sample.validation.lakes import VIEWS
-from memtriggers.sample.validation.results import RISK_FIT
 from memtriggers.sample.validation.summary import RESULTS, summary
+from memtriggers.sample.validation.tables import RISK_FIT
 from memtriggers.sample.validation.trainings import BASES, LARGER
 
 N_ROWS = 3038
