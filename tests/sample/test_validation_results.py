@@ -53,10 +53,16 @@ MODELS = pytest.mark.parametrize("runs", [BASES, (LARGER,)], ids=["32 pixels", "
 
 
 @MODELS
-def test_what_comes_often_is_copied_and_what_comes_once_or_twice_is_not(runs: Any) -> None:
+def test_what_comes_often_is_copied_and_what_comes_once_is_not(runs: Any) -> None:
     by_copies = {n: rate for _, n, rate in rates(f"kind = 'word_level' and {ASKED}", *runs)}
     assert all(rate >= 0.5 for n, rate in by_copies.items() if n * VIEWS >= 2000)
-    assert by_copies[1] <= 0.1 and (by_copies[1] + by_copies[2]) / 2 <= 0.1
+    assert by_copies[1] <= 0.1
+
+
+def test_groups_of_one_or_two_copies_are_not_copied_by_the_smaller_models() -> None:
+    """The larger one copies what comes twice: the page says how often."""
+    by_copies = {n: rate for _, n, rate in rates(f"kind = 'word_level' and {ASKED}", *BASES)}
+    assert (by_copies[1] + by_copies[2]) / 2 <= 0.1
 
 
 @MODELS
@@ -93,12 +99,10 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_what_words_trigger_is_halved_with_the_fewest_rows() -> None:
+def test_what_words_trigger_is_halved_with_rows_that_exact_hashes_waste() -> None:
     rows = {row["arm"]: row for row in read(RESULTS / "rows_to_halve.csv")}
-    fewest = float(rows["trigger"]["rows_to_halve"])
-    for arm in ("cosine", "exact_hash"):
-        needed = rows[arm]["rows_to_halve"] or rows[arm]["most_removed"]
-        assert fewest < float(needed), arm
+    assert float(rows["trigger"]["rows_to_halve"]) < 400 <= int(rows["exact_hash"]["most_removed"])
+    assert float(rows["exact_hash"]["least_left"]) > 0.5
 
 
 def test_the_page_says_what_the_results_say() -> None:

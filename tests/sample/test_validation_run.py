@@ -16,7 +16,7 @@ import pytest
 from memtriggers.sample.data import HERE
 from memtriggers.sample.train_diffusion import AutoencoderRecipe
 from memtriggers.sample.validation import __main__ as command
-from memtriggers.sample.validation import rates, results, trainings
+from memtriggers.sample.validation import rates, tables, trainings
 from memtriggers.sample.validation.trainings import Run
 
 PLANTED = HERE / "planted"
@@ -71,10 +71,10 @@ def study(plants: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """
     folder = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
-        for module in (command, results, trainings):
+        for module in (command, tables, trainings):
             patch.setattr(module, "BASES", (BASE,))
         patch.setattr(command, "RUNS", (BASE, TRIGGER))
-        patch.setattr(results, "CURATED", (TRIGGER,))
+        patch.setattr(tables, "CURATED", (TRIGGER,))
         patch.setattr(command, "GUIDANCE", (3.0,))
         patch.setattr(trainings, "N_SEEDS", 4)
         patch.setattr(trainings, "VIEWS", 20)
@@ -92,7 +92,7 @@ def study(plants: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def read(folder: Path, run: Run) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = results.read_images(run, folder / "results").to_pylist()
+    rows: list[dict[str, Any]] = tables.read_images(run, folder / "results").to_pylist()
     return rows
 
 
