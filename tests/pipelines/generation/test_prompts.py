@@ -51,6 +51,18 @@ def read_prompts(lake: Lake) -> Rows:
     return rows
 
 
+def by_id(row: dict[str, Any]) -> str:
+    return str(row["prompt_id"])
+
+
+def same_prompts(left: Rows, right: Rows) -> bool:
+    """Whether two tables say the same; the text tower's last digits differ from run to run."""
+    names = [name for name in left[0] if name != "caption_similarity"]
+    texts = [[[row[name] for name in names] for row in rows] for rows in (left, right)]
+    similarities = [[row["caption_similarity"] for row in rows] for rows in (left, right)]
+    return texts[0] == texts[1] and similarities[0] == pytest.approx(similarities[1], abs=1e-5)
+
+
 def rest(prompt: str, words: str) -> list[str]:
     return [word for word in prompt.split() if word.strip(",") not in words.split()]
 
@@ -85,7 +97,7 @@ def test_each_of_the_largest_clusters_has_a_prompt_of_each_family(
     assert len(templates) > 1, "a hash chooses the template"
 
     run_stages(study, "prompts")
-    assert read_prompts(lake) == rows
+    assert same_prompts(read_prompts(lake), rows)
 
 
 def test_caption_similarity_is_the_brute_force_best(
@@ -258,7 +270,7 @@ def test_prompts_of_an_endpoint_are_asked_for_once_and_the_key_is_kept_nowhere(
     run_stages(study, "prompts")
     lake.prompts.unlink()
     run_stages(study, "prompts")
-    assert len(keys) == n_asked and read_prompts(lake) == rows
+    assert len(keys) == n_asked and same_prompts(read_prompts(lake), rows)
     assert set(keys) == {"Bearer sk-of-the-tests"}
     texts = [path.read_bytes() for path in lake.root.rglob("*") if path.is_file()]
     assert not any(b"sk-of-the-tests" in text for text in texts)
@@ -271,7 +283,8 @@ def test_renew_sets_aside_what_is_there_and_makes_new_ones(
     before = {row["prompt"]: row for row in read_prompts(lake)}
     study = make_prompting('clusters = 1\nfamilies = ["keywords", "short"]')
     run_stages(study, "prompts")
-    assert before.items() <= {row["prompt"]: row for row in read_prompts(lake)}.items()
+    kept = [row for row in read_prompts(lake) if row["prompt"] in before]
+    assert same_prompts(sorted(kept, key=by_id), sorted(before.values(), key=by_id))
 
     options = ["--study", str(study.folder / "study.toml"), "--lake", str(lake.root)]
     assert CliRunner().invoke(cli, ["prompts", "--renew", *options]).exit_code == 0
