@@ -46,6 +46,9 @@ IMAGES = Table(
     IMAGE_ROWS_PER_FILE,
 )
 
+# What the images of a keyword set are compared with: samples of the whole dataset, by chance.
+BACKGROUND_IMAGES = Table("background_images", IMAGES.schema, IMAGE_ROWS_PER_FILE)
+
 GENERATED_IMAGES = Table(
     "generated_images",
     pa.schema(

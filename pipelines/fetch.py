@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from ..lance.store import VectorStore
-from ..lance.tables import IMAGE_ROWS_PER_FILE, IMAGES, OK
+from ..lance.tables import IMAGE_ROWS_PER_FILE, IMAGES, OK, Table
 from .database import connect, query
 from .errors import LakeError
 from .lake import Lake
@@ -58,7 +58,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         n_in = 0 if is_imported else len(connection.table("samples_to_fetch"))
         n_before = store.count(IMAGES.name)
         if n_in:
-            _fetch(study, store, connection, n_in)
+            fetch_images(study, store, IMAGES, connection)
     n_out = store.count(IMAGES.name) - n_before
     if n_in != n_out:
         raise LakeError(f"{store.path(IMAGES.name)}: {n_in} samples went in, {n_out} rows came out")
@@ -96,17 +96,26 @@ def _forget_failures(store: VectorStore, study: Study) -> None:
         store.write_metadata(IMAGES.name, _SETTINGS, text)
 
 
-def _fetch(
-    study: Study, store: VectorStore, connection: duckdb.DuckDBPyConnection, n_samples: int
+def fetch_images(
+    study: Study, store: VectorStore, table: Table, connection: duckdb.DuckDBPyConnection
 ) -> None:
+    """Commit a row to a table of images for each row of the relation samples_to_fetch.
+
+    The relation has the columns of `Row`; what an interrupt leaves is committed.
+
+    Raises:
+        StudyError: image_root is no folder.
+        SourceError: image_column is no column of bytes.
+
+    """
     from .images.decode import image_limits
 
     with (
         image_limits(study.fetch.max_pixels),
-        progress("fetch", n_samples) as advance,
+        progress("fetch", len(connection.table("samples_to_fetch"))) as advance,
         ThreadPoolExecutor(os.cpu_count()) as decoders,
     ):
-        committer = _Committer(store, advance)
+        committer = _Committer(store, table, advance)
         try:
             asyncio.run(_fetch_rows(study, _read_rows(connection), decoders, committer))
         finally:
@@ -164,8 +173,8 @@ def _decode(data: bytes, settings: Fetch) -> dict[str, Any]:
 class _Committer:
     """Collects rows and commits them a shard at a time."""
 
-    def __init__(self, store: VectorStore, advance: Callable[[int], None]) -> None:
-        self._store, self._advance = store, advance
+    def __init__(self, store: VectorStore, table: Table, advance: Callable[[int], None]) -> None:
+        self._store, self._table, self._advance = store, table, advance
         self._rows: list[dict[str, Any]] = []
 
     def add(self, row: dict[str, Any]) -> None:
@@ -177,6 +186,6 @@ class _Committer:
     def commit(self) -> None:
         """Commit what has been collected as one transaction."""
         if self._rows:
-            self._store.append(IMAGES, pa.Table.from_pylist(self._rows, IMAGES.schema))
+            self._store.append(self._table, pa.Table.from_pylist(self._rows, self._table.schema))
             self._advance(len(self._rows))
             self._rows = []

@@ -56,7 +56,7 @@ def keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     One pass over it keeps what may match or be dirty; the exact rules decide on that.
     """
     connection.execute(query("rules"))
-    _declare_keyword_sets(connection, study)
+    declare_keyword_sets(connection, study)
     connection.execute(query("needles"))
     (patterns,) = connection.execute(query("needle_patterns")).to_arrow_table().to_pylist()
     connection.execute(query("kept_rows"), {**patterns, "addresses": _addresses(study)})
@@ -65,7 +65,7 @@ def keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
 
 def _gather_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     """The same tables, from what the workers keep of each group of files."""
-    _declare_keyword_sets(connection, study)
+    declare_keyword_sets(connection, study)
     for number, tables in enumerate(run_on_workers(study, _keep_shard)):
         for name, table in tables.items():
             connection.register("shard", table)
@@ -81,7 +81,8 @@ def _keep_shard(study: Study) -> dict[str, pa.Table]:
         return {"kept_rows": traces, "row_matches": matches}
 
 
-def _declare_keyword_sets(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
+def declare_keyword_sets(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
+    """Make the table keyword_sets of those of the study."""
     sets = [_as_struct(keywords) for keywords in study.keyword_set]
     connection.execute(query("keyword_sets"), {"keyword_sets": sets})
 

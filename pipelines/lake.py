@@ -26,7 +26,8 @@ class Lake:
     rejected/           filter   rejected_rows
     words/              words    words, bigrams
     lance/              fetch    images; embed: image_vectors, caption_vectors;
-                                 generate: generated_images, generated_vectors
+                                 generate: generated_images, generated_vectors;
+                                 objects: background_images, object_tiles, object_boxes
     clusters/           cluster  near_duplicates, clusters, cluster_members,
                                  cluster_thresholds
     word_sets/          cluster  word_sets, follow_up_sets
@@ -34,6 +35,8 @@ class Lake:
     generators/         generate generators
     scores/             score    replication_scores, background, replication_by_family,
                                  prompt_scores
+    objects/            objects  object_detections, object_detectors, object_rates,
+                                 object_candidates
     exports/, builds/   build    scalar columns of the Lance tables; published databases
     docs/               build    index.html, the documentation of the tables
     report/             report   index.html
@@ -177,6 +180,26 @@ class Lake:
     def prompt_scores(self) -> Path:
         """Generator × prompt × detector."""
         return self.parquet("scores", "prompt_scores")
+
+    @property
+    def object_detections(self) -> Path:
+        """Detector × object × image."""
+        return self.parquet("objects", "object_detections")
+
+    @property
+    def object_detectors(self) -> Path:
+        """Detector × object × population: thresholds, and how often they err."""
+        return self.parquet("objects", "object_detectors")
+
+    @property
+    def object_rates(self) -> Path:
+        """Keyword set × object × detector × population × generator × prompt."""
+        return self.parquet("objects", "object_rates")
+
+    @property
+    def object_candidates(self) -> Path:
+        """Keyword set × object of the vocabulary."""
+        return self.parquet("objects", "object_candidates")
 
     @property
     def vectors(self) -> Path:

@@ -71,6 +71,19 @@ docs_option = click.option(
     help="Also write dbt's documentation of the tables, with their lineage, as one page.",
 )
 
+discover_option = click.option(
+    "--discover",
+    is_flag=True,
+    help="Also rank objects that nobody asked for; as discover = true in [objects].",
+)
+
+paired_option = click.option(
+    "--paired",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write captions whose images show no object to a CSV file, for [prompts] file.",
+)
+
 device_option = click.option(
     "--device",
     envvar="MEMTRIGGERS_DEVICE",

@@ -26,11 +26,11 @@ class Stage:
     inputs: tuple[str, ...]
     recorded: Callable[[Lake, Study], tuple[Stamp, str] | None]
     extra: str | None = None
-    section: str | None = None  # of the study, without which a refresh leaves it out
+    sections: tuple[str, ...] = ()  # of the study: without all of them a refresh leaves it out
 
     def is_wanted(self, study: Study) -> bool:
-        """Whether the study has the section that the stage works for."""
-        return self.section is None or getattr(study, self.section) is not None
+        """Whether the study has a section that the stage works for."""
+        return not self.sections or any(getattr(study, name) for name in self.sections)
 
     def run(self, study: Study, lake: Lake) -> Run:
         """Run the stage now, whether it is stale or not; the caller holds the lake's lock."""
@@ -108,6 +108,10 @@ def _fingerprint(name: str, study: Study, lake: Lake) -> str:
         from .generation.prompt_file import prompt_file_fingerprint
 
         return prompt_file_fingerprint(study)
+    if name == "object_files":
+        from .detection.catalog import object_files_fingerprint
+
+        return object_files_fingerprint(study)
     if name == "risk_fit":
         from .warehouse.risk_fit import risk_fit_fingerprint
 
@@ -217,7 +221,7 @@ STAGES = {
             ("cluster", "risk"),
             (
                 *("filter", "words", "fetch", "embed", "cluster", "thresholds"),
-                *("risk_fit", "prompts", "generate", "score"),
+                *("risk_fit", "prompts", "generate", "score", "objects"),
             ),
             _build,
         ),
@@ -228,7 +232,7 @@ STAGES = {
             ("filter", "words", "embed", "cluster", "thresholds", "prompt_file", "copy_model"),
             _prompts,
             extra="embed",
-            section="generator",
+            sections=("generator",),
         ),
         Stage(
             "generate",
@@ -237,7 +241,7 @@ STAGES = {
             ("prompts", "generator", "clip", "copy_model"),
             _generated,
             extra="generate",
-            section="generator",
+            sections=("generator",),
         ),
         Stage(
             "score",
@@ -248,7 +252,21 @@ STAGES = {
                 "replication_scores", "background", "replication_by_family", "prompt_scores"
             ),
             extra="generate",
-            section="generator",
+            sections=("generator",),
+        ),
+        Stage(
+            "objects",
+            "Find objects that come with a keyword though no caption names them.",
+            ("objects", "object", "data"),
+            (
+                *("parquet", "filter", "fetch", "cluster", "clip"),
+                *("thresholds", "prompts", "generate", "object_files"),
+            ),
+            _from_parquet(
+                "object_detections", "object_detectors", "object_rates", "object_candidates"
+            ),
+            extra="embed",
+            sections=("objects", "object"),
         ),
         Stage(
             "report",
@@ -264,5 +282,5 @@ STAGES = {
 # `prompts` reads the published tables, and what comes of it is published by a second build.
 ORDER = (
     *("filter", "words", "fetch", "embed", "cluster", "build"),
-    *("prompts", "generate", "score", "build", "report"),
+    *("prompts", "generate", "score", "objects", "build", "report"),
 )

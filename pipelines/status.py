@@ -90,7 +90,7 @@ def stage_statuses(study: Study, lake: Lake) -> list[StageStatus]:
 
 def _state(stage: Stage, study: Study, stale: dict[str, list[str]]) -> tuple[str, list[str]]:
     if not stage.is_wanted(study):
-        return "skipped", [f"the study has no [{stage.section}]"]
+        return "skipped", [f"the study has no [{stage.sections[0]}]"]
     return "stale" if stage.name in stale else "fresh", stale.get(stage.name, [])
 
 

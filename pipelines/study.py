@@ -11,6 +11,7 @@ from typing import Any
 BUNDLED_CLIP = "bundled"
 EVERYTHING = "*"
 PROMPT_FAMILIES = ("keywords", "short", "long", "irrelevant", "without_name")
+CAPTION = "caption"  # a family of prompts from a file only: the caption of a training image
 METRICS = ("clip", "sscd", "clip_tiles", "sscd_tiles", "l2", "l2_tiles", "webster", "l2_relative")
 
 
@@ -258,6 +259,56 @@ class Risk:
 
 
 @dataclass(frozen=True)
+class Objects:
+    """How objects are looked for in images."""
+
+    images: int = key(
+        "images of each keyword set that are looked at: those of the smallest sample_ids, which is "
+        "by chance",
+        5000,
+        min=1,
+    )
+    background: int = key(
+        "samples of the whole dataset that they are compared with, chosen in the same way",
+        5000,
+        min=50,
+    )
+    false_rate: float = key(
+        "share of images without an object in which it may be seen: what sets the thresholds",
+        0.02,
+        min=0.0001,
+        max=0.2,
+    )
+    discover: bool = key("also rank the objects of a vocabulary that nobody asked for", False)
+    vocabulary: str | None = key(
+        "a text file: an object a line; if left out, 479 common ones", None, example="objects.txt"
+    )
+    detector: str | None = key(
+        "beside CLIP, an open-vocabulary detector of transformers (OWLv2, OWL-ViT, Grounding "
+        "DINO): a folder, or its name on the hub",
+        None,
+        example="google/owlv2-base-patch16-ensemble",
+    )
+    revision: str | None = key("its branch, tag or commit on the hub", None, example="main")
+
+
+@dataclass(frozen=True)
+class NamedObject:
+    """An object that comes along, and the words that would say so."""
+
+    name: str = key("the name of the object in every table", example="US flag")
+    phrases: tuple[str, ...] = key(
+        "phrases of a caption that name it, plurals as well; its name is one", ()
+    )
+    looks_like: tuple[str, ...] = key("what detectors are asked for; if left out, its name", ())
+    labels: str | None = key(
+        "a CSV file (sample_id or image_id, shows) that thresholds and errors are measured on",
+        None,
+        example="flags.csv",
+    )
+
+
+@dataclass(frozen=True)
 class Report:
     """What the report shows."""
 
@@ -296,6 +347,8 @@ class Study:
     generator: Generator | None = None
     score: Score = Score()
     risk: Risk = Risk()
+    objects: Objects | None = None
+    object: tuple[NamedObject, ...] = ()
     report: Report = Report()
     resources: Resources = HERE
 

@@ -34,6 +34,7 @@ def load_study(path: Path, resources: Resources = HERE) -> Study:
     _check_keyword_sets(study, path)
     _check_thresholds(study, path)
     _check_score(study, path)
+    _check_objects(study, path)
     return study
 
 
@@ -145,3 +146,14 @@ def _check_score(study: Study, path: Path) -> None:
                 f"{path}: score: threshold[{number}]: say which cluster: either cluster = "
                 '"a sample_id" or words = ["…"]'
             )
+
+
+def _check_objects(study: Study, path: Path) -> None:
+    names = [one.name for one in study.object]
+    for number, one in enumerate(study.object, 1):
+        where = f"{path}: object[{number}]"
+        if names.count(one.name) > 1:
+            raise StudyError(f"{where}: name: {one.name!r} is used twice; rename one")
+        for phrase in (one.name, *one.phrases):
+            if not any(c.isalnum() for c in phrase):
+                raise StudyError(f"{where}: {phrase!r} has no letter or digit to look for")

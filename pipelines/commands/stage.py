@@ -9,8 +9,10 @@ import click
 from ..lake import Lake
 from ..options import (
     device_option,
+    discover_option,
     docs_option,
     lake_option,
+    paired_option,
     renew_option,
     retry_option,
     scheduler_option,
@@ -20,7 +22,7 @@ from ..options import (
     workers_option,
 )
 from ..stages import Stage
-from ..study import Resources
+from ..study import Objects, Resources
 from ..study_file import load_study
 
 
@@ -37,11 +39,15 @@ def stage_command(stage: Stage) -> click.Command:
         renew: bool = False,
         vectors: dict[str, Any] | None = None,
         docs: bool = False,
+        discover: bool = False,
+        paired: Path | None = None,
         **resources: Any,
     ) -> None:
         study = load_study(study_file, Resources(**resources))
         if vectors:
             study = replace(study, data=replace(study.data, **vectors))
+        if discover:
+            study = replace(study, objects=replace(study.objects or Objects(), discover=True))
         with lake.lock():
             if retry:
                 from ..fetch import forget_passing_failures
@@ -56,6 +62,14 @@ def stage_command(stage: Stage) -> click.Command:
                 from ..build import write_docs
 
                 click.echo(f"documentation: {write_docs(study, lake)}")
+        if stage.name == "objects":
+            from ..detection.terminal import print_objects
+
+            print_objects(study, lake)
+        if paired is not None:
+            from ..detection.paired import write_paired_prompts
+
+            click.echo(f"{write_paired_prompts(lake, paired)} prompts: {paired}")
         click.echo(run.summary)
 
     if stage.name == "fetch":
@@ -66,7 +80,9 @@ def stage_command(stage: Stage) -> click.Command:
         command = docs_option(command)
     if stage.name in ("filter", "words"):
         command = scheduler_option(command)
-    if stage.name in ("generate", "score"):
+    if stage.name == "objects":
+        command = discover_option(paired_option(command))
+    if stage.name in ("generate", "score", "objects"):
         command = device_option(workers_option(scheduler_option(command)))
     if stage.name == "cluster":
         command = device_option(workers_option(scheduler_option(command)))

@@ -9,7 +9,7 @@ import duckdb
 from ..database import query
 from ..errors import SourceError
 from ..stamp import file_fingerprint
-from ..study import PROMPT_FAMILIES, Study
+from ..study import CAPTION, PROMPT_FAMILIES, Study
 from .texts import Prompt, one_line
 
 _COLUMNS = ("keyword_set", "cluster", "family", "prompt")
@@ -65,8 +65,8 @@ def _check_columns(path: str, names: Sequence[str]) -> None:
 def _checked(where: str, row: dict[str, str]) -> dict[str, str]:
     if not row["prompt"]:
         raise SourceError(f"{where}: the prompt is empty; write one, or remove the line")
-    if row["family"] not in PROMPT_FAMILIES:
-        families = ", ".join(PROMPT_FAMILIES)
+    if row["family"] not in (*PROMPT_FAMILIES, CAPTION):
+        families = ", ".join((*PROMPT_FAMILIES, CAPTION))
         raise SourceError(f"{where}: family {row['family']!r}: it is one of {families}")
     return row
 

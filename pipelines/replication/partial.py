@@ -7,12 +7,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..clusters.edges import Rows, Vectors, renormalised
+from ..images.tiles import Scale, n_tiles
 from .matches import Matches, best_cosines
 from .pictures import Pictures, as_matrix
 from .references import MEDOID, REPRESENTATIVES, Target
 
 GRID = 3  # tiles a side, each half as wide and high as the picture, so that neighbours overlap
-N_TILES = GRID**2
+SCALES = (Scale(parts=2, grid=GRID),)
+N_TILES = n_tiles(SCALES)
 
 _NO_CONTENT = 0.0  # the cosine of a tile that shows nothing
 

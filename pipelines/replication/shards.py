@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ..clip.copy_model import CopyChoice
 from ..clip.model import ClipChoice
+from ..images.tiles import Scale
 
 TileShard = tuple[list[str], list[int]]  # ids, and the rows of the table that hold them
 
@@ -18,4 +19,5 @@ class TileJob:
     choice: ClipChoice | CopyChoice
     batch_size: int
     device: str
+    scales: tuple[Scale, ...]  # how their pictures are cut
     workers_per_host: int = 1  # that share its cores

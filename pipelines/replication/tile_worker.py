@@ -1,6 +1,5 @@
 """What a worker does with tiles: those of each picture of a shard become unit vectors."""
 
-import io
 from collections.abc import Callable
 from threading import Lock
 from typing import Any
@@ -9,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from dask.system import CPU_COUNT
-from PIL import Image, ImageStat
 
 from ...lance.tables import MADE_BY, OK
 from ..clip.copy_model import CopyChoice
@@ -17,19 +15,16 @@ from ..clip.encoder import load_encoder, load_tower
 from ..clip.shards import read_images
 from ..clip.tower import describe_copy_model
 from ..gpus import gpu_of_worker
-from .partial import GRID, N_TILES
+from ..images.tiles import cut_tiles, encoded, n_tiles, shows_something
 from .shards import TileJob
 
-_FLAT = 5.0  # a tile whose colours have no larger standard deviation (of 0 to 255) shows nothing
-
-Picture = Image.Image
 Encode = Callable[[list[bytes]], npt.NDArray[np.float32]]
 
 _one_shard_at_a_time = Lock()  # a worker of someone else's cluster may run several tasks at once
 
 
 def encode_tiles(ids: list[str], row_offsets: list[int], job: TileJob) -> pa.Table:
-    """The rows (key, vector, status) of n pictures: the vectors of their 9 tiles, end to end.
+    """The rows (key, vector, status) of n pictures: the vectors of their tiles, end to end.
 
     A tile is zeros where it shows nothing, or where the model's numbers are not finite.
 
@@ -41,34 +36,19 @@ def encode_tiles(ids: list[str], row_offsets: list[int], job: TileJob) -> pa.Tab
     with _one_shard_at_a_time:
         encode, made_by = _load(job)
         images = read_images(job.images, job.version, row_offsets, ids, job.key)
-        tiles = [tile for image in images for tile in cut_tiles(image)]
-        vectors = encode([_encoded(tile) for tile in tiles])  # (n * 9, d)
+        tiles = [tile for image in images for tile in cut_tiles(image, job.scales)]
+        vectors = encode([encoded(tile) for tile in tiles])  # (n * tiles, d)
     vectors[[not shows_something(tile) for tile in tiles]] = 0
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = np.nan_to_num(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), posinf=0)
     columns = {
         job.key: pa.array(ids, pa.string()),
         "vector": pa.FixedSizeListArray.from_arrays(
-            pa.array(unit.astype(np.float16).ravel()), N_TILES * unit.shape[1]
+            pa.array(unit.astype(np.float16).ravel()), n_tiles(job.scales) * unit.shape[1]
         ),
         "status": pa.repeat(OK, len(ids)),
     }
     return pa.table(columns).replace_schema_metadata({MADE_BY: made_by})
-
-
-def cut_tiles(image: bytes) -> list[Picture]:
-    """The tiles of an encoded picture, row by row: half its sides, a quarter of them apart."""
-    with Image.open(io.BytesIO(image)) as opened:
-        picture = opened.convert("RGB")
-    width, height = max(1, picture.width // 2), max(1, picture.height // 2)
-    lefts = [round(n * (picture.width - width) / (GRID - 1)) for n in range(GRID)]
-    tops = [round(n * (picture.height - height) / (GRID - 1)) for n in range(GRID)]
-    return [picture.crop((left, top, left + width, top + height)) for top in tops for left in lefts]
-
-
-def shows_something(tile: Picture) -> bool:
-    """Whether a tile is more than one colour."""
-    return bool(max(ImageStat.Stat(tile).stddev) > _FLAT)
 
 
 def _load(job: TileJob) -> tuple[Encode, str]:
@@ -79,9 +59,3 @@ def _load(job: TileJob) -> tuple[Encode, str]:
         return load_tower(job.choice, *placed).images, describe_copy_model(job.choice)
     encoder = load_encoder(job.choice, *placed)
     return encoder.images, encoder.description
-
-
-def _encoded(tile: Picture) -> bytes:
-    buffer = io.BytesIO()
-    tile.save(buffer, "BMP")  # costs next to nothing, and loses nothing
-    return buffer.getvalue()

@@ -13,17 +13,18 @@ from ..clip.copy_model import CopyChoice
 from ..clip.model import ClipChoice
 from ..clusters.edges import Rows
 from ..clusters.sample_ids import as_bytes
+from ..images.tiles import Scale, n_tiles
 from ..lake import Lake
 from ..progress import progress
 from ..study import Study
 from ..workers import start_workers
 from .metrics import Models
-from .partial import GRID
+from .partial import GRID, SCALES
 from .pictures import IMAGE, Pictures, find_stored
 from .references import Training
 from .shards import TileJob, TileShard
 
-_PICTURES = 64  # in one task and one transaction: 576 tiles
+_TILES = 576  # in one task and one transaction
 
 
 def add_training_tiles(
@@ -40,7 +41,7 @@ def add_training_tiles(
         missing = wanted[there.offsets[wanted] < 0]
         ids = training.sample_ids.take(pa.array(missing))
         offsets = pictures.stored[IMAGE].offsets[missing]
-        _store_tiles(study, lake, _job(study, store, models.choice(metric)), name, ids, offsets)
+        store_tiles(study, lake, tile_job(study, store, models.choice(metric)), name, ids, offsets)
         stored[metric] = find_stored(store, name, "vector", as_bytes(training.sample_ids))
     return replace(training, pictures=Pictures(pictures.vectors, stored))
 
@@ -54,9 +55,9 @@ def add_generated_tiles(study: Study, lake: Lake, models: Models) -> None:
         images = store.reader(GENERATED_IMAGES.name, columns, is_ok).read_all()
         there = store.ids(name, "image_id").read_all()
         missing = images.join(there, "image_id", join_type="left anti").sort_by("_rowoffset")
-        job = _job(study, store, models.choice(metric), GENERATED_IMAGES, "image_id")
+        job = tile_job(study, store, models.choice(metric), GENERATED_IMAGES, "image_id")
         offsets = missing["_rowoffset"].to_numpy()
-        _store_tiles(study, lake, job, name, missing["image_id"].combine_chunks(), offsets)
+        store_tiles(study, lake, job, name, missing["image_id"].combine_chunks(), offsets)
 
 
 def tiles_name(model_id: str) -> str:
@@ -69,27 +70,43 @@ def generated_tiles_name(model_id: str) -> str:
     return f"generated_tile_vectors-{GRID}x{GRID}-{model_id}"
 
 
-def _job(
+def tile_job(
     study: Study,
     store: VectorStore,
     choice: ClipChoice | CopyChoice,
     images: Table = IMAGES,
     key: str = "sample_id",
+    scales: tuple[Scale, ...] = SCALES,
 ) -> TileJob:
+    """What workers are told that cut the pictures of a table of the store."""
     # Workers have working directories of their own: the path is absolute.
     path, version = str(store.path(images.name).absolute()), store.version(images.name)
-    return TileJob(path, version, key, choice, study.clip.batch_size, study.resources.device)
+    return TileJob(
+        path, version, key, choice, study.clip.batch_size, study.resources.device, scales
+    )
 
 
-def _store_tiles(
+def store_tiles(
     study: Study,
     lake: Lake,
     job: TileJob,
     name: str,
     ids: pa.Array,
     offsets: npt.NDArray[np.integer],
+    stage: str = "score",
 ) -> None:
-    """Commit the tiles of these images, a shard a transaction, in their order."""
+    """Commit the tiles of these images to the table `name`, a shard a transaction, in their order.
+
+    Args:
+        study: its resources are used.
+        lake: holds the store.
+        job: says which images, which model and which tiles.
+        name: the table that they go to.
+        ids: (n,) what the rows are known by.
+        offsets: (n,) the rows of the table of images.
+        stage: who asks, for the message of an error.
+
+    """
     if len(ids) == 0:
         return
     store = VectorStore(lake.vectors)
@@ -98,15 +115,16 @@ def _store_tiles(
         progress("embed tiles", len(ids), "images") as advance,
     ):
         job = replace(job, workers_per_host=workers.per_host)
-        shards, way_out = _shards(ids, offsets), "lower clip.batch_size"
-        for _, rows in workers.results(_encode, shards, job, "score", way_out):
+        size, way_out = max(1, _TILES // n_tiles(job.scales)), "lower clip.batch_size"
+        shards = _shards(ids, offsets, size)
+        for _, rows in workers.results(_encode, shards, job, stage, way_out):
             store.append(Table(name, rows.schema), rows)
             advance(rows.num_rows)
 
 
-def _shards(ids: pa.Array, offsets: npt.NDArray[np.integer]) -> Iterator[TileShard]:
-    for start in range(0, len(ids), _PICTURES):
-        part = slice(start, start + _PICTURES)
+def _shards(ids: pa.Array, offsets: npt.NDArray[np.integer], size: int) -> Iterator[TileShard]:
+    for start in range(0, len(ids), size):
+        part = slice(start, start + size)
         yield ids[part].to_pylist(), offsets[part].tolist()
 
 

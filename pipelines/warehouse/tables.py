@@ -218,19 +218,39 @@ TABLES = (
         ),
     ),
     Table(
-        "object_rates",
-        lambda lake: lake.parquet("objects", "object_rates"),
+        "object_detections",
+        lambda lake: lake.object_detections,
         _columns(
-            "keyword_set varchar, object varchar, population varchar, generator_id varchar, "
-            "prompt_id varchar, n bigint, n_with_object bigint, rate double, ci_low double, "
-            "ci_high double"
+            "detector_id varchar, object varchar, population varchar, image_id varchar, "
+            "is_named boolean, score double, shows boolean, box float[]"
+        ),
+    ),
+    Table(
+        "object_detectors",
+        lambda lake: lake.object_detectors,
+        _columns(
+            "detector_id varchar, object varchar, population varchar, threshold double, "
+            "method varchar, n_labelled_with bigint, n_labelled_without bigint, "
+            "sensitivity double, specificity double, precision double"
+        ),
+    ),
+    Table(
+        "object_rates",
+        lambda lake: lake.object_rates,
+        _columns(
+            "keyword_set varchar, object varchar, detector_id varchar, population varchar, "
+            "generator_id varchar, family varchar, prompt_id varchar, n bigint, "
+            "n_with_object bigint, rate double, ci_low double, ci_high double, "
+            "corrected_rate double, corrected_ci_low double, corrected_ci_high double, "
+            "amplification double, amplification_ci_low double, amplification_ci_high double"
         ),
     ),
     Table(
         "object_candidates",
-        lambda lake: lake.parquet("objects", "object_candidates"),
+        lambda lake: lake.object_candidates,
         _columns(
-            "keyword_set varchar, object varchar, n bigint, n_with_object bigint, rate double, "
+            "keyword_set varchar, object varchar, detector_id varchar, candidate_rank integer, "
+            "n bigint, n_with_object bigint, rate double, n_background bigint, "
             "background_rate double, lift double, ci_low double, ci_high double, q_value double"
         ),
     ),

@@ -51,4 +51,4 @@ qualify replication.metric = max(replication.metric) over (partition by generato
 order by
     max(shown.n_samples) over (partition by shown.keyword_set) desc,
     shown.keyword_set, shown.cluster_rank nulls last, shown.cluster_id, replication.generator_id,
-    list_position(['keywords', 'short', 'long', 'irrelevant', 'without_name'], shown.family), shown.prompt;
+    list_position(['keywords', 'short', 'long', 'irrelevant', 'without_name', 'caption'], shown.family), shown.prompt;

@@ -38,10 +38,14 @@ CONTRACT = {
     "replication_by_family": "generator_id keyword_set family n_prompts replication_rate ci_low "
     "ci_high",
     "prompt_scores": "generator_id prompt_id detector score",
-    "object_rates": "keyword_set object population generator_id prompt_id n n_with_object rate "
-    "ci_low ci_high",
-    "object_candidates": "keyword_set object n n_with_object rate background_rate lift ci_low "
-    "ci_high q_value",
+    "object_detections": "detector_id object population image_id is_named score shows box",
+    "object_detectors": "detector_id object population threshold method n_labelled_with "
+    "n_labelled_without sensitivity specificity precision",
+    "object_rates": "keyword_set object detector_id population generator_id family prompt_id n "
+    "n_with_object rate ci_low ci_high corrected_rate corrected_ci_low corrected_ci_high "
+    "amplification amplification_ci_low amplification_ci_high",
+    "object_candidates": "keyword_set object detector_id candidate_rank n n_with_object rate "
+    "n_background background_rate lift ci_low ci_high q_value",
     "trigger_validation": "group_id kind prompt_kind n_copies share exposures split "
     "replication_risk replication_rate n_generations",
     "removal_list": "threshold keep_rule sample_id action representative_sample_id reason",

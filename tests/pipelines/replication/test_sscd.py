@@ -20,8 +20,9 @@ from memtriggers.pipelines.clip.copy_model import choose_copy_model
 from memtriggers.pipelines.clip.tower import load_copy_model
 from memtriggers.pipelines.clusters.edges import renormalised
 from memtriggers.pipelines.errors import StudyError
+from memtriggers.pipelines.images.tiles import cut_tiles
+from memtriggers.pipelines.replication.partial import SCALES
 from memtriggers.pipelines.replication.thresholds import fix_thresholds
-from memtriggers.pipelines.replication.tile_worker import cut_tiles
 from memtriggers.pipelines.stamp import Stamp
 from memtriggers.pipelines.study import Resources, Study
 
@@ -156,9 +157,9 @@ def test_a_quarter_in_noise_is_found_by_tiles_alone(
 
 def test_tiles_are_half_as_wide_and_a_quarter_apart() -> None:
     pixels = noise(0)
-    tiles = [np.asarray(tile) for tile in cut_tiles(encoded(pixels))]
+    tiles = [np.asarray(tile) for tile in cut_tiles(encoded(pixels), SCALES)]
     corners = [(top, left) for top in (0, 16, 32) for left in (0, 16, 32)]
     for tile, (top, left) in zip(tiles, corners, strict=True):
         assert (tile == pixels[top : top + 32, left : left + 32]).all()
-    odd = cut_tiles(encoded(pixels[:7, :1]))
+    odd = cut_tiles(encoded(pixels[:7, :1]), SCALES)
     assert [tile.size for tile in odd] == [(1, 3)] * 9

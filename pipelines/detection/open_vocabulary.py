@@ -1,0 +1,160 @@
+"""An open-vocabulary detector of transformers: scores and boxes, made on the workers and kept."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ...lance.store import VectorStore
+from ...lance.tables import Table
+from ..clip.model import hash_file
+from ..clusters.sample_ids import as_bytes
+from ..errors import MissingExtra, ModelError
+from ..lake import Lake
+from ..progress import progress
+from ..replication.pictures import as_matrix
+from ..study import Study
+from ..workers import start_workers
+from .catalog import Sought
+from .images import Looked
+from .seen import Seen
+
+OWL, DINO = ("owlvit", "owlv2"), ("grounding-dino", "mm-grounding-dino")
+
+_PICTURES = 32  # in one task and one transaction: what a kill can lose
+_FILES = ("*.json", "*.txt", "*.safetensors")  # never a pickle
+
+
+@dataclass(frozen=True)
+class DetectJob:
+    """What is the same for every shard: the pinned table of images, the model, the texts."""
+
+    images: str
+    version: int
+    key: str  # the column by which its rows are known
+    folder: str
+    texts: tuple[tuple[str, ...], ...]  # of each object
+    device: str
+    workers_per_host: int = 1  # that share its cores
+
+
+class OpenVocabulary:
+    """OWL-ViT, OWLv2 or Grounding DINO; the score of an image is that of its best box."""
+
+    def __init__(self, study: Study, lake: Lake, sought: Sequence[Sought]) -> None:
+        self._study, self._lake = study, lake
+        self._store = VectorStore(lake.vectors)
+        self._folder = find_detector(study)
+        self._texts = tuple(one.looks_like for one in sought)
+        self.detector_id = _detector_id(self._folder)
+
+    def look(self, looked: Looked) -> Iterator[tuple[Looked, Seen]]:
+        """What it sees, a part of the images at a time, in their order."""
+        name = self._name(looked)
+        self._add_missing(looked, name)
+        for part in looked.parts(4 * _PICTURES):
+            yield part, self._read(part, name)
+
+    def _name(self, looked: Looked) -> str:
+        texts = hashlib.sha256(json.dumps(self._texts).encode()).hexdigest()[:8]
+        return f"object_boxes-{looked.key}-{self.detector_id}-{texts}"
+
+    def _read(self, part: Looked, name: str) -> Seen:
+        rows = self._store.reader(name, [part.key, "scores", "boxes"]).read_all()
+        ids = as_bytes(rows[part.key])
+        order = np.argsort(ids)
+        places = order[np.searchsorted(ids, as_bytes(part.ids), sorter=order)]
+        scores, boxes = (as_matrix(rows[n].combine_chunks())[places] for n in ("scores", "boxes"))
+        return Seen(scores, boxes.reshape(*scores.shape, 4))
+
+    def _add_missing(self, looked: Looked, name: str) -> None:
+        there = as_bytes(self._store.ids(name, looked.key).read_all()[looked.key])
+        missing = looked.take(np.flatnonzero(~np.isin(as_bytes(looked.ids), there)))
+        if len(missing) == 0:
+            return
+        # Workers have working directories of their own: the path is absolute.
+        job = DetectJob(
+            str(self._store.path(looked.table.name).absolute()),
+            self._store.version(looked.table.name),
+            looked.key,
+            str(self._folder),
+            self._texts,
+            self._study.resources.device,
+        )
+        with (
+            start_workers(self._lake, self._study.resources) as workers,
+            progress("detect objects", len(missing), "images") as advance,
+        ):
+            job = replace(job, workers_per_host=workers.per_host)
+            shards = missing.parts(_PICTURES)
+            for shard, rows in workers.results(
+                _detect, shards, job, "objects", "use a smaller detector"
+            ):
+                self._store.append(Table(name, rows.schema), rows)
+                advance(len(shard))
+
+
+def find_detector(study: Study) -> Path:
+    """The folder of `[objects] detector`; what is on a hub is downloaded.
+
+    Raises:
+        ModelError: it cannot be found, has no safetensors, or is another kind of model.
+        MissingExtra: transformers is not installed.
+
+    """
+    settings = study.objects
+    assert settings is not None and settings.detector is not None  # whoever asks has looked
+    if find_spec("transformers") is None:
+        raise MissingExtra(
+            "objects: detector: it needs the package transformers; install: "
+            "pip install 'memtriggers[generate]'"
+        )
+    folder = Path(study.path(settings.detector))
+    if not folder.is_dir():
+        folder = _download(settings.detector, settings.revision)
+    config = folder / "config.json"
+    try:
+        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"objects: detector: {config}: cannot be read: {error}") from None
+    if kind not in (*OWL, *DINO):
+        raise ModelError(
+            f"objects: detector: {folder}: is of type {kind!r}; known are "
+            + ", ".join((*OWL, *DINO))
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"objects: detector: {folder}: has no .safetensors file; pickles are not loaded: "
+            "save it again with save_pretrained"
+        )
+    return folder
+
+
+def _download(name: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(_FILES)))
+    except Exception as error:  # whatever the hub's client makes of it
+        raise ModelError(
+            f"objects: detector: {name!r}: no such folder, and it does not come from the hub: look "
+            f"at its name, its revision and the network ({' '.join(str(error).split())[:200]})"
+        ) from None
+
+
+def _detector_id(folder: Path) -> str:
+    kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    files = sorted(file for pattern in _FILES for file in folder.glob(pattern))
+    hashes = "|".join(hash_file(file, file.stat().st_mtime_ns) for file in files)
+    return f"{kind}-{hashlib.sha256(hashes.encode()).hexdigest()[:8]}"
+
+
+def _detect(shard: Looked, job: DetectJob) -> pa.Table:
+    from .open_vocabulary_worker import detect  # in the worker: it imports torch
+
+    return detect(shard.ids.to_pylist(), shard.offsets.tolist(), job)

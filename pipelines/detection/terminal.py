@@ -1,0 +1,32 @@
+"""What `objects` found, on the terminal."""
+
+from typing import Any
+
+import click
+import duckdb
+
+from ..database import query
+from ..lake import Lake
+from ..study import Study
+from ..terminal import print_table
+
+_SHOWN = 5  # candidates of a keyword set
+
+
+def print_objects(study: Study, lake: Lake) -> None:
+    """Print how each detector errs, how often objects come unnamed, and what was discovered."""
+    if study.object:
+        _print("object_detectors_shown", {"detectors": str(lake.object_detectors)})
+        _print("object_rates_shown", {"rates": str(lake.object_rates)})
+    if study.objects is not None and study.objects.discover:
+        values = {"candidates": str(lake.object_candidates), "n": _SHOWN}
+        _print("object_candidates_shown", values)
+
+
+def _print(name: str, values: dict[str, Any]) -> None:
+    with duckdb.connect() as connection:
+        result = connection.execute(query(name), values)
+        columns = [column[0] for column in result.description or ()]
+        rows = [["" if cell is None else cell for cell in row] for row in result.fetchall()]
+    print_table(columns, rows)
+    click.echo("")
