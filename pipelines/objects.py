@@ -90,8 +90,8 @@ def _detectors(
     settings = study.objects or Objects()
     n_background = sum(map(len, images[BACKGROUND]))
     reference = images[BACKGROUND if n_background >= MIN_BACKGROUND else TRAIN]
-    sought = [*own, *vocabulary] if settings.discover else own
-    yield ZeroShot(study, lake, sought, vocabulary, reference), settings.discover
+    discovered = vocabulary if settings.discover else []
+    yield ZeroShot(study, lake, own, discovered, vocabulary, reference), settings.discover
     if settings.detector is not None and own:
         yield OpenVocabulary(study, lake, own), False
 

@@ -27,9 +27,10 @@ class Sought:
         forms = (form for phrase in self.phrases for form in _forms(_tokens(phrase)))
         return tuple(dict.fromkeys(forms))
 
-    def shares_a_name(self, other: "Sought") -> bool:
-        """Whether one phrase names both, so that neither can be told from the other by it."""
-        return not set(map(str.lower, self.phrases)).isdisjoint(map(str.lower, other.phrases))
+    def may_be(self, other: "Sought") -> bool:
+        """Whether what is one may be the other as well: a flag, a US flag."""
+        ours, theirs = ([f" {phrase.lower()}" for phrase in one.phrases] for one in (self, other))
+        return any(a.endswith(b) or b.endswith(a) for a in ours for b in theirs)
 
 
 def objects_of(study: Study) -> list[Sought]:

@@ -23,68 +23,75 @@ _LEAST = 1e-30  # a share whose logarithm is finite in float32
 class ZeroShot:
     """A CLIP model and the texts of objects, which compete with a vocabulary for every tile.
 
-    The score of an image is that of its best tile: the logarithm of the share that the object gets
-    among the phrases of the vocabulary, in standard deviations above the mean of tiles of that
-    scale in the reference images. So a text that the model likes everywhere gains nothing by it.
+    Two things are said of a tile: how near it is to an object, its cosine, and what the object gets
+    of it when all phrases of the vocabulary compete, the logarithm of a share. Both are taken in
+    standard deviations above the mean of the tiles of that scale in the reference images, so that a
+    text that the model likes everywhere gains nothing by it. Whether an object of the study is
+    there, their mean says; which object of the vocabulary it is, the share alone. The score of an
+    image is that of its best tile.
     """
 
     def __init__(
         self,
         study: Study,
         lake: Lake,
-        sought: Sequence[Sought],
+        own: Sequence[Sought],
+        discovered: Sequence[Sought],
         vocabulary: Sequence[Sought],
         reference: Sequence[Looked],
     ) -> None:
-        choice = find_clip(study)
+        choice, sought = find_clip(study), [*own, *discovered]
         self.detector_id = f"clip_tiles-{choice.clip_id}"
         self._vectors = TileVectors(study, lake, choice)
         texts = _directions(study, [*sought, *vocabulary])
         self._texts, self._rivals = texts[: len(sought)], texts[len(sought) :]
         # (v, o): which phrases an object competes with; not those that may mean it, too
         self._competes = np.array(
-            [[not one.shares_a_name(other) for one in sought] for other in vocabulary], np.float32
+            [[not one.may_be(other) for one in sought] for other in vocabulary], np.float32
         )
+        self._weights = np.array([[0.5] * len(own) + [0.0] * len(discovered)], np.float32)
+        self._weights = np.concatenate([self._weights, 1 - self._weights])  # (2, o)
         self._mean, self._deviation = self._measure(reference)
 
     def look(self, looked: Looked) -> Iterator[tuple[Looked, Seen]]:
         """What it sees, a part of the images at a time, in their order."""
         boxes = np.array(relative_boxes(SCALES), np.float32)
         for part, unit in self._vectors.read(looked):
-            standing = (self._shares(unit) - self._mean) / self._deviation  # (n, tiles, o)
-            best = np.where(np.isnan(standing), -np.inf, standing).argmax(axis=1)  # (n, o)
-            scores = np.take_along_axis(standing, best[:, None], axis=1)[:, 0]
+            standing = (self._judge(unit) - self._mean) / self._deviation  # (n, tiles, 2, o)
+            of_tiles = (standing * self._weights).sum(axis=2)  # (n, tiles, o)
+            best = np.where(np.isnan(of_tiles), -np.inf, of_tiles).argmax(axis=1)  # (n, o)
+            scores = np.take_along_axis(of_tiles, best[:, None], axis=1)[:, 0]
             yield part, Seen(scores, boxes[best])
 
     def _measure(self, reference: Sequence[Looked]) -> tuple[Floats, Floats]:
-        """The mean and the standard deviation of each object at each tile's scale, (tiles, o)."""
-        n, total, squares = np.zeros((3, N_TILES, len(self._texts)))
+        """The means and the standard deviations at each tile's scale, (tiles, 2, o) each."""
+        n, total, squares = np.zeros((3, N_TILES, *self._weights.shape))
         for looked in reference:
             for _, unit in self._vectors.read(looked):
-                shares = self._shares(unit).astype(np.float64)
-                n += np.isfinite(shares).sum(axis=0)
-                total += np.nansum(shares, axis=0)
-                squares += np.nansum(shares**2, axis=0)
+                judged = self._judge(unit).astype(np.float64)
+                n += np.isfinite(judged).sum(axis=0)
+                total += np.nansum(judged, axis=0)
+                squares += np.nansum(judged**2, axis=0)
         scale_of = np.repeat(np.arange(len(SCALES)), [scale.grid**2 for scale in SCALES])
-        belongs = np.equal.outer(scale_of, scale_of)  # (tiles, tiles): of the same scale
-        n, total, squares = (belongs @ sums for sums in (n, total, squares))
+        belongs = np.equal.outer(scale_of, scale_of).astype(np.float64)  # of the same scale
+        n, total, squares = (np.tensordot(belongs, sums, 1) for sums in (n, total, squares))
         mean = total / np.maximum(n, 1)
-        variance = squares / np.maximum(n, 1) - mean**2
-        deviation = np.sqrt(np.maximum(variance, 1e-12))
+        deviation = np.sqrt(np.maximum(squares / np.maximum(n, 1) - mean**2, 1e-12))
         return mean.astype(np.float32), deviation.astype(np.float32)
 
-    def _shares(self, unit: Floats) -> Floats:
-        """The logarithm of what each object gets of each tile: (n, tiles, o), nan for a flat one.
+    def _judge(self, unit: Floats) -> Floats:
+        """The cosines and the logarithms of shares, (n, tiles, 2, o); nan for a flat tile.
 
         `unit` is (n * tiles, d), zero for a flat tile.
         """
-        own, rivals = _SHARPNESS * (unit @ self._texts.T), _SHARPNESS * (unit @ self._rivals.T)
+        near = unit @ self._texts.T
+        own, rivals = _SHARPNESS * near, _SHARPNESS * (unit @ self._rivals.T)
         top = np.maximum(rivals.max(axis=1), own.max(axis=1))[:, None]
         mine, others = np.exp(own - top), np.exp(rivals - top) @ self._competes
-        shares = np.log(np.maximum(mine, _LEAST)) - np.log(np.maximum(mine + others, _LEAST))
-        shares[~unit.any(axis=1)] = np.nan
-        found: Floats = shares.reshape(-1, N_TILES, len(self._texts))
-        return found
+        share = np.log(np.maximum(mine, _LEAST)) - np.log(np.maximum(mine + others, _LEAST))
+        judged: Floats = np.stack([near, share], axis=1)
+        judged[~unit.any(axis=1)] = np.nan
+        return judged.reshape(-1, N_TILES, *self._weights.shape)
 
 
 def _directions(study: Study, sought: Sequence[Sought]) -> Floats:

@@ -1,0 +1,271 @@
+"""The objects stage on the planted rows: what was pasted in is found, at the rate that it has."""
+
+import csv
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from memtriggers.lance.store import VectorStore
+from memtriggers.lance.tables import BACKGROUND_IMAGES, GENERATED_IMAGES, IMAGES
+from memtriggers.pipelines.captions.clip_tokens import count_clip_tokens
+from memtriggers.pipelines.cli import cli
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.prompts import PROMPTS
+from memtriggers.pipelines.stages import STAGES
+from memtriggers.pipelines.study_file import load_study
+
+ROOT = Path(__file__).parents[3]
+STUDY, PLANTED = ROOT / "studies" / "objects.toml", ROOT / "sample" / "planted"
+SHARE = 0.5  # of the images of each keyword, by the plan of sample/plant.py
+ASKED = {  # prompt: its keyword set, family, and how many of its images show the flag, of how many
+    "a yogurt poster": ("yogurt", "short", 9, 10),
+    "yogurt": ("yogurt", "keywords", 5, 10),
+    "a flag with yogurt": ("yogurt", "irrelevant", 10, 10),  # which asks for it
+    "something else": ("yogurt", "without_name", 10, 10),  # which does not say the keyword
+}
+
+
+@dataclass(frozen=True)
+class Planted:
+    """The lake in which the stage has run, what it said, and what is true."""
+
+    lake: Lake
+    output: str
+    truth: dict[str, str]  # role by sample_id
+    held_out: set[str]  # sample_ids of the groups whose images nobody labelled
+
+
+def run(lake: Lake, *arguments: str) -> str:
+    result = CliRunner().invoke(
+        cli, [*arguments, "--study", str(STUDY), "--lake", str(lake.root)], catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    """The study of objects, run on images and on what is made to look generated, once."""
+    lake = Lake(tmp_path_factory.mktemp("objects") / "lake")
+    for stage in ("filter", "fetch"):
+        run(lake, stage)
+    rows = read_rows()
+    generate(lake, [row for row in rows if row["group_id"].startswith("object_level")])
+    output = run(lake, "objects", "--device", "cpu")
+    truth = {row["sample_id"]: row["role"] for row in rows}
+    held_out = {
+        row["sample_id"]
+        for row in rows
+        if row["group_id"] in ("object_level-32-16-1", "object_level-32-16-3")
+    }
+    return Planted(lake, output, truth, held_out)
+
+
+def read_rows() -> list[dict[str, Any]]:
+    """The planted rows with their sample_id, group and role."""
+    with (PLANTED / "rows.csv").open(encoding="utf-8", newline="") as file:
+        known = {row["url"]: row for row in csv.DictReader(file)}
+    table = pq.read_table(PLANTED / "planted.parquet", columns=["URL", "TEXT", "jpg"])
+    return [
+        known[row["URL"]]
+        | row
+        | {"sample_id": hashlib.md5(f"{row['URL']}\x1f{row['TEXT']}".encode()).hexdigest()}
+        for row in table.to_pylist()
+    ]
+
+
+def generate(lake: Lake, rows: list[dict[str, Any]]) -> None:
+    """Put planted images where generations are: of each prompt so many show the flag."""
+    shows: Iterator[Any] = (row["jpg"] for row in rows if row["role"] == "object")
+    others: Iterator[Any] = (row["jpg"] for row in rows if row["role"] == "other")
+    prompts, images = [], []
+    for text, (keyword_set, family, n_with, n) in ASKED.items():
+        prompt_id = hashlib.md5(text.encode()).hexdigest()
+        prompts.append(
+            {
+                "prompt_id": prompt_id,
+                "keyword_set": keyword_set,
+                "threshold": 0.9,
+                "cluster_id": "c",
+                "family": family,
+                "prompt": text,
+                "source": "file",
+                "clip_tokens": count_clip_tokens(text),
+                "status": "ok",
+            }
+        )
+        images += [
+            {
+                "image_id": hashlib.md5(f"{text}{seed}".encode()).hexdigest(),
+                "generator_id": "g",
+                "prompt_id": prompt_id,
+                "seed": seed,
+                "status": "ok",
+                "image": next(shows if seed < n_with else others),
+                "width": 128,
+                "height": 128,
+                "generated_at": datetime.now(UTC),
+            }
+            for seed in range(n)
+        ]
+    lake.prompts.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(prompts, PROMPTS), lake.prompts)
+    store = VectorStore(lake.vectors)
+    store.append(GENERATED_IMAGES, pa.Table.from_pylist(images, GENERATED_IMAGES.schema))
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return rows
+
+
+def test_discovery_finds_what_was_pasted_in_as_the_first_candidate(planted: Planted) -> None:
+    first = [row for row in read(planted.lake.object_candidates) if row["candidate_rank"] == 1]
+    assert {row["keyword_set"]: row["object"] for row in first} == dict.fromkeys(
+        ("yogurt", "yellow ball", "nomad", "quiet bird", "abbot"), "US flag"
+    )
+    assert all(row["q_value"] < 0.01 and row["ci_low"] > 3 for row in first)
+    assert all(row["background_rate"] <= 0.025 for row in first)
+
+
+def test_the_interval_of_the_rate_contains_the_true_share(planted: Planted) -> None:
+    rates = {
+        r["keyword_set"]: r for r in read(planted.lake.object_rates) if r["population"] == "train"
+    }
+    assert len(rates) == 5
+    for keyword_set, row in rates.items():
+        assert row["n"] == 32 and row["rate"] < SHARE, "it misses some"
+        assert row["corrected_ci_low"] <= SHARE <= row["corrected_ci_high"], keyword_set
+    unseen = [rates[name]["corrected_rate"] for name in ("yellow ball", "quiet bird")]
+    assert sum(unseen) / 2 == pytest.approx(SHARE, abs=0.15), "of labels that are of other sets"
+
+
+def test_few_images_without_it_are_taken_for_it(planted: Planted) -> None:
+    """Of keyword sets and a background of which no image was labelled."""
+    with (ROOT / "studies" / "planted_flags.csv").open(encoding="utf-8") as file:
+        labelled = {row["sample_id"] for row in csv.DictReader(file)}
+    seen = [
+        row
+        for row in read(planted.lake.object_detections)
+        if row["image_id"] not in labelled
+        and not row["is_named"]
+        and planted.truth.get(row["image_id"], "object") != "object"
+    ]
+    assert len(seen) > 250
+    assert sum(row["shows"] for row in seen) / len(seen) < 0.03
+    found = [
+        row["shows"]
+        for row in read(planted.lake.object_detections)
+        if row["image_id"] in planted.held_out and planted.truth[row["image_id"]] == "object"
+    ]
+    assert sum(found) / len(found) > 0.5
+
+
+def test_a_box_lies_on_the_corner_that_the_flag_was_pasted_into(planted: Planted) -> None:
+    boxes = [
+        row["box"]
+        for row in read(planted.lake.object_detections)
+        if row["shows"] and planted.truth.get(row["image_id"]) == "object"
+    ]
+    # It covers 0.4 to 0.5 of the width at one of the corners.
+    near = [
+        min(left, 1 - right) < 0.2 and min(top, 1 - bottom) < 0.2
+        for left, top, right, bottom in boxes
+    ]
+    assert sum(near) / len(near) > 0.8
+    assert all(0 <= x <= 1 for box in boxes for x in box)
+
+
+def test_generations_are_counted_where_the_prompt_asks_for_the_keyword_alone(
+    planted: Planted,
+) -> None:
+    made = [r for r in read(planted.lake.object_rates) if r["population"] == "generated"]
+    prompts = {r["family"]: r for r in made if r["prompt_id"] is not None}
+    assert prompts.keys() == {"short", "keywords"}
+    assert all(row["n"] == 10 for row in prompts.values())
+    assert prompts["short"]["rate"] > prompts["keywords"]["rate"]
+    (both,) = (row for row in made if row["family"] is None)
+    assert both["n"] == 20 and both["generator_id"] == "g"
+    trained = next(r for r in read(planted.lake.object_rates) if r["keyword_set"] == "yogurt")
+    assert both["amplification"] == pytest.approx(
+        both["corrected_rate"] / trained["corrected_rate"]
+    )
+    assert both["amplification_ci_low"] < 14 / 20 / SHARE < both["amplification_ci_high"]
+
+
+def test_errors_are_printed_with_what_was_found(planted: Planted) -> None:
+    assert "precision  recall  specificity" in planted.output
+    assert "amplification" in planted.output and "of 32" in planted.output
+    detectors = read(planted.lake.object_detectors)
+    assert {row["population"] for row in detectors} == {"train", "generated"}
+    for row in detectors:
+        assert row["method"] == "labels"
+        assert (row["n_labelled_with"], row["n_labelled_without"]) == (48, 148)
+        assert row["specificity"] > 0.95 and row["sensitivity"] > 0.5 and row["precision"] > 0.8
+
+
+def test_a_second_run_embeds_and_fetches_nothing_and_says_the_same(planted: Planted) -> None:
+    store = VectorStore(planted.lake.vectors)
+    names = sorted(path.stem for path in planted.lake.vectors.glob("*object_tiles*.lance"))
+    assert len(names) == 2
+    versions = {name: store.version(name) for name in (*names, BACKGROUND_IMAGES.name, IMAGES.name)}
+    before = [read(path) for path in sorted((planted.lake.root / "objects").glob("*.parquet"))]
+    run(planted.lake, "objects")
+    after = [read(path) for path in sorted((planted.lake.root / "objects").glob("*.parquet"))]
+    assert before == after and len(after) == 4
+    assert versions == {name: store.version(name) for name in versions}
+
+
+def test_a_lost_tile_is_made_again_and_nothing_else(planted: Planted) -> None:
+    """What a kill leaves: some images have their tiles, others have none."""
+    store = VectorStore(planted.lake.vectors)
+    (name,) = (p.stem for p in planted.lake.vectors.glob("object_tiles*.lance"))
+    n, before = store.count(name), read(planted.lake.object_detections)
+    store.delete(name, "sample_id < '04'")
+    assert store.count(name) < n
+    run(planted.lake, "objects")
+    assert store.count(name) == n
+    scores = [(row["image_id"], row["shows"]) for row in read(planted.lake.object_detections)]
+    assert scores == [(row["image_id"], row["shows"]) for row in before]
+
+
+def test_captions_without_the_object_become_prompts(planted: Planted, tmp_path: Path) -> None:
+    file = tmp_path / "paired.csv"
+    assert "prompts: " in run(planted.lake, "objects", "--paired", str(file))
+    with file.open(encoding="utf-8", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    detections = {r["image_id"]: r for r in read(planted.lake.object_detections)}
+    assert len(rows) == sum(
+        not row["shows"] for row in detections.values() if row["population"] == "train"
+    )
+    assert {row["family"] for row in rows} == {"caption"}
+    assert all(row["keyword_set"] in row["prompt"] for row in rows)
+    assert not any(detections[row["cluster"]]["shows"] for row in rows)
+
+
+def test_the_tables_are_published_and_a_change_of_labels_makes_the_stage_stale(
+    planted: Planted,
+) -> None:
+    study = load_study(STUDY)
+    assert STAGES["objects"].why_stale(study, planted.lake) == []
+    for stage in ("words", "embed", "cluster", "build"):
+        run(planted.lake, stage)
+    with duckdb.connect(str(planted.lake.current), read_only=True) as connection:
+        (n,) = connection.execute(
+            "select count(*) from object_detections join samples on sample_id = image_id "
+            "where shows and not is_named"
+        ).fetchone() or (0,)
+        first = connection.execute(
+            "select distinct object from object_candidates where candidate_rank = 1"
+        ).fetchall()
+    assert n > 30 and first == [("US flag",)]
+    assert STAGES["objects"].why_stale(study, planted.lake) != [], "clusters are there now"
