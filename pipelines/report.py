@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from .images.thumbnails import Thumbnail
 
 _STAMP = re.compile(r'<meta name="memtriggers-stamp" content="([^"]*)">')
+_LARGEST_FILE = 25_000_000  # bytes that one still sends and opens as one file
 _HEAD_BYTES = 16_384  # the stamp stands in the first lines, before the style
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """Write the report; its figures come from the published database alone.
+
+    Pictures stand inside the file; when it would be larger than 25 MB, they lie beside it.
 
     Returns:
         Images that the report asks for, and those that it shows.
@@ -28,12 +31,19 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 
     """
     from .database import connect_published
-    from .page.page import read_page, render
+    from .page.page import read_page
+    from .page.pictures import beside, inside, remove_beside
+    from .page.render import draw_charts, render
 
     with connect_published(lake) as connection:
         page = read_page(connection, study, resolve_thresholds(study, lake).report)
     thumbnails = _read_thumbnails(lake, page.sample_ids, page.image_ids)
-    write_text(lake.report, render(page, thumbnails, stamp))
+    charts = draw_charts(page)
+    text = render(page, charts, inside(thumbnails), stamp)
+    if is_large := len(text.encode()) > _LARGEST_FILE:
+        text = render(page, charts, beside(lake.report_images, thumbnails), stamp)
+    write_text(lake.report, text)
+    remove_beside(lake.report_images, thumbnails if is_large else {})
     return Counts(len(page.sample_ids) + len(page.image_ids), len(thumbnails))
 
 

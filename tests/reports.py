@@ -67,13 +67,24 @@ def ask_command_line(lake: Lake, sql: str) -> list[dict[str, Any]]:
     return rows
 
 
+def _in_order(name: str, rows: list[Any], answer: list[dict[str, Any]]) -> list[Any]:
+    """The images of prompts stand beside their prompts, and are told by their scores."""
+    if name != "generations":
+        return rows
+    places: dict[str, list[int]] = {}
+    for place, expected in enumerate(answer):
+        places.setdefault(shown(expected["score"]), []).append(place)
+    ordered: dict[int, Any] = {places[row["score"][0]].pop(): row for row in rows}
+    return [ordered[place] for place in range(len(answer))]
+
+
 def check_figures(report: Report, lake: Lake) -> int:
     """Hold every figure against its query on the command line; returns how many there were."""
     n_figures = 0
     for name, rows in report.rows.items():
         answer = ask_command_line(lake, report.sql[name])
         assert len(rows) == len(answer), name
-        for row, expected in zip(rows, answer, strict=True):
+        for row, expected in zip(_in_order(name, rows, answer), answer, strict=True):
             for column, (text, form) in row.items():
                 assert " ".join(text.split()) == " ".join(FORMATS[form](expected[column]).split())
                 n_figures += 1

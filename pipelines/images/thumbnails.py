@@ -1,7 +1,9 @@
-"""Small pictures of samples and generations, to stand inside the report."""
+"""Small pictures of samples and generations, to stand inside the report or beside it."""
 
 import base64
+import hashlib
 import io
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from PIL import Image
@@ -18,11 +20,21 @@ _IDS_PER_SCAN = 1_000
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A WebP of at most 96 × 96 pixels as a data URI."""
+    """A WebP of at most 96 × 96 pixels."""
 
-    uri: str
+    webp: bytes
     width: int
     height: int
+
+    @property
+    def uri(self) -> str:
+        """The picture itself, as a data URI."""
+        return "data:image/webp;base64," + base64.b64encode(self.webp).decode()
+
+    @property
+    def file_name(self) -> str:
+        """A name that its content gives it: the same picture is one file."""
+        return hashlib.md5(self.webp, usedforsecurity=False).hexdigest() + ".webp"
 
 
 def read_thumbnails(lake: Lake, table: str, key: str, ids: list[str]) -> dict[str, Thumbnail]:
@@ -34,10 +46,10 @@ def read_thumbnails(lake: Lake, table: str, key: str, ids: list[str]) -> dict[st
     for start in range(0, len(ids), _IDS_PER_SCAN):
         wanted = ", ".join(map(literal, ids[start:][:_IDS_PER_SCAN]))
         where = f"status = 'ok' and {key} in ({wanted})"
-        with image_limits(None):
+        with image_limits(None), ThreadPoolExecutor() as pool:  # Pillow works without the GIL
             for batch in store.reader(table, [key, "image"], where):
-                rows = batch.to_pylist()
-                thumbnails |= {row[key]: make_thumbnail(row["image"]) for row in rows}
+                made = pool.map(make_thumbnail, batch["image"].to_pylist())
+                thumbnails |= zip(batch[key].to_pylist(), made, strict=True)
     return thumbnails
 
 
@@ -49,5 +61,4 @@ def make_thumbnail(encoded: bytes) -> Thumbnail:
     picture.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     picture.save(file, "WEBP", quality=_QUALITY, method=6)
-    uri = "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
-    return Thumbnail(uri, *picture.size)
+    return Thumbnail(file.getvalue(), *picture.size)

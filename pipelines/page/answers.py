@@ -1,7 +1,7 @@
 """The queries of `sql/report/`: the text that the report shows is the text that ran."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
@@ -11,7 +11,7 @@ from ..quoting import literal
 
 NOTHING = "–"
 _LONGEST = 160  # characters; LAION has captions of 61,192
-_CONTROLS = dict.fromkeys((*range(9), *range(14, 32), *range(127, 160)))
+_CONTROLS = dict.fromkeys((*range(9), *range(14, 32), *range(127, 160), 0xFFFE, 0xFFFF))
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,15 @@ class Answer:
     about: str
     sql: str
     rows: list[dict[str, Any]]
+    _groups: dict[str, dict[object, list[dict[str, Any]]]] = field(default_factory=dict, repr=False)
 
     def of(self, column: str, value: object) -> list[dict[str, Any]]:
         """The rows that have this value in a column."""
-        return [row for row in self.rows if row[column] == value]
+        if column not in self._groups:
+            groups = self._groups.setdefault(column, {})
+            for row in self.rows:
+                groups.setdefault(row[column], []).append(row)
+        return self._groups[column].get(value, [])
 
 
 def ask(

@@ -1,25 +1,19 @@
-"""The report's page: its answers, read from the published database, and their HTML."""
+"""The report's page: everything that it says, read from the published database."""
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 
-from ..stamp import Stamp
 from ..study import Study
-from .answers import Answer, ask, percent, shown
-from .charts import BarChart, LineChart, bar_chart, line_chart
-from .html import render_template
-
-if TYPE_CHECKING:
-    from ..images.thumbnails import Thumbnail
+from .answers import Answer, ask
 
 N_WORDS = 5  # of a cluster, as in the paper's Table 1
 N_IMAGES = 8  # of a cluster
 N_SIZES = 30  # clusters of a keyword set, as in the paper's figures 1 and 2
 N_WORD_SETS = 8  # of a keyword set
 N_GENERATIONS = 2  # of a prompt, in each band
+N_CHANGES = 20  # clusters that changed
 
 
 @dataclass(frozen=True)
@@ -42,9 +36,13 @@ class Page:
     concentration: Answer
     replication: Answer
     generations: Answer
+    families: Answer
+    triggers: Answer
     dose_response: Answer
     calibration: Answer
     planted_rates: Answer
+    changes: Answer
+    changed_clusters: Answer
     removal_list: Answer
     runs: Answer
 
@@ -58,13 +56,13 @@ class Page:
 
     @property
     def image_ids(self) -> list[str]:
-        """Every generated image that is shown: those of the prompts in the table."""
-        prompts = {(row["generator_id"], row["prompt_id"]) for row in self.replication.rows}
-        return [
-            row["image_id"]
-            for row in self.generations.rows
-            if (row["generator_id"], row["prompt_id"]) in prompts
-        ]
+        """Every generated image that is shown."""
+        return [row["image_id"] for row in self.generations.rows]
+
+    def of_prompt(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        """The generations shown of a row of `replication`."""
+        rows = self.generations.of("prompt_id", asked["prompt_id"])
+        return [row for row in rows if row["generator_id"] == asked["generator_id"]]
 
 
 def read_page(connection: duckdb.DuckDBPyConnection, study: Study, threshold: float) -> Page:
@@ -96,10 +94,14 @@ def read_page(connection: duckdb.DuckDBPyConnection, study: Study, threshold: fl
         word_sets=ask(connection, "word_sets", chosen | {"n_word_sets": N_WORD_SETS}),
         concentration=ask(connection, "concentration", clusters_shown),
         replication=ask(connection, "replication", clusters_shown),
-        generations=ask(connection, "generations", {"n_images": N_GENERATIONS}),
+        generations=ask(connection, "generations", clusters_shown | {"n_images": N_GENERATIONS}),
+        families=ask(connection, "families"),
+        triggers=ask(connection, "triggers"),
         dose_response=ask(connection, "dose_response"),
         calibration=ask(connection, "calibration"),
         planted_rates=ask(connection, "planted_rates"),
+        changes=ask(connection, "changes"),
+        changed_clusters=ask(connection, "changed_clusters", chosen | {"n_changes": N_CHANGES}),
         removal_list=ask(connection, "removal_list"),
         runs=ask(connection, "runs"),
     )
@@ -119,51 +121,3 @@ def _read_clusters(
             ask(connection, "cluster_images", values, number),
         )
     return answers
-
-
-def render(page: Page, thumbnails: "dict[str, Thumbnail]", stamp: Stamp) -> str:
-    """The page as one HTML document that needs nothing beside it.
-
-    Args:
-        page: what to say.
-        thumbnails: the pictures by sample_id and image_id; what has none shows as an empty frame.
-        stamp: goes into the head, where `report.recorded` finds it.
-
-    """
-    filters = {
-        "shown": shown,
-        "percent": percent,
-        "bar_chart": _size_chart,
-        "curve_chart": _curve_chart,
-        "dose_chart": _dose_chart,
-    }
-    numbers = {thumbnail: n for n, thumbnail in enumerate(dict.fromkeys(thumbnails.values()), 1)}
-    pictures = {sample_id: numbers[thumbnail] for sample_id, thumbnail in thumbnails.items()}
-    return render_template(
-        "report.html.jinja", filters, page=page, stamp=stamp, thumbnails=numbers, pictures=pictures
-    )
-
-
-def _size_chart(sizes: list[int]) -> BarChart:
-    return bar_chart(sizes, N_SIZES)
-
-
-def _curve_chart(curve: list[dict[str, Any]]) -> LineChart:
-    return line_chart(
-        [row["threshold"] for row in curve],
-        [row["share_clustered"] for row in curve],
-        [row["share_largest"] for row in curve],
-        marked=[row["threshold"] for row in curve if row["is_computed"]],
-    )
-
-
-def _dose_chart(doses: list[dict[str, Any]]) -> LineChart:
-    """Along the share where it differs, and along the binary logarithm of the copies elsewhere."""
-    is_share = len({row["share"] for row in doses}) > 1
-    values = [row["share"] if is_share else math.log2(row["n_copies"]) for row in doses]
-    return line_chart(
-        values,
-        [row["replication_rate"] for row in doses],
-        [row["replication_risk"] for row in doses],
-        marked=values,
-    )

@@ -4,13 +4,6 @@
 with study_sets as (
     select keyword_set, threshold from keyword_sets where not is_follow_up
 ),
-scanned as (
-    select cast(coalesce(sum(n_rows), 0) as bigint) as n_rows from source_files
-),
-matched as (
-    select count(*) as n_samples, count(*) filter (where status = 'embedded') as n_embedded
-    from samples
-),
 belonging as (
     select *
     from keyword_clusters
@@ -91,9 +84,6 @@ removal as (
     where threshold = $threshold and keep_rule = 'best'
 )
 select
-    scanned.n_rows,
-    matched.n_samples,
-    matched.n_embedded,
     most.keyword_set as most_keyword_set,
     most.n_clusters as most_n_clusters,
     most.n_embedded as most_n_embedded,
@@ -124,11 +114,9 @@ select
     copied.ci_high as copied_ci_high,
     removal.n_drop as removal_n_drop,
     removal.n_drop / nullif(removal.n_samples, 0) as removal_share_drop
-from scanned
-cross join matched
+from removal
 left join most on true
 left join least on true
 left join largest on true
 left join telling on true
-left join copied on true
-cross join removal;
+left join copied on true;

@@ -8,6 +8,7 @@ select
     (select count(*) from samples where status = 'embedded') as n_embedded,
     strftime(built_at, '%Y-%m-%d %H:%M') as built_at,
     build,
+    previous_build,
     clip_id,
     memtriggers_version
 from build_info;

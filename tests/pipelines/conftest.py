@@ -19,6 +19,7 @@ from memtriggers.lance.tables import image_vectors
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.study import Study
+from memtriggers.tests.hostile import Scanned, scan, write_study
 
 SAMPLES_SCHEMA = pa.schema(
     {
@@ -51,6 +52,15 @@ TINY_CLIP = {
     "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "resize_mode": "squash"},
 }
 CLIP = '[clip]\nmodel = "ViT-B-32"\npretrained = "openai"\n'
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
+    """Clusters of real images under hostile captions, and their report."""
+    study = write_study(tmp_path_factory.mktemp("hostile"))
+    lake = Lake(study.folder / "lake")
+    scan(study, lake, "filter", "words", "fetch", "embed", "cluster", "build", "report")
+    return Scanned(study, lake)
 
 
 @pytest.fixture

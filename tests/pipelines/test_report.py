@@ -1,12 +1,10 @@
 """The report: every figure is its query's, hostile captions stay text, the file stands alone."""
 
-import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from memtriggers.pipelines.lake import Lake
@@ -14,75 +12,23 @@ from memtriggers.pipelines.page.answers import shown
 from memtriggers.pipelines.report import recorded
 from memtriggers.pipelines.stages import STAGES, expected_stamp
 from memtriggers.pipelines.study import Study
-from memtriggers.pipelines.study_file import load_study
+from memtriggers.tests.hostile import HOSTILE, Scanned, scan
 from memtriggers.tests.reports import Report, ask_command_line, check_figures
 
-SAMPLE = Path(__file__).resolve().parents[2] / "sample"
-HOSTILE = (
-    "<script>alert(1)</script> star",
-    "star </title><img src=x onerror=alert(2)> \"'& &lt;b&gt;",
-    "star ‮ مرحبا بالعالم שלום ⁦",
-    "star 👩‍👩‍👧‍👦 e" + "\u0301" * 20,
-    "star " + "unbreakable" * 20,
-)
+
+@pytest.fixture(scope="module")
+def study(hostile: Scanned) -> Study:
+    return hostile.study
 
 
-def write_study(folder: Path) -> Study:
-    """Clusters of real images under hostile captions, and keyword sets that have no cluster."""
-    rows, images = [], sorted((SAMPLE / "images").iterdir())
-
-    def add(caption: str, image: Path | None) -> None:
-        name = f"{len(rows)}.webp"
-        if image is not None:
-            (folder / name).write_bytes(image.read_bytes())
-        rows.append({"URL": name, "TEXT": caption})
-
-    for image, caption in zip(images[::500], HOSTILE, strict=False):
-        add(caption, image)
-        add(caption, image)
-    for number in range(12):
-        add(f"star shines in the night {number}", images[-1])
-    add("star " + "x" * 61_192, images[0])
-    add("star that is gone", None)
-    add("", images[0])
-    add("lost moon", None)
-    add("single sun", images[2])
-    pq.write_table(pa.Table.from_pylist(rows), folder / "rows.parquet")
-    sets = {
-        "star": "star",
-        'Vincent\'s "set" <b>': "night",
-        "moon": "moon",
-        "sun": "sun",
-        "0": "zz",
-    }
-    lines = ['[data]\nparquet = "rows.parquet"\nimage_root = "."\n[report]\nclusters = 6']
-    lines.append("[cluster]\nthresholds = [0.9, 0.9999]  # the report shows copies only")
-    for name, word in sets.items():
-        lines.append(f"[[keyword_set]]\nname = {json.dumps(name)}\ninclude = [{json.dumps(word)}]")
-    (folder / "study.toml").write_text("\n".join(lines), encoding="utf-8")
-    return load_study(folder / "study.toml")
+@pytest.fixture(scope="module")
+def lake(hostile: Scanned) -> Lake:
+    return hostile.lake
 
 
-def run(study: Study, lake: Lake, *names: str) -> str:
-    with lake.lock():
-        for name in names:
-            STAGES[name].run(study, lake)
+@pytest.fixture(scope="module")
+def html(lake: Lake) -> str:
     return lake.report.read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return write_study(tmp_path_factory.mktemp("study"))
-
-
-@pytest.fixture(scope="module")
-def lake(study: Study) -> Lake:
-    return Lake(study.folder / "lake")
-
-
-@pytest.fixture(scope="module")
-def html(study: Study, lake: Lake) -> str:
-    return run(study, lake, "filter", "words", "fetch", "embed", "cluster", "build", "report")
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +64,7 @@ def test_captions_show_as_text_and_change_no_markup(report: Report) -> None:
     for caption in HOSTILE:
         assert shown(caption) in report.text
     tags = {tag for tag, _ in report.elements}
-    assert not tags & {"script", "img", "iframe", "object", "form", "b"}
+    assert not tags & {"script", "iframe", "object", "form", "b"}
     assert not [name for _, given in report.elements for name in given if name.startswith("on")]
 
 
@@ -126,17 +72,33 @@ def test_it_needs_nothing_beside_it(report: Report, html: str) -> None:
     for _, given in report.elements:
         for name in ("src", "href", "action", "srcset"):
             assert (given.get(name) or "#").startswith(("#", "data:")), given
-    assert "url(" not in html and "@import" not in html
+    assert "@import" not in html and not re.search(r"url\((?!#)", html)
     policy = next(g["content"] for t, g in report.elements if g.get("http-equiv"))
-    assert policy is not None and policy.startswith("default-src 'none'; img-src data:;")
+    assert policy is not None and policy.startswith(
+        "default-src 'none'; img-src data: 'self' file:;"
+    )
 
 
-def test_each_picture_is_there_once_and_every_place_finds_one(report: Report) -> None:
-    pictures = [given["href"] for tag, given in report.elements if tag == "image"]
-    assert len(pictures) == len(set(pictures)) > 0
-    ids = {f"#{given['id']}" for tag, given in report.elements if tag == "symbol"}
-    used = [given["href"] for tag, given in report.elements if tag == "use"]
-    assert len(used) > len(ids) and set(used) == ids
+def test_a_picture_says_what_it_is_and_how_large(report: Report) -> None:
+    pictures = [given for tag, given in report.elements if tag == "img"]
+    assert pictures
+    for given in pictures:
+        assert given["alt"] and int(given["width"] or 0) > 0 and int(given["height"] or 0) > 0
+
+
+def test_a_file_that_would_be_too_large_has_its_pictures_beside_it(
+    study: Study, lake: Lake, html: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as small:
+        small.setattr("memtriggers.pipelines.report._LARGEST_FILE", 1_000)
+        scan(study, lake, "report")
+        beside = Report(lake.report.read_text(encoding="utf-8"))
+    sources = {given["src"] for tag, given in beside.elements if tag == "img"}
+    files = {f"images/{path.name}" for path in lake.report_images.iterdir()}
+    assert files == sources and all(given.endswith(".webp") for given in sources if given)
+    scan(study, lake, "report")
+    assert not lake.report_images.exists()
+    assert lake.report.read_text(encoding="utf-8") == html
 
 
 def test_ids_are_unique_and_links_inside_lead_somewhere(report: Report) -> None:
@@ -150,10 +112,9 @@ def test_a_chart_has_a_name_and_a_table_of_its_numbers(report: Report) -> None:
     charts = [given for tag, given in report.elements if given.get("class") == "chart"]
     titles = {given.get("id") for tag, given in report.elements if tag == "title"}
     assert charts and all(given["aria-labelledby"] in titles for given in charts)
-    assert len(report.rows["sizes"]) == sum(
-        tag == "rect" and given.get("class") == "mark" and "x" in given
-        for tag, given in report.elements
-    )
+    n_points = 2 * len(report.rows["threshold_curve"])  # of two lines, and each line once
+    n_drawn = sum(given.get("class") == "datum" for _, given in report.elements)
+    assert n_drawn == len(report.rows["sizes"]) + n_points + 2
 
 
 @pytest.mark.parametrize(
@@ -177,8 +138,8 @@ def test_what_was_lost_is_named_in_the_funnel(report: Report) -> None:
 
 def test_a_lake_without_images_is_reported_section_by_section(study: Study) -> None:
     lake = Lake(study.folder / "unfetched")
-    text = run(study, lake, "filter", "build", "report")
-    report = Report(text)
+    scan(study, lake, "filter", "build", "report")
+    report = Report(lake.report.read_text(encoding="utf-8"))
     assert check_figures(report, lake) > 20
     for sentence in (
         "No keyword set has a cluster",

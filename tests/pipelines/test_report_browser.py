@@ -1,0 +1,115 @@
+"""The report in a real browser: nothing is asked of the network, all is drawn, all can be read."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memtriggers.tests.conftest import Command
+from memtriggers.tests.hostile import Scanned
+
+CHROMIUM = shutil.which("chromium")
+if CHROMIUM is None:
+    pytest.skip("no chromium on the path", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+
+WIDE, NARROW = 1280, 390  # pixels
+# What is skipped while it is out of sight would have no size.
+ALL_IN_SIGHT = "* { content-visibility: visible !important; }"
+OVERFLOWING = """width => [...document.querySelectorAll("body *")].filter(element =>
+    !element.closest(".scroll, pre, .unseen, .skip, svg, details:not([open]) > :not(summary)")
+    && element.getBoundingClientRect().right > width + 1
+).map(element => element.outerHTML.slice(0, 200))"""
+EMPTY_CHARTS = """() => [...document.querySelectorAll("svg.chart")].filter(chart =>
+    ![...chart.querySelectorAll(".datum")].some(mark => {
+        const box = mark.getBoundingClientRect();
+        return box.width > 0 && box.height > 0;
+    })).map(chart => chart.querySelector("title").textContent)"""
+MISSING_PICTURES = """() => [...document.images].filter(
+    image => !image.complete || !image.naturalWidth).map(image => image.alt)"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", params=["demo", "hostile"])
+def report(request: pytest.FixtureRequest) -> Path:
+    """The page of the demo, which has every chart, and that of hostile captions."""
+    made: Command | Scanned = request.getfixturevalue(request.param)
+    return made.lake / "report" / "index.html" if isinstance(made, Command) else made.lake.report
+
+
+@pytest.fixture(
+    params=[(WIDE, "light"), (WIDE, "dark"), (NARROW, "light"), (NARROW, "dark")],
+    ids=lambda given: f"{given[0]}-{given[1]}",
+)
+def page(request: pytest.FixtureRequest, browser: Any, report: Path) -> Iterator[Any]:
+    width, scheme = request.param
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.said = []
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.asked = []
+    page.on("request", lambda asked: page.asked.append(asked.url))
+    page.goto(report.as_uri())
+    page.add_style_tag(content=ALL_IN_SIGHT)
+    yield page
+    page.close()
+
+
+def test_it_opens_without_an_error_or_a_request_and_shows_everything(
+    page: Any, report: Path
+) -> None:
+    assert page.said == []
+    assert [url for url in page.asked if not url.startswith("data:")] == [report.as_uri()]
+    page.wait_for_function("[...document.images].every(image => image.complete)")
+    assert page.evaluate("document.images.length") > 0
+    assert page.evaluate(MISSING_PICTURES) == []
+    assert page.evaluate("document.querySelectorAll('svg.chart').length") > 1
+    assert page.evaluate(EMPTY_CHARTS) == []
+
+
+def test_nothing_is_wider_than_the_page(page: Any) -> None:
+    width = page.viewport_size["width"]
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(OVERFLOWING, width) == []
+
+
+def test_axe_finds_nothing_serious(page: Any) -> None:
+    found = axe.Axe().run(page, options={"resultTypes": ["violations"]})
+    serious = [
+        f"{each['id']}: {each['nodes'][0]['html'][:200]}"
+        for each in found.response["violations"]
+        if each["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_the_sql_opens_by_keyboard(browser: Any, report: Path) -> None:
+    page = browser.new_page(viewport={"width": WIDE, "height": 900})
+    page.goto(report.as_uri())
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.locator("details.sql summary").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("details.sql pre").first.is_visible()
+    page.close()
+
+
+def test_on_paper_all_that_is_closed_is_left_out(browser: Any, report: Path) -> None:
+    page = browser.new_page(viewport={"width": WIDE, "height": 900})
+    page.goto(report.as_uri())
+    page.emulate_media(media="print")
+    assert not page.locator("nav").first.is_visible()
+    assert not page.locator("details.sql summary").first.is_visible()
+    assert len(page.pdf(format="A4")) > 10_000
+    page.close()
