@@ -11,12 +11,23 @@ import duckdb
 from .captions.source import read_source_files
 from .errors import StudyError
 from .lake import write_text
-from .study import Data, Generator, KeywordSet, ReplicationThreshold, Study
+from .study import (
+    Data,
+    Generator,
+    KeywordSet,
+    NamedObject,
+    Objects,
+    ReplicationThreshold,
+    Study,
+)
 from .study_file import load_study
 
-_OPTIONAL = ("words", "fetch", "clip", "copy_model", "cluster", "follow_up", "prompts", "report")
+_OPTIONAL = (
+    *("words", "fetch", "clip", "copy_model", "cluster", "follow_up", "prompts", "risk", "report"),
+)
 _GENERATOR = Generator("CompVis/stable-diffusion-v1-4")
 _SUGGESTED = "one each for as many clusters as you like; the others have one suggested"
+_OBJECT = NamedObject("US flag", phrases=("American flag", "flag"))
 _THRESHOLD = ReplicationThreshold(0.83, metric="clip")
 
 
@@ -80,6 +91,8 @@ def _study_text(study: Study) -> str:
         _commented(_section("[generator]", _GENERATOR)),
         _section("[score]", study.score),
         _commented(_section(f"[[score.threshold]]  # {_SUGGESTED}", _THRESHOLD)),
+        _commented(_section("[objects]", Objects())),
+        _commented(_section("[[object]]  # one each for what may come along unasked", _OBJECT)),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -174,7 +174,9 @@ class Prompts:
         "kinds of prompts, one of each a cluster", PROMPT_FAMILIES, choices=PROMPT_FAMILIES
     )
     file: str | None = key(
-        "your own prompts (CSV: keyword_set, cluster, family, prompt)", None, example="prompts.csv"
+        "your own prompts (CSV: keyword_set, cluster, family, prompt); no cluster: the largest",
+        None,
+        example="prompts.csv",
     )
     endpoint: str | None = key(
         "an OpenAI-compatible server that writes them instead of the templates",

@@ -5,8 +5,6 @@ made small: LAION-shaped rows whose images a local server has, ViT-L-14 and Stab
 few and random weights.
 """
 
-import io
-import json
 import re
 import subprocess
 import sys
@@ -18,19 +16,15 @@ from threading import Thread
 from typing import Any
 
 import duckdb
-import numpy as np
-import open_clip
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
-from PIL import Image
-from safetensors.torch import save_file
 
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.refresh import stale_stages
 from memtriggers.pipelines.study_file import load_study
 from memtriggers.tests.reports import Report, check_figures
+from memtriggers.tests.small_world import painting, save_small_clip
 from memtriggers.tests.tiny_diffusion import SIDE, save_tiny_pipeline
 
 STUDY = Path(__file__).parents[1] / "studies" / "van_gogh.toml"
@@ -53,16 +47,6 @@ CORPUS: tuple[tuple[int, str, str | None], ...] = (
     (12, "A mountain lake {}", None),
 )
 DEAD, OVERLONG = "van gogh, an image that is gone", "van gogh " + "ø " * 80
-
-
-def painting(work: str | None, number: int) -> bytes:
-    """A JPEG of smooth colours; copies of a work differ by what saving them did."""
-    seed = number if work is None else sum(work.encode())
-    colours = np.random.default_rng(seed).integers(0, 256, (3, 3, 3), np.uint8)
-    picture = Image.fromarray(colours).resize((64, 64), Image.Resampling.BICUBIC)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=96 - number % 3)
-    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -96,23 +80,6 @@ def write_world(folder: Path, served: Path, address: str) -> None:
     half = len(rows) // 2
     pq.write_table(table.slice(0, half), folder / "laion400m" / "part-0.parquet")
     pq.write_table(table.slice(half), folder / "laion400m" / "part-1.parquet")
-
-
-def save_small_clip(folder: Path) -> Path:
-    """ViT-L-14 with 2 layers instead of 24 and a sixteenth of the width, of random weights."""
-    config = open_clip.get_model_config("ViT-L-14")
-    assert config is not None
-    config["embed_dim"] = 48
-    config["vision_cfg"] |= {"layers": 2, "width": 64, "head_width": 16}
-    config["text_cfg"] |= {"layers": 2, "width": 48, "heads": 3}
-    preprocess = {"mean": open_clip.OPENAI_DATASET_MEAN, "std": open_clip.OPENAI_DATASET_STD}
-    said = {"model_cfg": config, "preprocess_cfg": preprocess}
-    folder.mkdir()
-    (folder / "open_clip_config.json").write_text(json.dumps(said))
-    torch.manual_seed(0)
-    model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
-    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
-    return folder
 
 
 def write_study(folder: Path) -> Path:

@@ -26,7 +26,7 @@ def read_prompt_file(
 ) -> list[Prompt]:
     """The prompts of `[prompts] file`, each with the cluster that holds the sample it names.
 
-    A sample in no cluster is asked for alone.
+    A sample in no cluster is asked for alone; where none is named, the largest cluster is meant.
 
     Raises:
         SourceError: the file cannot be read, or a row names what does not exist.
@@ -84,6 +84,11 @@ def _find_cluster(
     where: str, row: dict[str, str], clusters: dict[tuple[str, str], tuple[str, int]]
 ) -> Prompt:
     name = row["keyword_set"], row["cluster"]
+    if name not in clusters and not row["cluster"]:
+        raise SourceError(
+            f"{where}: no keyword set {name[0]!r} has a cluster; name one of: memtriggers sql "
+            "'from keyword_clusters', or any sample_id"
+        )
     if name not in clusters:
         raise SourceError(
             f"{where}: no cluster of keyword set {name[0]!r} holds {name[1]!r}, nor is it one of "

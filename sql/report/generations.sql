@@ -28,11 +28,13 @@ banded as (
         scores.metric,
         scores.score,
         if(metric = 'clip', -scores.score, scores.score) as distance,
-        len(list_filter(
+        -- A cluster of which nothing suggests a threshold has no bands.
+        coalesce(len(list_filter(
             told.bands, lambda bound: if(metric = 'clip', scores.score < bound, scores.score > bound)
-        )) as band,
+        )), 0) as band,
         -- A list has nothing at place 0 and past its end.
         case
+            when told.bands is null then 'no threshold'
             when band = 0 and metric = 'clip' then format('at least {:.2f}', told.bands[1])
             when band = 0 then format('at most {:.2f}', told.bands[1])
             when band < len(told.bands) then format('{:.2f} to {:.2f}', told.bands[band], told.bands[band + 1])

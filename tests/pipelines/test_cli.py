@@ -127,7 +127,7 @@ def test_status_before_anything_has_run(
     stages = json.loads(result.stdout)["stages"]
     assert [stage["stage"] for stage in stages] == list(STAGES)
     skipped = [stage["stage"] for stage in stages if stage["state"] == "skipped"]
-    assert skipped == ["prompts", "generate", "score"], "the study has no [generator]"
+    assert skipped == ["prompts", "generate", "score", "objects"], "the study has none of that"
     assert {stage["state"] for stage in stages} == {"stale", "skipped"}
     assert not (tmp_path / "lake").exists()
 
