@@ -13,6 +13,8 @@ N_IMAGES = 8  # of a cluster
 N_SIZES = 30  # clusters of a keyword set, as in the paper's figures 1 and 2
 N_WORD_SETS = 8  # of a keyword set
 N_GENERATIONS = 2  # of a prompt, in each band
+N_OBJECT_IMAGES = 6  # that show an object, of a keyword set
+N_CANDIDATES = 5  # objects of a keyword set
 N_CHANGES = 20  # clusters that changed
 
 
@@ -37,6 +39,10 @@ class Page:
     replication: Answer
     generations: Answer
     families: Answer
+    object_rates: Answer
+    object_images: Answer
+    object_detectors: Answer
+    object_candidates: Answer
     triggers: Answer
     dose_response: Answer
     calibration: Answer
@@ -52,12 +58,16 @@ class Page:
         answers = [images for _, images in self.clusters.values()]
         shown = [row["sample_id"] for answer in answers for row in answer.rows]
         originals = [row["medoid_sample_id"] for row in self.replication.rows]
-        return list(dict.fromkeys((*shown, *originals)))
+        return list(dict.fromkeys((*shown, *originals, *self._with_objects("train"))))
 
     @property
     def image_ids(self) -> list[str]:
         """Every generated image that is shown."""
-        return [row["image_id"] for row in self.generations.rows]
+        compared = [row["image_id"] for row in self.generations.rows]
+        return list(dict.fromkeys((*compared, *self._with_objects("generated"))))
+
+    def _with_objects(self, population: str) -> list[str]:
+        return [row["image_id"] for row in self.object_images.of("population", population)]
 
     def of_prompt(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
         """The generations shown of a row of `replication`."""
@@ -96,6 +106,10 @@ def read_page(connection: duckdb.DuckDBPyConnection, study: Study, threshold: fl
         replication=ask(connection, "replication", clusters_shown),
         generations=ask(connection, "generations", clusters_shown | {"n_images": N_GENERATIONS}),
         families=ask(connection, "families"),
+        object_rates=ask(connection, "object_rates"),
+        object_images=ask(connection, "object_images", {"n_images": N_OBJECT_IMAGES}),
+        object_detectors=ask(connection, "object_detectors"),
+        object_candidates=ask(connection, "object_candidates", {"n_candidates": N_CANDIDATES}),
         triggers=ask(connection, "triggers"),
         dose_response=ask(connection, "dose_response"),
         calibration=ask(connection, "calibration"),

@@ -130,8 +130,9 @@ def choose_references(members: Rows, medoid: int) -> dict[str, Rows]:
 
 def _read_clusters(lake: Lake, ids: SampleIds) -> dict[float, Rows]:
     """By threshold, the first row of each row's cluster, -1 where it is in none."""
-    clusters: dict[float, Rows] = {}
     with connect(lake) as connection:
+        asked = connection.read_parquet(str(lake.prompts)).unique("threshold").fetchall()
+        clusters = {threshold: np.full(len(ids), -1, np.int32) for (threshold,) in asked}
         values = {"prompts": str(lake.prompts), "cluster_members": str(lake.cluster_members)}
         batches = connection.execute(query("clusters_of_prompts"), values).to_arrow_reader()
         for batch in batches:
@@ -140,8 +141,7 @@ def _read_clusters(lake: Lake, ids: SampleIds) -> dict[float, Rows]:
             first = rows_of(as_bytes(batch["cluster_id"])[is_known], ids)
             for threshold in np.unique(thresholds):
                 here = thresholds == threshold
-                at = clusters.setdefault(float(threshold), np.full(len(ids), -1, np.int32))
-                at[rows[here]] = first[here]
+                clusters[float(threshold)][rows[here]] = first[here]
     return clusters
 
 

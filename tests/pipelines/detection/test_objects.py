@@ -22,6 +22,7 @@ from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.prompts import PROMPTS
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.study_file import load_study
+from memtriggers.tests.reports import Report, check_figures
 
 ROOT = Path(__file__).parents[3]
 STUDY, PLANTED = ROOT / "studies" / "objects.toml", ROOT / "sample" / "planted"
@@ -257,7 +258,7 @@ def test_the_tables_are_published_and_a_change_of_labels_makes_the_stage_stale(
 ) -> None:
     study = load_study(STUDY)
     assert STAGES["objects"].why_stale(study, planted.lake) == []
-    for stage in ("words", "embed", "cluster", "build"):
+    for stage in ("words", "embed", "cluster", "build", "report"):
         run(planted.lake, stage)
     with duckdb.connect(str(planted.lake.current), read_only=True) as connection:
         (n,) = connection.execute(
@@ -269,3 +270,8 @@ def test_the_tables_are_published_and_a_change_of_labels_makes_the_stage_stale(
         ).fetchall()
     assert n > 30 and first == [("US flag",)]
     assert STAGES["objects"].why_stale(study, planted.lake) != [], "clusters are there now"
+    report = Report(planted.lake.report.read_text(encoding="utf-8"))
+    shown = [row for name in report.rows if name.startswith("object_") for row in report.rows[name]]
+    assert len(shown) > 30 and check_figures(report, planted.lake) > 0
+    boxes = [given for tag, given in report.elements if tag == "rect" and "x" in given]
+    assert len(boxes) > 20
