@@ -58,7 +58,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         images = {p: looked_at(connection, p) for p in (TRAIN, GENERATED, BACKGROUND)}
         if not images[TRAIN]:
             raise LakeError(f"{lake.root}: no keyword set has an image; run: memtriggers fetch")
-        written = _Written(study, connection, vocabulary)
+        written = _Tables(study, connection, vocabulary)
         for detector, discovers in _detectors(study, lake, own, vocabulary, images):
             written.add(detector, discovers, images, settings)
         return written.write(lake, stamp)
@@ -96,7 +96,7 @@ def _detectors(
         yield OpenVocabulary(study, lake, own), False
 
 
-class _Written:
+class _Tables:
     """Collects the tables of all detectors."""
 
     def __init__(
