@@ -185,6 +185,24 @@ def test_a_file_may_ask_for_a_sample_that_is_in_no_cluster(
         assert {sample for _, sample in alone} <= {row["cluster_id"] for row in fixed}
 
 
+def test_where_a_file_names_no_cluster_the_largest_is_meant(
+    make_prompting: Callable[..., Study],
+    lake: Lake,
+    run_stages: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    largest = lake.sql(
+        "select keyword_set, cluster_id from keyword_clusters "
+        "where threshold = 0.9 and cluster_rank = 1 order by all limit 2"
+    ).fetchall()
+    lines = [f"{keyword_set},,caption,no cluster {keyword_set}" for keyword_set, _ in largest]
+    (tmp_path / "mine.csv").write_text("\n".join(["keyword_set,cluster,family,prompt", *lines]))
+    run_stages(make_prompting('clusters = 1\nfile = "mine.csv"'), "prompts")
+    own = [row for row in read_prompts(lake) if row["source"] == "file"]
+    assert sorted((row["keyword_set"], row["cluster_id"]) for row in own) == largest
+    assert {row["family"] for row in own} == {"caption"}
+
+
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
@@ -193,6 +211,7 @@ def test_a_file_may_ask_for_a_sample_that_is_in_no_cluster(
         ("{head}{set},{member},short,  \n", "line 2: the prompt is empty"),
         ("{head}{set},{member},rude,a star\n", "line 2: family 'rude': it is one of keywords"),
         ("{head}{set},f00,short,a star\n", "line 2: no cluster of keyword set .* holds 'f00'"),
+        ("{head}nowhere,,short,a star\n", "line 2: no keyword set 'nowhere' has a cluster"),
         ("{head}{set},{member}\n", "line 2: the prompt is empty"),
         ("{head}{set},{member},long,a star\n{set},{member},short,a star\n", "line 3: .* again"),
         ("{head}\udcff", "cannot be read"),

@@ -167,6 +167,25 @@ def test_the_measured_rate_is_that_of_the_planted_copies(
     assert found["keywords"][3:] == (None, None)
 
 
+def test_a_sample_is_asked_for_alone_where_there_is_no_cluster_at_all(
+    make_planted: Callable[..., Any], generate: Callable[..., None]
+) -> None:
+    """As after a curation that left nothing twice."""
+    planted = make_planted()
+    alone = len(planted.ids) - 1
+    members = pq.read_table(planted.lake.cluster_members)
+    place = members.column_names.index("cluster_id")
+    nulls = pa.nulls(len(members), members.schema.field("cluster_id").type)
+    pq.write_table(members.set_column(place, "cluster_id", nulls), planted.lake.cluster_members)
+    pq.write_table(pq.read_table(planted.lake.clusters).slice(0, 0), planted.lake.clusters)
+    prompt = pq.read_table(planted.lake.prompts).to_pylist()[0]
+    prompt |= {"source": "file", "prompt_id": "f" * 32, "cluster_id": planted.ids[alone]}
+    pq.write_table(pa.Table.from_pylist([prompt]), planted.lake.prompts)
+    fix_thresholds(planted.study, planted.lake, STAMP)
+    generate(planted, {"f" * 32: [alone, None]})
+    assert run(planted) == (2, 2)
+
+
 def test_a_sample_in_no_cluster_is_asked_for_alone(
     make_planted: Callable[..., Any], generate: Callable[..., None]
 ) -> None:
