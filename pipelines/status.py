@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
+from rich.console import Console
 
 from .clip.model import find_clip
 from .clip.recommended import recommended_threshold
+from .flow import draw_flow
 from .lake import Lake
 from .refresh import stale_stages
 from .stages import STAGES, Stage
@@ -41,7 +43,10 @@ class ThresholdStatus:
 
 
 def print_status(study: Study, lake: Lake, as_json: bool) -> None:
-    """Print the state of every stage and the thresholds, as a table or as one JSON document."""
+    """Print the state of every stage and the thresholds.
+
+    On a terminal as a drawing of the flow, in a pipe as a table, or as one JSON document.
+    """
     rows, thresholds = stage_statuses(study, lake), threshold_status(study, lake)
     if as_json:
         stages = [asdict(row) for row in rows]
@@ -52,12 +57,20 @@ def print_status(study: Study, lake: Lake, as_json: bool) -> None:
         }
         click.echo(json.dumps(document, indent=2))
         return
+    console = Console()
+    if console.is_terminal:
+        draw_flow(console, rows)
+    else:
+        _print_rows(rows)
+    click.echo(f"\n{_threshold_line(thresholds)}")
+
+
+def _print_rows(rows: list[StageStatus]) -> None:
     cells = [
         (r.stage, r.state, _count(r.n_in), _count(r.n_out), (r.finished_at or "")[:19], _why(r))
         for r in rows
     ]
     print_table(["stage", "state", "in", "out", "last run (UTC)", "why"], cells)
-    click.echo(f"\n{_threshold_line(thresholds)}")
 
 
 def threshold_status(study: Study, lake: Lake) -> ThresholdStatus:

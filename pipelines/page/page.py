@@ -12,7 +12,8 @@ N_WORDS = 5  # of a cluster, as in the paper's Table 1
 N_IMAGES = 8  # of a cluster
 N_SIZES = 30  # clusters of a keyword set, as in the paper's figures 1 and 2
 N_WORD_SETS = 8  # of a keyword set
-N_GENERATIONS = 2  # of a prompt, in each band
+N_GENERATIONS = 2  # of a prompt, in each band; one, where there are many prompts
+MANY_PROMPTS = 300
 N_OBJECT_IMAGES = 6  # that show an object, of a keyword set
 N_CANDIDATES = 5  # objects of a keyword set
 N_CHANGES = 20  # clusters that changed
@@ -89,6 +90,8 @@ def read_page(connection: duckdb.DuckDBPyConnection, study: Study, threshold: fl
         "min_cluster_size": study.cluster.min_cluster_size,
     }
     clusters_shown: dict[str, object] = {"n_clusters": study.report.clusters}
+    replication = ask(connection, "replication", clusters_shown)
+    n_images = N_GENERATIONS if len(replication.rows) <= MANY_PROMPTS else 1
     return Page(
         threshold=threshold,
         min_cluster_size=study.cluster.min_cluster_size,
@@ -103,8 +106,8 @@ def read_page(connection: duckdb.DuckDBPyConnection, study: Study, threshold: fl
         threshold_curve=ask(connection, "threshold_curve"),
         word_sets=ask(connection, "word_sets", chosen | {"n_word_sets": N_WORD_SETS}),
         concentration=ask(connection, "concentration", clusters_shown),
-        replication=ask(connection, "replication", clusters_shown),
-        generations=ask(connection, "generations", clusters_shown | {"n_images": N_GENERATIONS}),
+        replication=replication,
+        generations=ask(connection, "generations", clusters_shown | {"n_images": n_images}),
         families=ask(connection, "families"),
         object_rates=ask(connection, "object_rates"),
         object_images=ask(connection, "object_images", {"n_images": N_OBJECT_IMAGES}),

@@ -1,0 +1,61 @@
+"""The flow as `status` draws it on a terminal: each stage, what it reads, and what is stale."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .stages import STAGES
+from .terminal import printable
+
+if TYPE_CHECKING:
+    from .status import StageStatus
+
+_SYMBOLS = {"fresh": ("●", "green"), "stale": ("▲", "yellow"), "skipped": ("○", "dim")}
+
+
+def draw_flow(console: Console, rows: "Sequence[StageStatus]") -> None:
+    """Draw the stages in their order: rows in and out, when, what each reads, why it is stale."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(no_wrap=True)
+    table.add_column()  # the one that gives way on a narrow terminal
+    for row in rows:
+        if row is not rows[0]:
+            table.add_row(Text("│", "dim"))
+        table.add_row(*_cells(row))
+    console.print(table)
+    console.print()
+    for row in rows:
+        if row.state != "fresh":
+            console.print(_why(row), soft_wrap=True)
+
+
+def _cells(row: "StageStatus") -> list[Text]:
+    symbol, style = _SYMBOLS[row.state]
+    inputs = [name for name in STAGES[row.stage].inputs if name == "parquet" or name in STAGES]
+    return [
+        Text(symbol, style),
+        Text(row.stage, "dim" if row.state == "skipped" else "bold"),
+        Text(_count(row.n_in)),
+        Text("" if row.n_out is None else "→", "dim"),
+        Text(_count(row.n_out)),
+        Text((row.finished_at or "")[:16].replace("T", " "), "dim"),
+        Text("← " + ", ".join(inputs), "dim", no_wrap=True, overflow="ellipsis"),
+    ]
+
+
+def _why(row: "StageStatus") -> Text:
+    symbol, style = _SYMBOLS[row.state]
+    why = printable(", ".join(row.why))
+    return Text.assemble((f"{symbol} {row.stage}", style), f" is {row.state}: {why}")
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"
