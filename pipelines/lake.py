@@ -34,6 +34,7 @@ class Lake:
     generators/         generate generators
     scores/             score    replication_scores, background, replication_by_family,
                                  prompt_scores
+    decisions/          explore  replication_thresholds, cluster_marks: what a person decided
     exports/, builds/   build    scalar columns of the Lance tables; published databases
     docs/               build    index.html, the documentation of the tables
     report/             report   index.html
@@ -51,8 +52,7 @@ class Lake:
     ) -> "duckdb.DuckDBPyRelation":
         """Query the published tables, read-only: `Lake("lake").sql("from clusters").df()`.
 
-        The tables of the vector store are there, too, under their names.
-        `values` holds the value of each `$name` in the query.
+        The tables of the vector store are there, too. `values` holds the value of each `$name`.
         Each call opens the build that is published then; what it returns stays with that build.
 
         Raises:

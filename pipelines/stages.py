@@ -108,6 +108,10 @@ def _fingerprint(name: str, study: Study, lake: Lake) -> str:
         from .generation.prompt_file import prompt_file_fingerprint
 
         return prompt_file_fingerprint(study)
+    if name in ("decided_thresholds", "cluster_marks"):
+        from .decisions import decisions_fingerprint
+
+        return decisions_fingerprint(lake, name)
     if name == "risk_fit":
         from .warehouse.risk_fit import risk_fit_fingerprint
 
@@ -217,7 +221,8 @@ STAGES = {
             ("cluster", "risk"),
             (
                 *("filter", "words", "fetch", "embed", "cluster", "thresholds"),
-                *("risk_fit", "prompts", "generate", "score"),
+                *("risk_fit", "prompts", "generate", "score", "decided_thresholds"),
+                "cluster_marks",
             ),
             _build,
         ),
@@ -243,7 +248,10 @@ STAGES = {
             "score",
             "Compare every generation with the training images, and count the copies.",
             ("score", "generator"),
-            ("filter", "fetch", "embed", "cluster", "prompts", "generate", "copy_model"),
+            (
+                *("filter", "fetch", "embed", "cluster", "prompts", "generate", "copy_model"),
+                "decided_thresholds",
+            ),
             _from_parquet(
                 "replication_scores", "background", "replication_by_family", "prompt_scores"
             ),
