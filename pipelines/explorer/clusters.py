@@ -15,6 +15,7 @@ from .state import Explorer, explorer_of, number, page_number
 
 N_CLUSTERS = 20  # on a page
 N_STRIP = 8  # images of each
+N_ORIGINALS = 8  # of one cluster, beside its generations
 N_MEMBERS = 48  # images of one cluster on a page
 
 Row = dict[str, Any]
@@ -56,6 +57,8 @@ def show_cluster(request: Request) -> Response:
     page, before = page_number(request, N_MEMBERS)
     ask = explorer.published.ask
     members = ask("members", **named, limit=N_MEMBERS, offset=before)
+    originals = ask("members", **named, limit=N_ORIGINALS, offset=0)
+    shown = {row["sample_id"] for row in (*members, *originals)}
     return render(
         request,
         "cluster",
@@ -64,9 +67,9 @@ def show_cluster(request: Request) -> Response:
         words=ask("cluster_words", **named),
         keyword_sets=ask("cluster_keyword_sets", **named),
         members=members,
-        pictures=explorer.pictures.find(SAMPLE, (row["sample_id"] for row in members)),
+        originals=originals,
+        pictures=explorer.pictures.find(SAMPLE, shown),
         mark=_marks(explorer, cluster["threshold"]).get(cluster["cluster_id"]),
-        marks=MARKS,
         generations=read_generations(request, cluster),
         saved=request.query_params.get("saved"),
         page=page,

@@ -60,7 +60,7 @@ def read_generations(request: Request, cluster: Row) -> Generations | None:
     )
     scored = {"generator": generator_id, "metric": by[0], "reference": by[1]}
     scores = explorer.published.ask("scores", **scored, prompts=[row["prompt_id"] for row in rows])
-    page, before = page_number(request, N_GENERATIONS)
+    page, before = page_number(request, N_GENERATIONS, "seeds")
     images = explorer.published.ask(
         "generations",
         **scored,

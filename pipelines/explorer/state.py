@@ -27,11 +27,10 @@ def explorer_of(request: Request) -> Explorer:
     return explorer
 
 
-def page_number(request: Request, size: int) -> tuple[int, int]:
+def page_number(request: Request, size: int, name: str = "page") -> tuple[int, int]:
     """The page that is asked for, from 1 on, and how many rows come before it."""
-    text = request.query_params.get("page", "1")
-    page = int(text) if text.isdecimal() and len(text) < 9 else 1
-    page = max(1, page)
+    text = request.query_params.get(name, "1")
+    page = max(1, int(text)) if text.isascii() and text.isdecimal() and len(text) < 9 else 1
     return page, (page - 1) * size
 
 
