@@ -37,7 +37,7 @@ from .warehouse.dbt_run import MODELS, DbtRun
 # Inputs that no stage writes, or a stage after the one that reads them: the night before.
 _OUTSIDE = (
     *("parquet", "clip", "copy_model", "thresholds", "follow_up_sets"),
-    *("generator", "prompt_file", "risk_fit"),
+    *("generator", "prompt_file", "risk_fit", "decided_thresholds", "cluster_marks"),
 )
 # Its tables are published by a second build, after the stages that read those of the first.
 _SECOND_BUILD = "build_again"

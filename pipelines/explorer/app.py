@@ -10,15 +10,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ..errors import MemtriggersError
-from ..lake import Lake
 from ..page.html import TEMPLATES
-from ..study import Study
 from .clusters import mark_cluster, show_cluster, show_clusters
 from .generations import store_threshold
 from .guard import Guard
 from .html import render
-from .pictures import Pictures
-from .published import Published
 from .samples import send_picture, show_sample
 from .searching import search_image, show_search
 from .sql_box import run_sql, show_sql
@@ -27,12 +23,11 @@ from .state import Explorer
 _STATIC = Path(__file__).resolve().parent / "static"
 
 
-def make_app(lake: Lake, study: Study | None, host: str, token: str | None) -> Guard:
-    """The explorer of one lake, behind its guard.
+def make_app(explorer: Explorer, host: str, token: str | None) -> Guard:
+    """The pages of one lake, behind their guard.
 
     Args:
-        lake: read, but for its decisions.
-        study: says by which model is searched; None where there is none.
+        explorer: what they work on.
         host: the name or address that the server listens on.
         token: what a browser has to show first; None where only this machine can ask.
 
@@ -54,7 +49,7 @@ def make_app(lake: Lake, study: Study | None, host: str, token: str | None) -> G
     ]
     handlers = {HTTPException: _show_refused, MemtriggersError: _show_error}
     app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
-    app.state.explorer = Explorer(lake, study, Published(lake), Pictures(lake))
+    app.state.explorer = explorer
     return Guard(app, host, token)
 
 

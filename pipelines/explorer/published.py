@@ -31,6 +31,7 @@ class Published:
         self._lake = lake
         self._lock = threading.Lock()
         self._opened: tuple[Path, duckdb.DuckDBPyConnection] | None = None
+        self._asking: set[duckdb.DuckDBPyConnection] = set()
 
     def ask(self, name: str, **values: object) -> list[Row]:
         """The rows of `sql/explore/<name>.sql`, values bound.
@@ -53,8 +54,18 @@ class Published:
         """A connection of one's own: queries beside it, and their end, do not touch it."""
         with self._lock:
             cursor = self._current().cursor()
-        with cursor:
-            yield cursor
+            self._asking.add(cursor)
+        try:
+            with cursor:
+                yield cursor
+        finally:
+            with self._lock:
+                self._asking.discard(cursor)
+
+    def interrupt(self) -> None:
+        """End the queries that run: nobody waits for them any more."""
+        for cursor in self._asking.copy():
+            cursor.interrupt()
 
     def _current(self) -> duckdb.DuckDBPyConnection:
         path = self._lake.require_build().resolve()

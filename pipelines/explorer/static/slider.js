@@ -16,6 +16,7 @@ const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
 const form = document.querySelector("form.threshold");
 const slider = document.getElementById("slider");
 const value = document.getElementById("value");
+const says = document.getElementById("says");
 const bands = document.getElementById("bands");
 const isDistance = form.dataset.distance === "yes";
 const reaches = (score, limit) => (isDistance ? score <= limit : score >= limit);
@@ -38,9 +39,13 @@ function tell({ row, scores }, limit, parts) {
   if (scores.length === 0) return;
   const copies = scores.filter((score) => reaches(score, limit)).length;
   const [low, high] = wilson(copies, scores.length);
+  const interval = `${percent(low)} – ${percent(high)}`;
   say("copies", copies);
   say("rate", percent(copies / scores.length));
-  say("interval", `${percent(low)} – ${percent(high)}`);
+  say("interval", interval);
+  if (row.classList.contains("chosen")) {
+    says.textContent = `${copies} of ${scores.length} images are copies: ${percent(copies / scores.length)} (${interval})`;
+  }
   const counts = Array(parts.length + 1).fill(0);
   for (const score of scores) counts[parts.filter((border) => !reaches(score, border)).length] += 1;
   say("bands", counts.join(" · "));
