@@ -6,7 +6,7 @@ from typing import NoReturn
 import click
 
 from .. import __version__
-from .commands.query import export, probe, search, sql
+from .commands.query import explore, export, probe, search, sql
 from .commands.refresh import demo, refresh, status
 from .commands.setup import doctor, init
 from .commands.stage import stage_command
@@ -57,7 +57,19 @@ def cli(ctx: click.Context) -> None:
 for _stage in STAGES.values():
     cli.add_command(stage_command(_stage))
 
-for _command in (refresh, status, evaluate, init, demo, sql, search, probe, doctor, export):
+for _command in (
+    refresh,
+    status,
+    evaluate,
+    init,
+    demo,
+    sql,
+    search,
+    explore,
+    probe,
+    doctor,
+    export,
+):
     cli.add_command(_command)
 
 

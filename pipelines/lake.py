@@ -37,6 +37,7 @@ class Lake:
                                  prompt_scores
     objects/            objects  object_detections, object_detectors, object_rates,
                                  object_candidates
+    decisions/          explore  replication_thresholds, cluster_marks: what a person decided
     exports/, builds/   build    scalar columns of the Lance tables; published databases
     docs/               build    index.html, the documentation of the tables
     report/             report   index.html; images/, where they would make it too large
@@ -54,8 +55,7 @@ class Lake:
     ) -> "duckdb.DuckDBPyRelation":
         """Query the published tables, read-only: `Lake("lake").sql("from clusters").df()`.
 
-        The tables of the vector store are there, too, under their names.
-        `values` holds the value of each `$name` in the query.
+        The tables of the vector store are there, too. `values` holds the value of each `$name`.
         Each call opens the build that is published then; what it returns stays with that build.
 
         Raises:

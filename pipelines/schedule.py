@@ -38,6 +38,7 @@ from .warehouse.dbt_run import MODELS, DbtRun
 _OUTSIDE = (
     *("parquet", "clip", "copy_model", "thresholds", "follow_up_sets"),
     *("generator", "prompt_file", "risk_fit", "object_files"),
+    *("decided_thresholds", "cluster_marks"),
 )
 # Its tables are published by a second build, after the stages that read those of the first.
 _SECOND_BUILD = "build_again"

@@ -16,6 +16,7 @@ from .progress import progress
 from .replication import background, families
 from .replication.background import backgrounds_of
 from .replication.consistency import consistency
+from .replication.decided import Thresholds, read_thresholds
 from .replication.generations import Generations, Prompted, find_generations
 from .replication.magnitudes import measure_magnitudes
 from .replication.metrics import CLIP, Models, Scores, compare_with, find_models
@@ -26,7 +27,6 @@ from .replication.references import (
     find_targets,
     read_training,
 )
-from .replication.thresholds import Thresholds, read_thresholds
 from .replication.tiles import add_generated_tiles, add_training_tiles
 from .runs import Counts
 from .stamp import METADATA_KEY, Stamp

@@ -36,9 +36,16 @@ def print_search(
 
 
 def search(
-    study: Study, lake: Lake, text: str | None = None, image: Path | None = None, limit: int = 10
+    study: Study,
+    lake: Lake,
+    text: str | None = None,
+    image: Path | bytes | None = None,
+    limit: int = 10,
+    name: str = "the image",
 ) -> Found:
     """The `limit` samples with the largest cosine to a text or an image: one of them is given.
+
+    An image is a file, or what would be in it and a `name` for it. The model is loaded once.
 
     Returns:
         Rows (cosine, sample_id, caption, url), the most similar first. The cosine is that of the
@@ -52,20 +59,22 @@ def search(
 
     """
     choice = find_clip(study)
-    store, name = VectorStore(lake.vectors), image_vectors_name(choice.clip_id)
-    store.version(name)  # before a model is loaded for nothing
+    store, vectors = VectorStore(lake.vectors), image_vectors_name(choice.clip_id)
+    store.version(vectors)  # before a model is loaded for nothing
     try:
-        from .clip.encoder import Encoder
+        from .clip.encoder import load_encoder
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f"search needs the package {error.name}; install: pip install 'memtriggers[embed]'"
         ) from None
-    encoder = Encoder(choice, "cpu", batch_size=1, threads=1)
+    encoder = load_encoder(choice, "cpu", batch_size=1, threads=1)
+    if isinstance(image, Path):
+        image, name = _read(image), str(image)
     if image is not None:
-        wanted = encoder.images([_read_image(image, study)])[0]
+        wanted = encoder.images([_stored(image, name, study)])[0]
     else:
         wanted = encoder.captions([text or ""])[0]
-    found = store.nearest(name, wanted, _MARGIN * limit)
+    found = store.nearest(vectors, wanted, _MARGIN * limit)
     with connect(lake) as connection:
         connection.register("found", found)
         values = {"samples": str(lake.samples), "limit": limit}
@@ -75,14 +84,19 @@ def search(
     return rows
 
 
-def _read_image(path: Path, study: Study) -> bytes:
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _stored(image: bytes, name: str, study: Study) -> bytes:
     """The image as `fetch` would have stored it, so that a copy has a cosine of 1."""
     from .images.decode import Refused, image_limits, store_image
 
     try:
         with image_limits(study.fetch.max_pixels):
-            return store_image(path.read_bytes(), study.fetch).image
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
+            return store_image(image, study.fetch).image
     except Refused as refused:
-        raise SourceError(f"{path}: {refused.status}: {refused.reason}") from None
+        raise SourceError(f"{name}: {refused.status}: {refused.reason}") from None

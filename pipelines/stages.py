@@ -112,6 +112,10 @@ def _fingerprint(name: str, study: Study, lake: Lake) -> str:
         from .detection.catalog import object_files_fingerprint
 
         return object_files_fingerprint(study)
+    if name in ("decided_thresholds", "cluster_marks"):
+        from .decisions import decisions_fingerprint
+
+        return decisions_fingerprint(lake, name)
     if name == "risk_fit":
         from .warehouse.risk_fit import risk_fit_fingerprint
 
@@ -222,6 +226,7 @@ STAGES = {
             (
                 *("filter", "words", "fetch", "embed", "cluster", "thresholds"),
                 *("risk_fit", "prompts", "generate", "score", "objects"),
+                *("decided_thresholds", "cluster_marks"),
             ),
             _build,
         ),
@@ -247,7 +252,10 @@ STAGES = {
             "score",
             "Compare every generation with the training images, and count the copies.",
             ("score", "generator"),
-            ("filter", "fetch", "embed", "cluster", "prompts", "generate", "copy_model"),
+            (
+                *("filter", "fetch", "embed", "cluster", "prompts", "generate", "copy_model"),
+                "decided_thresholds",
+            ),
             _from_parquet(
                 "replication_scores", "background", "replication_by_family", "prompt_scores"
             ),

@@ -1,6 +1,6 @@
 -- What each prompt's seeds came to, one row a generator, keyword set, metric, reference, family, cluster
--- and prompt: the seeds, ascending, and whether each one's image is a copy. $scores, $prompts,
--- $thresholds: parquet files. Needs the macro is_copy.
+-- and prompt: the seeds, ascending, and whether each one's image is a copy. $scores, $prompts: parquet files.
+-- Relation thresholds: those in force. Needs the macro is_copy.
 select
     scores.generator_id,
     prompts.keyword_set,
@@ -16,7 +16,7 @@ select
     ) as is_copy
 from read_parquet($scores) as scores
 join read_parquet($prompts) as prompts on scores.prompt_id = prompts.prompt_id
-join read_parquet($thresholds) as thresholds
+join thresholds
     on prompts.keyword_set = thresholds.keyword_set
     and prompts.threshold = thresholds.threshold
     and prompts.cluster_id = thresholds.cluster_id

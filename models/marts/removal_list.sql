@@ -17,6 +17,12 @@ cluster_members as (
 
 ),
 
+marks as (
+
+    select * from {{ ref('stg_marked_samples') }}
+
+),
+
 thresholds as (
 
     select distinct threshold from cluster_members
@@ -41,22 +47,38 @@ clustered as (
         cluster_members.threshold,
         cluster_members.cluster_id,
         cluster_members.sample_id,
+        cluster_members.cosine_to_medoid,
+        coalesce(marks.mark = 'remove', false) as is_to_remove,
         coalesce(cast(samples.original_width as bigint) * samples.original_height, 0) as n_pixels
     from cluster_members
     inner join samples on cluster_members.sample_id = samples.sample_id
+    left join marks on cluster_members.sample_id = marks.sample_id
     where cluster_members.cluster_id is not null
 
 ),
 
+-- What is to be removed stands for nothing: where the medoid is, the next one to it stands for the rest.
 ends as (
 
     select
-        threshold,
-        cluster_id,
-        arg_min(sample_id, (-n_pixels, sample_id)) as best,
-        min(sample_id) as first
+        clustered.threshold,
+        clustered.cluster_id,
+        arg_min(clustered.sample_id, (-clustered.n_pixels, clustered.sample_id)) as best,
+        min(clustered.sample_id) as first,
+        arg_min(
+            clustered.sample_id,
+            (
+                clustered.sample_id <> clusters.medoid_sample_id,
+                -coalesce(clustered.cosine_to_medoid, 0),
+                clustered.sample_id
+            )
+        ) as medoid
     from clustered
-    group by threshold, cluster_id
+    inner join clusters
+        on clustered.threshold = clusters.threshold
+        and clustered.cluster_id = clusters.cluster_id
+    where not clustered.is_to_remove
+    group by clustered.threshold, clustered.cluster_id
 
 ),
 
@@ -69,12 +91,9 @@ kept as (
         case keep_rules.keep_rule
             when 'best' then ends.best
             when 'first' then ends.first
-            when 'medoid' then clusters.medoid_sample_id
+            when 'medoid' then ends.medoid
         end as kept_sample_id
     from ends
-    inner join clusters
-        on ends.threshold = clusters.threshold
-        and ends.cluster_id = clusters.cluster_id
     cross join keep_rules
 
 ),
@@ -86,8 +105,10 @@ at_thresholds as (
         samples.sample_id,
         samples.n_rows,
         samples.status,
+        marks.mark,
         clustered.cluster_id
     from samples
+    left join marks on samples.sample_id = marks.sample_id
     cross join thresholds
     left join clustered
         on thresholds.threshold = clustered.threshold
@@ -101,7 +122,11 @@ by_rule as (
         at_thresholds.*,
         keep_rules.keep_rule,
         keep_rules.distinction,
-        coalesce(kept.kept_sample_id, at_thresholds.sample_id) as representative_sample_id
+        case
+            when at_thresholds.mark = 'remove' then null
+            when at_thresholds.mark = 'wanted' then at_thresholds.sample_id
+            else coalesce(kept.kept_sample_id, at_thresholds.sample_id)
+        end as representative_sample_id
     from at_thresholds
     cross join keep_rules
     left join kept
@@ -118,9 +143,11 @@ final as (
         keep_rule,
         sample_id,
         n_rows,
-        if(sample_id = representative_sample_id, 'keep', 'drop') as action,
+        if(coalesce(sample_id = representative_sample_id, false), 'keep', 'drop') as action,
         representative_sample_id,
         case
+            when mark = 'remove' then 'its cluster is marked: to remove'
+            when mark = 'wanted' then 'its cluster is marked: wanted'
             when status <> 'embedded' then 'it has no embedding'
             when cluster_id is null then 'nothing is nearly identical to it'
             when sample_id = representative_sample_id then 'it is ' || distinction

@@ -1,6 +1,10 @@
 with word_sets as (
 
-    select * from {{ ref('stg_word_sets') }}
+    select *
+    from {{ ref('stg_word_sets') }}
+    anti join (
+        select * from {{ ref('clusters') }} where excluded_reason is not null
+    ) as excluded using (threshold, cluster_id)
 
 ),
 

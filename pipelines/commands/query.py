@@ -1,8 +1,9 @@
-"""The commands `sql`, `search`, `probe` and `export`: what users ask of tables and models."""
+"""The commands `sql`, `search`, `explore`, `probe` and `export`: asking tables and models."""
 
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from ..lake import Lake
 from ..options import lake_option, study_option
@@ -114,6 +115,37 @@ def search(
     if (text is None) == (image is None):
         raise click.UsageError("give one of: a TEXT, --image")
     print_search(load_study(study_file), lake, text, image, limit, as_json)
+
+
+@click.command()
+@lake_option()
+@study_option
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on; any other than this machine's own asks for a token.",
+)
+@click.option(
+    "--port",
+    default=8642,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port to listen on; 0: one that is free.",
+)
+@click.pass_context
+def explore(ctx: click.Context, lake: Lake, study_file: Path, host: str, port: int) -> None:
+    """Look at clusters and generations in a browser, and decide about them.
+
+    \b
+    Example:
+      memtriggers explore --lake lake --study study.toml
+    """
+    from ..explore import explore as serve
+
+    # Only the search needs a study: without the one by default, everything else is there.
+    is_given = ctx.get_parameter_source("study_file") is not ParameterSource.DEFAULT
+    serve(lake, study_file if is_given or study_file.exists() else None, host, port)
 
 
 @click.command()

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from .decided import Thresholds
 from .generations import Generations, Prompted
 from .metrics import Comparison, is_distance
 from .pictures import IMAGE, Pictures, Which, concatenated_pictures
 from .references import MEDOID, MEMBERS, Target
 from .surroundings import RELATIVE, Surrounded, surround_stored
-from .thresholds import Thresholds
 
 SCHEMA = pa.schema(
     [

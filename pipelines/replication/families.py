@@ -14,6 +14,7 @@ from scipy import stats
 from ..clusters.intervals import wilson_interval
 from ..database import connect, query
 from ..lake import Lake
+from .decided import thresholds_in_force
 
 SCHEMA = pa.schema(
     [
@@ -54,8 +55,8 @@ class PromptCopies:
 def compare_families(lake: Lake) -> pa.Table:
     """The rows of replication_by_family, from the scores, the prompts and the thresholds."""
     values = {"scores": str(lake.replication_scores), "prompts": str(lake.prompts)}
-    values |= {"thresholds": str(lake.replication_thresholds)}
     with connect(lake) as connection:
+        connection.register("thresholds", thresholds_in_force(lake))
         connection.execute(query("is_copy"))
         found = connection.execute(query("copies_by_family"), values).fetchall()
     rows: list[Row] = []

@@ -65,7 +65,6 @@ _FEW = 100  # non-copies, of whose scores the percentile is hardly more than the
 
 Row = dict[str, Any]
 Key = tuple[str, float, str, str, str]  # keyword set, threshold, cluster, metric, reference
-Thresholds = dict[tuple[str, str], float]  # of one cluster, by metric and reference
 ByHand = dict[tuple[str, float, str, str], ReplicationThreshold]  # the same but the reference
 
 
@@ -243,14 +242,6 @@ def _row(
         "n_non_copies": n_non_copies,
         "bands": list(default if bands is None else bands),
     }
-
-
-def read_thresholds(lake: Lake) -> dict[tuple[str, float, str], Thresholds]:
-    """The replication thresholds of each prompted cluster, by metric and reference."""
-    found: dict[tuple[str, float, str], Thresholds] = {}
-    for key, row in _read_earlier(lake).items():
-        found.setdefault(key[:3], {})[key[3:]] = row["replication_threshold"]
-    return found
 
 
 def _read_earlier(lake: Lake) -> dict[Key, Row]:

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from ...lance.store import VectorStore
 from ...lance.tables import GENERATED_IMAGES, IMAGES, image_vectors_name
 from ..lake import Lake, replacing
+from ..replication.decided import decided_thresholds
 from ..study import Study
 
 IMAGE_COLUMNS = [name for name in IMAGES.schema.names if name != "image"]
@@ -28,6 +29,7 @@ def export_tables(study: Study, lake: Lake) -> None:
     store = VectorStore(lake.vectors)
     exports = lake.exports
     _export(store, "images", IMAGE_COLUMNS, exports / "images.parquet", {})
+    _export_decided(lake)
     generations = exports / "generations.parquet"
     _export(store, GENERATED_IMAGES.name, GENERATED_COLUMNS, generations, {})
     clip_id = _clip_id(study, lake)
@@ -38,6 +40,15 @@ def export_tables(study: Study, lake: Lake) -> None:
         exports / "image_vectors.parquet",
         {"clip_id": clip_id},
     )
+
+
+def _export_decided(lake: Lake) -> None:
+    path, rows = lake.parquet("exports", "decided_thresholds"), decided_thresholds(lake)
+    if rows is None:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as unfinished:
+        pq.write_table(rows, unfinished)
 
 
 def _clip_id(study: Study, lake: Lake) -> str:

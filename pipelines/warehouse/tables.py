@@ -22,6 +22,12 @@ def _columns(text: str) -> dict[str, str]:
     return {name: kind for name, _, kind in pairs}
 
 
+_REPLICATION_THRESHOLDS = _columns(
+    "keyword_set varchar, threshold double, cluster_id varchar, metric varchar, "
+    "reference varchar, replication_threshold double, is_distance boolean, method varchar, "
+    "reason varchar, n_non_copies bigint, bands double[]"
+)
+
 TABLES = (
     Table(
         "samples",
@@ -169,18 +175,23 @@ TABLES = (
         lambda lake: lake.parquet("exports", "generations"),
         _columns(
             "generator_id varchar, prompt_id varchar, seed bigint, status varchar, "
-            "image_id varchar, width integer, height integer, "
-            "generated_at timestamp with time zone"
+            "image_id varchar, width integer, height integer, generated_at timestamp with time zone"
         ),
     ),
     Table(
         "replication_thresholds",
         lambda lake: lake.replication_thresholds,
-        _columns(
-            "keyword_set varchar, threshold double, cluster_id varchar, metric varchar, "
-            "reference varchar, replication_threshold double, is_distance boolean, method varchar, "
-            "reason varchar, n_non_copies bigint, bands double[]"
-        ),
+        _REPLICATION_THRESHOLDS,
+    ),
+    Table(
+        "decided_thresholds",
+        lambda lake: lake.parquet("exports", "decided_thresholds"),
+        _REPLICATION_THRESHOLDS,
+    ),
+    Table(
+        "cluster_marks",
+        lambda lake: lake.parquet("decisions", "cluster_marks"),
+        _columns("threshold double, sample_id varchar, mark varchar, decided_at timestamp"),
     ),
     Table(
         "replication_scores",

@@ -1,0 +1,63 @@
+"""The search page: the samples nearest to a text or to an uploaded image."""
+
+from pathlib import PurePath
+from threading import Lock
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..errors import MemtriggersError, StudyError
+from ..search import search
+from .html import render
+from .pictures import SAMPLE
+from .state import Explorer, explorer_of
+
+N_FOUND = 48
+_one_at_a_time = Lock()  # the model is loaded once, and Pillow's limits are those of the process
+
+
+def show_search(request: Request) -> Response:
+    """The search page: empty, or with what is nearest to the text in its address."""
+    text = request.query_params.get("text", "").strip()
+    return _show(request, text=text, wanted=text or None)
+
+
+async def search_image(request: Request) -> Response:
+    """The search page with what is nearest to the image that was sent."""
+    async with request.form(max_files=1) as form:
+        sent = form.get("image")
+        if not isinstance(sent, UploadFile) or not sent.filename:
+            return _page(request, [], "choose an image first", "", None)
+        image, name = await sent.read(), PurePath(sent.filename).name
+    return await run_in_threadpool(_show, request, "", image, name)
+
+
+def _show(request: Request, text: str, wanted: str | bytes | None, name: str = "") -> Response:
+    if wanted is None:
+        return _page(request, [], None, text, None)
+    try:
+        rows, why = _search(explorer_of(request), wanted, name), None
+    except MemtriggersError as error:
+        rows, why = [], str(error)
+    return _page(request, rows, why, text, name or None)
+
+
+def _search(explorer: Explorer, wanted: str | bytes, name: str) -> list[dict[str, Any]]:
+    if explorer.study is None:
+        raise StudyError("no study says which model: start explore with --study FILE")
+    study, lake = explorer.study, explorer.lake
+    with _one_at_a_time:
+        if isinstance(wanted, str):
+            return search(study, lake, wanted, limit=N_FOUND)
+        return search(study, lake, image=wanted, limit=N_FOUND, name=name)
+
+
+def _page(
+    request: Request, rows: list[dict[str, Any]], why: str | None, text: str, name: str | None
+) -> Response:
+    pictures = explorer_of(request).pictures.find(SAMPLE, (row["sample_id"] for row in rows))
+    values = {"rows": rows, "why": why, "text": text, "name": name, "pictures": pictures}
+    return render(request, "search", 400 if why else 200, **values)
