@@ -111,6 +111,16 @@ def test_the_sql_opens_by_keyboard(browser: Any, report: Path) -> None:
     page.close()
 
 
+def test_a_link_of_the_head_leads_to_its_section(browser: Any, report: Path) -> None:
+    """Also past sections that were never laid out, whose height is a guess."""
+    page = browser.new_page(viewport={"width": WIDE, "height": 900})
+    page.goto(report.as_uri())
+    page.get_by_role("link", name="Removal list").click()
+    page.wait_for_timeout(500)
+    assert 0 <= page.locator("#removal").bounding_box()["y"] < 900
+    page.close()
+
+
 def test_on_paper_all_that_is_closed_is_left_out(browser: Any, report: Path) -> None:
     page = browser.new_page(viewport={"width": WIDE, "height": 900})
     page.goto(report.as_uri())
