@@ -5,7 +5,7 @@ BIN := .venv/bin
 LAKE := memtriggers-demo
 STUDY := memtriggers-study
 
-.PHONY: demo test lint types check bench study clean
+.PHONY: demo test lint types check bench study screenshots clean
 
 demo: .venv/installed  ## the whole loop on bundled rows, and where the report is
 	$(BIN)/memtriggers demo --lake $(LAKE)
@@ -33,6 +33,7 @@ bench: .venv/installed  ## time us and the peers in turn
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/build.py
 	$(BIN)/python benchmarks/generate.py
+	$(BIN)/python benchmarks/report.py
 
 study: .venv/installed  ## train the models of the validation and measure them: hours, resumable
 	$(BIN)/python -m memtriggers.sample.validation $(STUDY)

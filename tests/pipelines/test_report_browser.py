@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from memtriggers.tests.conftest import Command
-from memtriggers.tests.hostile import Scanned
+from memtriggers.tests.hostile import Scanned, scan
 
-CHROMIUM = shutil.which("chromium")
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 if CHROMIUM is None:
-    pytest.skip("no chromium on the path", allow_module_level=True)
+    pytest.skip(f"none of {', '.join(NAMES)} is installed", allow_module_level=True)
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
 
@@ -28,12 +29,17 @@ EMPTY_CHARTS = """() => [...document.querySelectorAll("svg.chart")].filter(chart
         const box = mark.getBoundingClientRect();
         return box.width > 0 && box.height > 0;
     })).map(chart => chart.querySelector("title").textContent)"""
+DECODE = """() => Promise.allSettled([...document.images].map(image => {
+    image.loading = "eager";
+    return image.decode();
+}))"""
 MISSING_PICTURES = """() => [...document.images].filter(
     image => !image.complete || !image.naturalWidth).map(image => image.alt)"""
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser(hostile: Scanned) -> Iterator[Any]:
+    """Opened when the lakes are there: it keeps an event loop, beside which `fetch` has none."""
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -70,7 +76,7 @@ def test_it_opens_without_an_error_or_a_request_and_shows_everything(
 ) -> None:
     assert page.said == []
     assert [url for url in page.asked if not url.startswith("data:")] == [report.as_uri()]
-    page.wait_for_function("[...document.images].every(image => image.complete)")
+    page.evaluate(DECODE)
     assert page.evaluate("document.images.length") > 0
     assert page.evaluate(MISSING_PICTURES) == []
     assert page.evaluate("document.querySelectorAll('svg.chart').length") > 1
@@ -105,6 +111,16 @@ def test_the_sql_opens_by_keyboard(browser: Any, report: Path) -> None:
     page.close()
 
 
+def test_a_link_of_the_head_leads_to_its_section(browser: Any, report: Path) -> None:
+    """Also past sections that were never laid out, whose height is a guess."""
+    page = browser.new_page(viewport={"width": WIDE, "height": 900})
+    page.goto(report.as_uri())
+    page.get_by_role("link", name="Removal list").click()
+    page.wait_for_timeout(500)
+    assert 0 <= page.locator("#removal").bounding_box()["y"] < 900
+    page.close()
+
+
 def test_on_paper_all_that_is_closed_is_left_out(browser: Any, report: Path) -> None:
     page = browser.new_page(viewport={"width": WIDE, "height": 900})
     page.goto(report.as_uri())
@@ -113,3 +129,20 @@ def test_on_paper_all_that_is_closed_is_left_out(browser: Any, report: Path) -> 
     assert not page.locator("details.sql summary").first.is_visible()
     assert len(page.pdf(format="A4")) > 10_000
     page.close()
+
+
+def test_pictures_beside_the_page_load(
+    browser: Any, hostile: Scanned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as small:
+        small.setattr("memtriggers.pipelines.report._LARGEST_FILE", 1_000)
+        scan(hostile.study, hostile.lake, "report")
+    page = browser.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(hostile.lake.report.as_uri())
+    page.evaluate(DECODE)
+    assert page.evaluate("document.images[0].src").startswith(hostile.lake.report_images.as_uri())
+    assert page.evaluate(MISSING_PICTURES) == [] and said == []
+    page.close()
+    scan(hostile.study, hostile.lake, "report")
