@@ -46,6 +46,8 @@ BANDS = (0.85, 0.8, 0.7)
 SHOWN = (0, 1, 20, 21, 30, 31, 50, 51)  # seeds: the first two in each band
 PICTURES = sorted((Path(__file__).resolve().parents[1] / "sample" / "images").iterdir())
 ROWS_A_COMMIT = 500
+CHROMIUM = "/usr/bin/chromium"
+Known = dict[str, object]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 # What a sample is follows from its number; a cluster is ten samples in a row.
@@ -140,7 +142,7 @@ TABLES = {
 
 def make_lake(lake: Lake, clusters: int, families: list[str], seeds: int) -> None:
     """Write what the stages before `build` would have written."""
-    known = {"clusters": clusters, "families": families, "seeds": seeds}
+    known: Known = {"clusters": clusters, "families": families, "seeds": seeds}
     with duckdb.connect() as connection:
         connection.execute("create schema lake")
         for statement in NUMBERED.split(";"):
@@ -152,10 +154,7 @@ def make_lake(lake: Lake, clusters: int, families: list[str], seeds: int) -> Non
 
 
 def write_table(
-    connection: duckdb.DuckDBPyConnection,
-    table: warehouse.Table,
-    lake: Lake,
-    known: dict[str, object],
+    connection: duckdb.DuckDBPyConnection, table: warehouse.Table, lake: Lake, known: Known
 ) -> None:
     """What a query leaves out of the table's columns is null."""
     columns = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
@@ -166,7 +165,7 @@ def write_table(
     connection.sql(f"from lake.{table.name}").write_parquet(str(path))
 
 
-def run(connection: duckdb.DuckDBPyConnection, text: str, known: dict[str, object]) -> None:
+def run(connection: duckdb.DuckDBPyConnection, text: str, known: Known) -> None:
     connection.execute(text, {name: known[name] for name in known if f"${name}" in text})
 
 
@@ -174,7 +173,7 @@ def write_images(connection: duckdb.DuckDBPyConnection, store: VectorStore) -> N
     vectors = image_vectors(find_clip(study(1)).clip_id, DIMENSIONS)
     for table in (IMAGES, GENERATED_IMAGES, vectors):
         store.create(table)
-    draw, nothing = Drawing(), encode(Image.new("RGB", (1, 1)), "PNG")
+    draw = Drawing()
     ids = connection.execute("select sample_id from samples").fetchall()
     known = {"status": "ok", "width": 384, "height": 384, "fetched_at": NOW, "sha256": "0" * 64}
     for start in range(0, len(ids), ROWS_A_COMMIT):
@@ -183,13 +182,14 @@ def write_images(connection: duckdb.DuckDBPyConnection, store: VectorStore) -> N
         store.append(IMAGES, pa.Table.from_pylist(rows, IMAGES.schema))
         halves = [{"sample_id": i, "status": "ok", "vector": [np.float16(0.5)] * 4} for i in some]
         store.append(vectors, pa.Table.from_pylist(halves, vectors.schema))
-    for rows in generated(connection, draw, nothing):
+    for rows in generated(connection, draw):
         store.append(GENERATED_IMAGES, pa.Table.from_pylist(rows, GENERATED_IMAGES.schema))
 
 
 def generated(
-    connection: duckdb.DuckDBPyConnection, draw: "Drawing", nothing: bytes
+    connection: duckdb.DuckDBPyConnection, draw: "Drawing"
 ) -> Iterator[list[dict[str, object]]]:
+    nothing = encode(Image.new("RGB", (1, 1)), "PNG")
     connection.execute("select prompt_id, seed from generations")
     while some := connection.fetchmany(20 * ROWS_A_COMMIT):
         yield [
@@ -211,8 +211,7 @@ class Drawing:
 
     def __init__(self) -> None:
         self.random = random.Random(0)
-        noise = np.random.default_rng(0).normal(0, 22, (96, 96, 3)).astype(np.float32)
-        self.texture = noise
+        self.texture = np.random.default_rng(0).normal(0, 22, (96, 96, 3)).astype(np.float32)
 
     def __call__(self, side: int, form: str) -> bytes:
         with Image.open(self.random.choice(PICTURES)) as opened:
@@ -245,9 +244,7 @@ def seconds_to_open(page: Path) -> tuple[float, float]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         return min(_open(browser, page) for _ in range(3))
 
 
@@ -286,14 +283,13 @@ def main(clusters: int, families: int, seeds: int, root: Path | None, report_onl
 
 
 def measure(lake: Lake, clusters: int) -> None:
-    command = [sys.executable, __file__, "--report-only", "--lake", str(lake.root)]
+    command = (sys.executable, __file__, "--report-only", "--lake", lake.root, "--clusters")
     started = time.perf_counter()
-    command += ["--clusters", str(clusters)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    printed = subprocess.check_output((*command, str(clusters)), text=True)
     seconds = time.perf_counter() - started
     images = list(lake.report_images.glob("*"))
     size, beside = lake.report.stat().st_size, sum(path.stat().st_size for path in images)
-    click.echo(f"report: {seconds:.1f} s, {done.stdout.strip()} resident at most")
+    click.echo(f"report: {seconds:.1f} s, {printed.strip()} resident at most")
     click.echo(f"{size / 1e6:.1f} MB, and {len(images):,} pictures of {beside / 1e6:.1f} MB beside")
     loaded, drawn = seconds_to_open(lake.report)
     click.echo(f"opens in {loaded:.2f} s, drawn after {drawn:.2f} s")

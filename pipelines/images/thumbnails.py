@@ -60,5 +60,7 @@ def make_thumbnail(encoded: bytes) -> Thumbnail:
         picture = image.convert("RGB")
     picture.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS, reducing_gap=2)
     file = io.BytesIO()
-    picture.save(file, "WEBP", quality=_QUALITY, method=4)
+    picture.save(
+        file, "WEBP", quality=_QUALITY, method=2
+    )  # 6 takes five times as long for a tenth of the size
     return Thumbnail(file.getvalue(), *picture.size)

@@ -24,7 +24,7 @@ _CONFIG: dict[str, Any] = {
     "axisX": {"grid": False, "titleAnchor": "end"},
     "axisY": {  # upright, above the axis: it needs no turned head and no room at the side
         **{"titleAngle": 0, "titleAlign": "left", "titleBaseline": "bottom"},
-        **{"titleX": 0, "titleY": -12},
+        **{"titleX": 0, "titleY": -20},
     },
     "legend": {
         **{"orient": "top", "direction": "horizontal", "columns": 3, "columnPadding": 18},

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from memtriggers.pipelines.lake import Lake
@@ -12,7 +13,7 @@ from memtriggers.pipelines.page.answers import shown
 from memtriggers.pipelines.report import recorded
 from memtriggers.pipelines.stages import STAGES, expected_stamp
 from memtriggers.pipelines.study import Study
-from memtriggers.tests.hostile import HOSTILE, Scanned, scan
+from memtriggers.tests.hostile import HOSTILE, Scanned, scan, write_study
 from memtriggers.tests.reports import Report, ask_command_line, check_figures
 
 
@@ -150,6 +151,20 @@ def test_a_lake_without_images_is_reported_section_by_section(study: Study) -> N
     ):
         assert sentence in report.text
     assert "not fetched yet" in report.text
+
+
+def test_it_says_what_the_last_build_changed(tmp_path: Path) -> None:
+    study = write_study(tmp_path)
+    lake = Lake(tmp_path / "lake")
+    scan(study, lake, "filter", "build")
+    rows = pq.read_table(tmp_path / "rows.parquet")
+    pq.write_table(rows.slice(3), tmp_path / "rows.parquet")
+    scan(study, lake, "filter", "build", "report")
+    report = Report(lake.report.read_text(encoding="utf-8"))
+    assert check_figures(report, lake) > 20
+    (gone,) = report.rows["changes"]
+    assert (gone["n_changes"][0], gone["n_after"][0]) == ("3", "0")
+    assert "Samples that are gone" in report.text and "This is the first build" not in report.text
 
 
 def test_the_stamp_is_read_back_and_says_when_it_is_stale(
