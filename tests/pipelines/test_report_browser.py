@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from memtriggers.pipelines.page.pictures import folder_beside
 from memtriggers.tests.conftest import Command
 from memtriggers.tests.hostile import Scanned, scan
 
@@ -147,7 +148,9 @@ def test_pictures_beside_the_page_load(
     page.on("console", lambda message: said.append(message.text))
     page.goto(hostile.lake.report.as_uri())
     page.evaluate(DECODE)
-    assert page.evaluate("document.images[0].src").startswith(hostile.lake.report_images.as_uri())
+    assert page.evaluate("document.images[0].src").startswith(
+        folder_beside(hostile.lake.report).as_uri()
+    )
     assert page.evaluate(MISSING_PICTURES) == [] and said == []
     page.close()
     scan(hostile.study, hostile.lake, "report")
