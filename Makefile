@@ -38,6 +38,9 @@ bench: .venv/installed  ## time us and the peers in turn
 study: .venv/installed  ## train the models of the validation and measure them: hours, resumable
 	$(BIN)/python -m memtriggers.sample.validation $(STUDY)
 
+screenshots: demo  ## the README's pictures, of the demo's lake; needs a chromium
+	$(BIN)/python docs/screenshots.py $(LAKE)
+
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("memtriggers needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv

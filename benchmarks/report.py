@@ -33,6 +33,7 @@ from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import GENERATED_IMAGES, IMAGES, image_vectors
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.page.pictures import folder_beside
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.study import Cluster, Data, KeywordSet, Report, Study
 from memtriggers.pipelines.warehouse import tables as warehouse
@@ -287,7 +288,7 @@ def measure(lake: Lake, clusters: int) -> None:
     started = time.perf_counter()
     printed = subprocess.check_output((*command, str(clusters)), text=True)
     seconds = time.perf_counter() - started
-    images = list(lake.report_images.glob("*"))
+    images = list(folder_beside(lake.report).glob("*"))
     size, beside = lake.report.stat().st_size, sum(path.stat().st_size for path in images)
     click.echo(f"report: {seconds:.1f} s, {printed.strip()} resident at most")
     click.echo(f"{size / 1e6:.1f} MB, and {len(images):,} pictures of {beside / 1e6:.1f} MB beside")

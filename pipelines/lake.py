@@ -40,7 +40,7 @@ class Lake:
     decisions/          explore  replication_thresholds, cluster_marks: what a person decided
     exports/, builds/   build    scalar columns of the Lance tables; published databases
     docs/               build    index.html, the documentation of the tables
-    report/             report   index.html; images/, where they would make it too large
+    report/             report   index.html; images/, where it were too large with them
     evaluations/        evaluate summary.json, curves.parquet, evaluation.html, by model
     runs/               each     one file a run
     """
@@ -230,11 +230,6 @@ class Lake:
     def report(self) -> Path:
         """The report."""
         return self.root / "report" / "index.html"
-
-    @property
-    def report_images(self) -> Path:
-        """The pictures of a report that is too large with them."""
-        return self.root / "report" / "images"
 
     def evaluation(self, clip_id: str, on: str) -> Path:
         """The folder of one evaluation of a model: on the lake's images, its labels, the sample."""

@@ -41,9 +41,9 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     charts = draw_charts(page)
     text = render(page, charts, inside(thumbnails), stamp)
     if is_large := len(text.encode()) > _LARGEST_FILE:
-        text = render(page, charts, beside(lake.report_images, thumbnails), stamp)
+        text = render(page, charts, beside(lake.report, thumbnails), stamp)
     write_text(lake.report, text)
-    remove_beside(lake.report_images, thumbnails if is_large else {})
+    remove_beside(lake.report, thumbnails if is_large else {})
     return Counts(len(page.sample_ids) + len(page.image_ids), len(thumbnails))
 
 

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from ..images.thumbnails import Thumbnail
 
 
+def folder_beside(page: Path) -> Path:
+    """Where the pictures of a page are that would be too large with them."""
+    return page.with_name("images")
+
+
 @dataclass(frozen=True)
 class Picture:
     """What an `img` needs: a data URI or a path from the page, and its size in pixels."""
@@ -25,9 +30,9 @@ def inside(thumbnails: "Mapping[str, Thumbnail]") -> dict[str, Picture]:
     return {key: Picture(t.uri, t.width, t.height) for key, t in thumbnails.items()}
 
 
-def beside(folder: Path, thumbnails: "Mapping[str, Thumbnail]") -> dict[str, Picture]:
+def beside(page: Path, thumbnails: "Mapping[str, Thumbnail]") -> dict[str, Picture]:
     """Pictures that are files of a folder beside the page; they are written here, before it."""
-    pictures = {}
+    folder, pictures = folder_beside(page), {}
     for key, thumbnail in thumbnails.items():
         path = folder / thumbnail.file_name
         if not path.exists():
@@ -38,8 +43,9 @@ def beside(folder: Path, thumbnails: "Mapping[str, Thumbnail]") -> dict[str, Pic
     return pictures
 
 
-def remove_beside(folder: Path, thumbnails: "Mapping[str, Thumbnail]") -> None:
+def remove_beside(page: Path, thumbnails: "Mapping[str, Thumbnail]") -> None:
     """Remove the files that the page, which is written by now, does not ask for."""
+    folder = folder_beside(page)
     if not folder.exists():
         return
     shown = {thumbnail.file_name for thumbnail in thumbnails.values()}

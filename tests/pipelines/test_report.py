@@ -10,6 +10,7 @@ import pytest
 
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.page.answers import shown
+from memtriggers.pipelines.page.pictures import folder_beside
 from memtriggers.pipelines.report import recorded
 from memtriggers.pipelines.stages import STAGES, expected_stamp
 from memtriggers.pipelines.study import Study
@@ -95,10 +96,10 @@ def test_a_file_that_would_be_too_large_has_its_pictures_beside_it(
         scan(study, lake, "report")
         beside = Report(lake.report.read_text(encoding="utf-8"))
     sources = {given["src"] for tag, given in beside.elements if tag == "img"}
-    files = {f"images/{path.name}" for path in lake.report_images.iterdir()}
+    files = {f"images/{path.name}" for path in folder_beside(lake.report).iterdir()}
     assert files == sources and all(given.endswith(".webp") for given in sources if given)
     scan(study, lake, "report")
-    assert not lake.report_images.exists()
+    assert not folder_beside(lake.report).exists()
     assert lake.report.read_text(encoding="utf-8") == html
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from memtriggers.pipelines.page.pictures import folder_beside
 from memtriggers.tests.conftest import Command
 from memtriggers.tests.hostile import Scanned, scan
 
@@ -17,13 +18,15 @@ if CHROMIUM is None:
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
 
-WIDE, NARROW = 1280, 390  # pixels
+WIDE, NARROW, PAPER = 1280, 390, 690  # pixels; A4 between its margins
 # What is skipped while it is out of sight would have no size.
 ALL_IN_SIGHT = "* { content-visibility: visible !important; }"
 OVERFLOWING = """width => [...document.querySelectorAll("body *")].filter(element =>
     !element.closest(".scroll, pre, .unseen, .skip, svg, details:not([open]) > :not(summary)")
     && element.getBoundingClientRect().right > width + 1
 ).map(element => element.outerHTML.slice(0, 200))"""
+CUT_OFF = """() => [...document.querySelectorAll(".scroll")].filter(box =>
+    box.scrollWidth > box.clientWidth).map(box => box.ariaLabel + " " + box.scrollWidth)"""
 EMPTY_CHARTS = """() => [...document.querySelectorAll("svg.chart")].filter(chart =>
     ![...chart.querySelectorAll(".datum")].some(mark => {
         const box = mark.getBoundingClientRect();
@@ -121,10 +124,13 @@ def test_a_link_of_the_head_leads_to_its_section(browser: Any, report: Path) -> 
     page.close()
 
 
-def test_on_paper_all_that_is_closed_is_left_out(browser: Any, report: Path) -> None:
-    page = browser.new_page(viewport={"width": WIDE, "height": 900})
+def test_on_paper_nothing_is_cut_off_and_what_is_closed_is_left_out(
+    browser: Any, report: Path
+) -> None:
+    page = browser.new_page(viewport={"width": PAPER, "height": 900})
     page.goto(report.as_uri())
     page.emulate_media(media="print")
+    assert page.evaluate(CUT_OFF) == []
     assert not page.locator("nav").first.is_visible()
     assert not page.locator("details.sql summary").first.is_visible()
     assert len(page.pdf(format="A4")) > 10_000
@@ -142,7 +148,9 @@ def test_pictures_beside_the_page_load(
     page.on("console", lambda message: said.append(message.text))
     page.goto(hostile.lake.report.as_uri())
     page.evaluate(DECODE)
-    assert page.evaluate("document.images[0].src").startswith(hostile.lake.report_images.as_uri())
+    assert page.evaluate("document.images[0].src").startswith(
+        folder_beside(hostile.lake.report).as_uri()
+    )
     assert page.evaluate(MISSING_PICTURES) == [] and said == []
     page.close()
     scan(hostile.study, hostile.lake, "report")
