@@ -34,6 +34,7 @@ bench: .venv/installed  ## time us and the peers in turn
 	$(BIN)/python benchmarks/build.py
 	$(BIN)/python benchmarks/generate.py
 	$(BIN)/python benchmarks/report.py
+	$(BIN)/python benchmarks/explore.py
 
 study: .venv/installed  ## train the models of the validation and measure them: hours, resumable
 	$(BIN)/python -m memtriggers.sample.validation $(STUDY)

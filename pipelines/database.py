@@ -42,6 +42,11 @@ def connect(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+def limits() -> dict[str, str]:
+    """The settings that the environment limits DuckDB by."""
+    return {s: os.environ[variable] for variable, s in _LIMITS.items() if variable in os.environ}
+
+
 def _set_limits(connection: duckdb.DuckDBPyConnection) -> None:
     for variable, setting in _LIMITS.items():
         if variable in os.environ:

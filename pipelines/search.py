@@ -1,6 +1,7 @@
 """search: the samples whose images are nearest to a text or to an image."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from ..lance.store import VectorStore
 from ..lance.tables import image_vectors_name
-from .clip.model import find_clip
+from .clip.model import ClipChoice, find_clip
 from .database import connect, query
 from .errors import MissingExtra, SourceError
 from .lake import Lake
@@ -58,15 +59,9 @@ def search(
         MissingExtra: torch or Lance is not installed.
 
     """
-    choice = find_clip(study)
-    store, vectors = VectorStore(lake.vectors), image_vectors_name(choice.clip_id)
-    store.version(vectors)  # before a model is loaded for nothing
-    try:
-        from .clip.encoder import load_encoder
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"search needs the package {error.name}; install: pip install 'memtriggers[embed]'"
-        ) from None
+    choice, vectors = check_search(study, lake)
+    from .clip.encoder import load_encoder
+
     encoder = load_encoder(choice, "cpu", batch_size=1, threads=1)
     if isinstance(image, Path):
         image, name = _read(image), str(image)
@@ -74,7 +69,7 @@ def search(
         wanted = encoder.images([_stored(image, name, study)])[0]
     else:
         wanted = encoder.captions([text or ""])[0]
-    found = store.nearest(vectors, wanted, _MARGIN * limit)
+    found = VectorStore(lake.vectors).nearest(vectors, wanted, _MARGIN * limit)
     with connect(lake) as connection:
         connection.register("found", found)
         values = {"samples": str(lake.samples), "limit": limit}
@@ -82,6 +77,26 @@ def search(
             connection.execute(query("nearest_samples"), values).to_arrow_table().to_pylist()
         )
     return rows
+
+
+def check_search(study: Study, lake: Lake) -> tuple[ClipChoice, str]:
+    """The model that is searched by and the table of its vectors, before it is loaded for nothing.
+
+    Raises:
+        LakeError: nothing is embedded yet.
+        ModelError: the model cannot be found.
+        MissingExtra: torch or Lance is not installed.
+
+    """
+    choice = find_clip(study)
+    name = image_vectors_name(choice.clip_id)
+    VectorStore(lake.vectors).version(name)
+    for package in ("torch", "open_clip", "dask"):
+        if find_spec(package) is None:
+            raise MissingExtra(
+                f"search needs the package {package}; install: pip install 'memtriggers[embed]'"
+            )
+    return choice, name
 
 
 def _read(path: Path) -> bytes:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,10 +54,12 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def start(*arguments: str | Path) -> Server:
-    """`explore` on a free port, once it says where it is."""
+def start(*arguments: str | Path, without: Sequence[str] = ()) -> Server:
+    """`explore` on a free port, once it says where it is; as if some packages were not there."""
+    code = f"import sys; sys.modules.update(dict.fromkeys({list(without)}))\n"
+    code += "from memtriggers.pipelines.cli import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-m", "memtriggers", "explore", "--port", "0", *map(str, arguments)],
+        [sys.executable, "-c", code, "explore", "--port", "0", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -19,6 +19,8 @@ NEEDED = (
     "pipelines/page/templates/evaluation.html.jinja", "sample/clip/recommended_threshold.json",
     "studies/openclipart.toml", "studies/demo_prompts.csv", "sample/planted/planted.parquet",
     "sample/diffusion/unet/diffusion_pytorch_model.safetensors",
+    "pipelines/explorer/templates/cluster.html.jinja", "pipelines/explorer/static/slider.js",
+    "sql/explore/clusters.sql",
     "sample/validation/results/risk_fit.json", "sample/validation/results/risk_fit.csv",
 )  # fmt: skip
 OUTSIDE = shutil.ignore_patterns(

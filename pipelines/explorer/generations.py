@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -120,8 +121,9 @@ def _store(request: Request, given: dict[str, str]) -> Response:
         row["n_generations"] = sum(row["n_generations"] for row in rows)
         decide(explorer.lake, "decided_thresholds", row)
     path = cluster_path(threshold, cluster["cluster_id"])
-    chosen = f"by={by[0]}/{by[1]}&generator={given['generator']}&prompt={given.get('prompt', '')}"
-    return RedirectResponse(f"{path}?{chosen}&saved=threshold#generations", 303)
+    chosen = {"by": "/".join(by), "generator": given.get("generator", "")}
+    chosen |= {"prompt": given.get("prompt", ""), "saved": "threshold"}
+    return RedirectResponse(f"{path}?{urlencode(chosen)}#generations", 303)
 
 
 def _chosen(request: Request, every: list[Row]) -> tuple[str, tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Who may ask: this machine alone, or who has the token; and what a page may do in the browser."""
 
+import hashlib
 import hmac
 import ipaddress
 import secrets
@@ -91,15 +92,19 @@ class Guard:
             cookies = SimpleCookie(headers.get("cookie", ""))
         except CookieError:
             return False
-        return COOKIE in cookies and _is_same(cookies[COOKIE].value, self.token or "")
+        name = cookie_name(self.token or "")
+        return name in cookies and _is_same(cookies[name].value, self.token or "")
 
     def _sign_in(self) -> Response:
         response = HTMLResponse(_SIGNED_IN)
-        response.set_cookie(COOKIE, self.token or "", httponly=True, samesite="strict")
+        token = self.token or ""
+        response.set_cookie(cookie_name(token), token, httponly=True, samesite="strict")
         return response
 
 
-COOKIE = "memtriggers_token"
+def cookie_name(token: str) -> str:
+    """A name for each token: browsers share cookies among all ports of a machine."""
+    return f"memtriggers_{hashlib.sha256(token.encode()).hexdigest()[:8]}"
 
 
 def make_token(host: str) -> str | None:

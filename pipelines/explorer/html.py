@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from ..page.answers import percent, shown
+from .state import explorer_of
 
 _KEPT = "\n\t\u200c\u200d"  # joiners are a part of Persian, and of emoji
 _FOLDER = Path(__file__).resolve().parent / "templates"
@@ -18,7 +19,8 @@ _FOLDER = Path(__file__).resolve().parent / "templates"
 def render(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """The page that a template makes of the values; raises for one that it lacks."""
     document = _environment().get_template(f"{template}.html.jinja")
-    return HTMLResponse(document.render(request=request, **values), status)
+    problem = explorer_of(request).pictures.problem
+    return HTMLResponse(document.render(request=request, problem=problem, **values), status)
 
 
 @cache

@@ -26,6 +26,8 @@ class Pictures:
         self._store = VectorStore(lake.vectors)
         self._lock = Lock()
         self._offsets: OrderedDict[Key, int] = OrderedDict()
+        self.problem: str | None = None
+        """Why images that are there could not be read, as the pages say it."""
 
     def find(self, kind: str, ids: Iterable[str]) -> set[str]:
         """Those of the ids that there is an image of; none where images cannot be read at all."""
@@ -34,7 +36,8 @@ class Pictures:
             unknown = [one for one in wanted if (kind, one) not in self._offsets]
         try:
             self._look_up(kind, unknown)
-        except MemtriggersError:  # no package, no table: the page says what it shows without
+        except MemtriggersError as error:
+            self.problem = str(error)
             return set()
         with self._lock:
             return {one for one in wanted if (kind, one) in self._offsets}

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from ..database import first_line, query
+from ..database import first_line, limits, query
 from ..errors import LakeError
 from ..lake import Lake
 
@@ -71,7 +71,7 @@ class Published:
         path = self._lake.require_build().resolve()
         if self._opened is None or self._opened[0] != path:
             try:
-                opened = duckdb.connect(str(path), read_only=True, config=_LOCKED)
+                opened = duckdb.connect(str(path), read_only=True, config=_LOCKED | limits())
             except duckdb.Error as error:
                 raise LakeError(f"{path}: cannot be opened: {first_line(error)}") from None
             self._opened = path, opened  # who still reads the one before holds it

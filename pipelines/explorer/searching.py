@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..errors import MemtriggersError, StudyError
-from ..search import search
+from ..search import check_search, search
 from .html import render
 from .pictures import SAMPLE
 from .state import Explorer, explorer_of
 
 N_FOUND = 48
+NO_STUDY = "no study says which model: start explore with --study FILE"
 _one_at_a_time = Lock()  # the model is loaded once, and Pillow's limits are those of the process
 
 
@@ -37,7 +38,7 @@ async def search_image(request: Request) -> Response:
 
 def _show(request: Request, text: str, wanted: str | bytes | None, name: str = "") -> Response:
     if wanted is None:
-        return _page(request, [], None, text, None)
+        return _page(request, [], _why_not(explorer_of(request)), text, None, 200)
     try:
         rows, why = _search(explorer_of(request), wanted, name), None
     except MemtriggersError as error:
@@ -45,9 +46,20 @@ def _show(request: Request, text: str, wanted: str | bytes | None, name: str = "
     return _page(request, rows, why, text, name or None)
 
 
+def _why_not(explorer: Explorer) -> str | None:
+    """Why no search can find anything, before anyone has typed one; loads no model."""
+    if explorer.study is None:
+        return NO_STUDY
+    try:
+        check_search(explorer.study, explorer.lake)
+    except MemtriggersError as error:
+        return str(error)
+    return None
+
+
 def _search(explorer: Explorer, wanted: str | bytes, name: str) -> list[dict[str, Any]]:
     if explorer.study is None:
-        raise StudyError("no study says which model: start explore with --study FILE")
+        raise StudyError(NO_STUDY)
     study, lake = explorer.study, explorer.lake
     with _one_at_a_time:
         if isinstance(wanted, str):
@@ -56,8 +68,13 @@ def _search(explorer: Explorer, wanted: str | bytes, name: str) -> list[dict[str
 
 
 def _page(
-    request: Request, rows: list[dict[str, Any]], why: str | None, text: str, name: str | None
+    request: Request,
+    rows: list[dict[str, Any]],
+    why: str | None,
+    text: str,
+    name: str | None,
+    status: int | None = None,
 ) -> Response:
     pictures = explorer_of(request).pictures.find(SAMPLE, (row["sample_id"] for row in rows))
     values = {"rows": rows, "why": why, "text": text, "name": name, "pictures": pictures}
-    return render(request, "search", 400 if why else 200, **values)
+    return render(request, "search", status or (400 if why else 200), **values)

@@ -7,6 +7,7 @@ sea           x  x  x  x                                 pending  fetched  not f
 0.8     [a  b  c  d  e] f
 """
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,12 @@ def built_lake(tmp_path_factory: pytest.TempPathFactory, built_study: Study) -> 
     with lake.lock(), lake.run("build", "study hash"):
         build.run(built_study, lake, Stamp({"cluster": "1"}, {"filter": "2"}))
     return lake
+
+
+@pytest.fixture
+def own_lake(built_lake: Lake, tmp_path: Path) -> Lake:
+    """A copy of the small lake, to build in."""
+    return Lake(shutil.copytree(built_lake.root, tmp_path / "lake", symlinks=True))
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ CONTRACT = {
     "trigger_validation": "group_id kind prompt_kind n_copies share exposures split "
     "replication_risk replication_rate n_generations",
     "removal_list": "threshold keep_rule sample_id action representative_sample_id reason",
+    "cluster_marks": "threshold sample_id cluster_id mark n_samples decided_at",
     "changes": "kind id before after",
     "runs": "run_id stage started_at finished_at status n_in n_out versions study_hash",
 }

@@ -17,7 +17,7 @@ from memtriggers.pipelines.study import Study
 TABLES = {
     *("bigrams", "build_info", "changes", "cluster_members", "cluster_thresholds"),
     *("cluster_words", "clusters", "duplicated_captions", "duplicated_files", "funnel"),
-    *("generations", "generators"),
+    *("cluster_marks", "generations", "generators"),
     *("keyword_clusters", "keyword_matches", "keyword_sets", "near_duplicates", "rejected_rows"),
     *("object_candidates", "object_detections", "object_detectors", "object_rates"),
     "trigger_validation",

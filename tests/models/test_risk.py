@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,6 @@ FIT: dict[str, Any] = {
     ],
     "typical_contrast": 0.3,
 }
-
-
-@pytest.fixture
-def own_lake(built_lake: Lake, tmp_path: Path) -> Lake:
-    """A copy of the small lake, to build in."""
-    return Lake(shutil.copytree(built_lake.root, tmp_path / "lake", symlinks=True))
 
 
 @pytest.fixture

@@ -76,6 +76,8 @@ def test_help_answers_at_once() -> None:
         (["nothing"], 2, "No such command 'nothing'"),
         (["sql", "select 1"], 1, "Error: lake: nothing is published yet"),
         (["sql"], 1, "Error: lake: nothing is published yet"),
+        (["explore"], 1, "Error: lake: nothing is published yet"),
+        (["explore", "--port", "high"], 2, "Invalid value for '--port'"),
         (["sql", "select 1", "--tables"], 2, "give one of: a QUERY, --file, --tables, --examples"),
         (["sql", "--example", "none"], 1, "no example is called 'none'; see: memtriggers sql --ex"),
         (["sql", "--example", "what_goes", "--set", "x=1"], 1, "what_goes takes keep_rule, thresh"),

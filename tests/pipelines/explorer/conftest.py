@@ -78,8 +78,8 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Start explorers that end with the test."""
     started: list[Server] = []
 
-    def serve_one(*arguments: str | Path) -> Server:
-        started.append(start(*arguments))
+    def serve_one(*arguments: str | Path, **options: Any) -> Server:
+        started.append(start(*arguments, **options))
         return started[-1]
 
     yield serve_one

@@ -182,7 +182,8 @@ def test_a_new_build_is_read_without_a_restart(
     pointer = lake / "current.duckdb"
     pointer.symlink_to(explored.lake.current.readlink())
     server = serve("--lake", lake)
-    assert "no study says which model" in server.ask("/search?text=x")[1]
+    for path in ("/search", "/search?text=x"):
+        assert "no study says which model" in server.ask(path)[1]
     other = lake / "builds" / "other.duckdb"
     shutil.copy(pointer.resolve(), other)
     with duckdb.connect(str(other)) as connection:
@@ -195,6 +196,20 @@ def test_a_new_build_is_read_without_a_restart(
     pointer.unlink()
     status, text, _ = server.ask("/")
     assert status == 503 and "nothing is published yet" in text
+
+
+def test_it_says_what_it_cannot_show_without_the_other_extras(
+    serve: Callable[..., Any], explored: Any
+) -> None:
+    absent = ("torch", "torchvision", "open_clip", "lance", "lancedb", "dask", "PIL", "scipy")
+    arguments = ("--lake", explored.lake.root, "--study", explored.study)
+    server = serve(*arguments, without=absent)
+    for path in ("/", explored.path):
+        status, text, _ = server.ask(path)
+        assert status == 200 and "no picture" in text
+        assert "Images cannot be shown: the Lance tables need the package pylance" in text
+    for path in ("/search", "/search?text=star"):
+        assert "pip install &#39;memtriggers[embed]&#39;" in server.ask(path)[1]
 
 
 def explore(*arguments: str | Path, cwd: Path) -> "subprocess.CompletedProcess[str]":
