@@ -2,6 +2,9 @@
 
 import io
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,17 +61,43 @@ def side_by_side(views: list[Image.Image]) -> Image.Image:
     return picture
 
 
+@contextmanager
+def explorer(lake: Path) -> Iterator[str]:
+    """The address of an explorer of the lake, while it runs."""
+    command = [sys.executable, "-m", "memtriggers", "explore", "--lake", str(lake), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def find_asked(opened: "Browser", url: str) -> str:
+    """The address of the largest cluster that a model was asked for, at its generations."""
+    page = opened.new_page()
+    page.goto(url)
+    path = page.locator("a", has_text="copies").first.get_attribute("href")
+    page.close()
+    return url.rstrip("/") + str(path)
+
+
 @click.command(help=__doc__)
 @click.argument("lake", type=click.Path(exists=True, path_type=Path))
 def main(lake: Path) -> None:
     """Take every picture of a lake that is up to date."""
     page = Lake(lake.resolve()).report.as_uri()
-    with browser() as opened:
-        views = [view(opened, page + place, scheme) for place, scheme in REPORT]
-    path = FOLDER / "report.webp"
+    with browser() as opened, explorer(lake) as url:
+        save("report", [view(opened, page + place, scheme) for place, scheme in REPORT])
+        asked = find_asked(opened, url)
+        save("explorer", [view(opened, url, "light"), view(opened, asked, "dark")])
+
+
+def save(name: str, views: list[Image.Image]) -> None:
+    """Write the views side by side, as one picture."""
+    path = FOLDER / f"{name}.webp"
     side_by_side(views).save(path, quality=_QUALITY, method=6)
     click.echo(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
-    # The explorer's picture is taken here, of the pages that `memtriggers explore` serves.
 
 
 if __name__ == "__main__":
