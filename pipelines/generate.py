@@ -84,10 +84,10 @@ def _add_generator(lake: Lake, choice: GeneratorChoice) -> None:
     there = pq.read_table(lake.generators).to_pylist() if lake.generators.exists() else []
     others = [one for one in there if one["generator_id"] != choice.generator_id]
     with replacing(lake.generators) as unfinished:
-        pq.write_table(pa.Table.from_pylist([*others, row], _GENERATORS), unfinished)
+        pq.write_table(pa.Table.from_pylist([*others, row], GENERATORS), unfinished)
 
 
-_GENERATORS = pa.schema(
+GENERATORS = pa.schema(
     [
         ("generator_id", pa.string()),
         ("model", pa.string()),

@@ -18,6 +18,7 @@ from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import BACKGROUND_IMAGES, GENERATED_IMAGES, IMAGES
 from memtriggers.pipelines.captions.clip_tokens import count_clip_tokens
 from memtriggers.pipelines.cli import cli
+from memtriggers.pipelines.generate import GENERATORS
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.prompts import PROMPTS
 from memtriggers.pipelines.stages import STAGES
@@ -32,6 +33,18 @@ ASKED = {  # prompt: its keyword set, family, and how many of its images show th
     "yogurt": ("yogurt", "keywords", 5, 10),
     "a flag with yogurt": ("yogurt", "irrelevant", 10, 10),  # which asks for it
     "something else": ("yogurt", "without_name", 10, 10),  # which does not say the keyword
+}
+
+GENERATOR = {
+    "generator_id": "g",
+    "model": "planted",
+    "weights_hash": "0",
+    "scheduler": "DDIMScheduler",
+    "steps": 1,
+    "guidance_scale": 1.0,
+    "width": 128,
+    "height": 128,
+    "dtype": "float32",
 }
 
 
@@ -120,6 +133,8 @@ def generate(lake: Lake, rows: list[dict[str, Any]]) -> None:
         ]
     lake.prompts.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(prompts, PROMPTS), lake.prompts)
+    lake.generators.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist([GENERATOR], GENERATORS), lake.generators)
     store = VectorStore(lake.vectors)
     store.append(GENERATED_IMAGES, pa.Table.from_pylist(images, GENERATED_IMAGES.schema))
 
