@@ -23,7 +23,8 @@ select
     decided.reference,
     decided.replication_threshold,
     decided.is_distance,
-    'manual' as method,
+    -- Whoever sees generations before the threshold is set has looked.
+    if(decided.n_generations > 0, 'exploratory', 'manual') as method,
     format(
         'set in the explorer on {}, with {} generations to look at',
         strftime(decided.decided_at, '%Y-%m-%d'), decided.n_generations

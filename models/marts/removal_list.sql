@@ -47,7 +47,6 @@ clustered as (
         cluster_members.threshold,
         cluster_members.cluster_id,
         cluster_members.sample_id,
-        cluster_members.cosine_to_medoid,
         coalesce(marks.mark = 'remove', false) as is_to_remove,
         coalesce(cast(samples.original_width as bigint) * samples.original_height, 0) as n_pixels
     from cluster_members
@@ -57,28 +56,38 @@ clustered as (
 
 ),
 
--- What is to be removed stands for nothing: where the medoid is, the next one to it stands for the rest.
+-- What is to be removed stands for nothing.
 ends as (
 
     select
-        clustered.threshold,
-        clustered.cluster_id,
-        arg_min(clustered.sample_id, (-clustered.n_pixels, clustered.sample_id)) as best,
-        min(clustered.sample_id) as first,
-        arg_min(
-            clustered.sample_id,
-            (
-                clustered.sample_id <> clusters.medoid_sample_id,
-                -coalesce(clustered.cosine_to_medoid, 0),
-                clustered.sample_id
-            )
-        ) as medoid
+        threshold,
+        cluster_id,
+        arg_min(sample_id, (-n_pixels, sample_id)) as best,
+        min(sample_id) as first
     from clustered
-    inner join clusters
-        on clustered.threshold = clusters.threshold
-        and clustered.cluster_id = clusters.cluster_id
-    where not clustered.is_to_remove
-    group by clustered.threshold, clustered.cluster_id
+    where not is_to_remove
+    group by threshold, cluster_id
+
+),
+
+-- Where that is the medoid, the next one to it stands for the rest.
+stand_ins as (
+
+    select
+        clusters.threshold,
+        clusters.cluster_id,
+        arg_min(
+            cluster_members.sample_id,
+            (-cluster_members.cosine_to_medoid, cluster_members.sample_id)
+        ) as medoid
+    from clusters
+    inner join marks as mark_of_medoid on clusters.medoid_sample_id = mark_of_medoid.sample_id
+    inner join cluster_members
+        on clusters.threshold = cluster_members.threshold
+        and clusters.cluster_id = cluster_members.cluster_id
+    left join marks on cluster_members.sample_id = marks.sample_id
+    where mark_of_medoid.mark = 'remove' and marks.mark is distinct from 'remove'
+    group by clusters.threshold, clusters.cluster_id
 
 ),
 
@@ -91,9 +100,15 @@ kept as (
         case keep_rules.keep_rule
             when 'best' then ends.best
             when 'first' then ends.first
-            when 'medoid' then ends.medoid
+            when 'medoid' then coalesce(stand_ins.medoid, clusters.medoid_sample_id)
         end as kept_sample_id
     from ends
+    inner join clusters
+        on ends.threshold = clusters.threshold
+        and ends.cluster_id = clusters.cluster_id
+    left join stand_ins
+        on ends.threshold = stand_ins.threshold
+        and ends.cluster_id = stand_ins.cluster_id
     cross join keep_rules
 
 ),

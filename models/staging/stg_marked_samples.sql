@@ -1,4 +1,5 @@
-{{ config(materialized='view', schema='staging', contract={'enforced': false}) }}
+{#- A table, which is mostly empty: what joins it does so for nothing only where DuckDB knows that. -#}
+{{ config(materialized='table', schema='staging', contract={'enforced': false}) }}
 
 -- A mark is of the images that a person saw, whatever clusters they are in at another threshold. Of two marks, that
 -- of the smaller cluster holds: the one at the higher threshold.

@@ -1,5 +1,6 @@
--- Fails at each threshold and keep rule where kept + removed is not every sample, and for each cluster that keeps
--- another number than one: all that are wanted, none where all are to be removed.
+-- Fails at each threshold and keep rule where kept + removed is not every sample, or where more or less is dropped than
+-- all members but one of each cluster; and for each cluster with a marked sample that keeps another number than one,
+-- all that are wanted, and none where all are to be removed.
 with removal_list as (
 
     select * from {{ ref('removal_list') }}
@@ -12,49 +13,97 @@ marks as (
 
 ),
 
-samples as (
-
-    select count(*) as n_samples from {{ ref('samples') }} where status <> 'rejected'
-
-),
-
 members as (
 
     select * from {{ ref('cluster_members') }} where cluster_id is not null
 
 ),
 
-totals as (
+touched as (
 
-    select threshold, keep_rule, null as cluster_id, count(*) as n_found, any_value(n_samples) as n_expected
+    select distinct members.threshold, members.cluster_id
+    from members
+    inner join marks on members.sample_id = marks.sample_id
+
+),
+
+touched_members as (
+
+    select members.threshold, members.cluster_id, members.sample_id, marks.mark
+    from members
+    inner join touched
+        on members.threshold = touched.threshold
+        and members.cluster_id = touched.cluster_id
+    left join marks on members.sample_id = marks.sample_id
+
+),
+
+counted as (
+
+    select
+        removal_list.threshold,
+        removal_list.keep_rule,
+        count(*) as n_rows,
+        count(*) filter (
+            where removal_list.action = 'drop'
+            and touched_members.sample_id is null
+            and marks.sample_id is null
+        ) as n_dropped
     from removal_list
+    left join touched_members
+        on removal_list.threshold = touched_members.threshold
+        and removal_list.sample_id = touched_members.sample_id
+    left join marks on removal_list.sample_id = marks.sample_id
+    group by removal_list.threshold, removal_list.keep_rule
+
+),
+
+samples as (
+
+    select count(*) as n_samples from {{ ref('samples') }} where status <> 'rejected'
+
+),
+
+clusters as (
+
+    select threshold, sum(n_samples - 1) as n_superfluous
+    from {{ ref('clusters') }}
+    anti join touched using (threshold, cluster_id)
+    group by threshold
+
+),
+
+wrong_totals as (
+
+    select counted.*, samples.n_samples, coalesce(clusters.n_superfluous, 0) as n_superfluous
+    from counted
     cross join samples
-    group by threshold, keep_rule
-    having n_found <> n_expected
+    left join clusters on counted.threshold = clusters.threshold
+    where
+        counted.n_rows <> samples.n_samples
+        or counted.n_dropped <> coalesce(clusters.n_superfluous, 0)
 
 ),
 
 -- One that is wanted may be the one that stands for the rest, too.
-clusters as (
+wrong_clusters as (
 
     select
-        members.threshold,
+        touched_members.threshold,
+        touched_members.cluster_id,
         removal_list.keep_rule,
-        members.cluster_id,
-        count(*) filter (where removal_list.action = 'keep') as n_found,
-        least(1, count(*) filter (where marks.mark is distinct from 'remove')) as n_expected,
-        count(*) filter (where marks.mark = 'wanted') as n_wanted
-    from members
+        count(*) filter (where removal_list.action = 'keep') as n_kept,
+        least(1, count(*) filter (where mark is distinct from 'remove')) as n_representatives,
+        count(*) filter (where mark = 'wanted') as n_wanted
+    from touched_members
     inner join removal_list
-        on members.threshold = removal_list.threshold
-        and members.sample_id = removal_list.sample_id
-    left join marks on members.sample_id = marks.sample_id
-    group by members.threshold, removal_list.keep_rule, members.cluster_id
-    having
-        n_found not between greatest(n_expected, n_wanted) and n_expected + n_wanted
+        on touched_members.threshold = removal_list.threshold
+        and touched_members.sample_id = removal_list.sample_id
+    group by touched_members.threshold, touched_members.cluster_id, removal_list.keep_rule
+    having n_kept not between greatest(n_representatives, n_wanted) and n_representatives + n_wanted
 
 )
 
-select * from totals
+select * from wrong_totals
 union all by name
-select * from clusters
+select * from wrong_clusters

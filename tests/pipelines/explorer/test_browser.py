@@ -130,7 +130,7 @@ def test_looking_deciding_and_building(
     build(own)
     check_the_tables(own, marked)
     page.goto(server.base + own.path)
-    assert "0.190, manual (set in the explorer on" in page.inner_text(".threshold")
+    assert "0.190, exploratory (set in the explorer on" in page.inner_text(".threshold")
 
 
 def search(page: Any, server: Any, folder: Path) -> None:
@@ -237,12 +237,12 @@ def check_the_tables(explored: Any, marked: dict[str, str]) -> None:
         "select replication_threshold, thresholds.method, thresholds.bands, n_replicated, "
         "band_counts, reason from replication_thresholds as thresholds "
         "join replication using (metric, reference, replication_threshold) "
-        "where prompt_id = ? and thresholds.cluster_id = ? and thresholds.method = 'manual'",
+        "where prompt_id = ? and thresholds.cluster_id = ? and thresholds.method = 'exploratory'",
         explored.prompt,
         explored.cluster_id,
     )
     ((value, method, bands, n_replicated, counts, reason),) = found
-    assert (value, method, bands) == (0.19, "manual", [0.185, 0.2])
+    assert (value, method, bands) == (0.19, "exploratory", [0.185, 0.2])
     assert 0 < n_replicated < 16 and sum(counts) == 16
     assert reason.startswith("set in the explorer on ")
     assert ask(lake, "select mark, sample_id from cluster_marks order by decided_at") == list(

@@ -102,7 +102,7 @@ def test_without_a_decision_the_fixed_ones_are_in_force(prompted: Lake) -> None:
 def test_a_decision_stands_in_for_a_suggestion_but_not_for_the_study(prompted: Lake) -> None:
     choose(prompted, "c", "medoid", 0.7)  # another sample of the cluster that b names
     choose(prompted, "c", "members", 0.7)  # which the study sets
-    choose(prompted, "f", "medoid", 0.6)  # where nothing could be suggested
+    choose(prompted, "f", "medoid", 0.6, n_generations=0)  # nothing suggested, nothing to look at
     choose(prompted, "d", "medoid", 0.5, threshold=0.8)  # of another cluster, at another threshold
     choose(prompted, "nobody", "medoid", 0.4)
     rows = {
@@ -110,7 +110,7 @@ def test_a_decision_stands_in_for_a_suggestion_but_not_for_the_study(prompted: L
         for row in thresholds_in_force(prompted).to_pylist()
     }
     assert rows == {
-        ("b", "medoid"): (0.7, "manual"),
+        ("b", "medoid"): (0.7, "exploratory"),
         ("b", "members"): (0.8, "manual"),
         ("d", "medoid"): (0.8, "suggested"),
         ("f", "medoid"): (0.6, "manual"),
