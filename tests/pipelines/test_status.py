@@ -31,7 +31,8 @@ def test_the_flow_shows_counts_and_what_is_stale_and_why(
     study = make_study("laion.parquet", star={"include": ["star"]})
     run_stages(study, "filter")
     lines = drawn(stage_statuses(study, lake))
-    assert [line.split()[1] for line in lines if line[0:1] in {"●", "▲", "○"}][:10] == list(STAGES)
+    stages = [line.split()[1] for line in lines if line[0:1] in {"●", "▲", "○"}]
+    assert stages[: len(STAGES)] == list(STAGES)
     assert lines[0].split()[:5] == ["●", "filter", "3", "→", "2"]
     assert lines[1].strip() == "│"
     assert lines[0].endswith("← parquet") and lines[2].startswith("▲ words")
