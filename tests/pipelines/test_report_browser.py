@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.page.pictures import folder_beside
-from memtriggers.tests.conftest import Command
 from memtriggers.tests.hostile import Scanned, scan
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -52,8 +52,9 @@ def browser(hostile: Scanned) -> Iterator[Any]:
 @pytest.fixture(scope="module", params=["demo", "hostile"])
 def report(request: pytest.FixtureRequest) -> Path:
     """The page of the demo, which has every chart, and that of hostile captions."""
-    made: Command | Scanned = request.getfixturevalue(request.param)
-    return made.lake / "report" / "index.html" if isinstance(made, Command) else made.lake.report
+    made = request.getfixturevalue(request.param)
+    lake: Lake = made.lake if isinstance(made, Scanned) else Lake(made.lake)
+    return lake.report
 
 
 @pytest.fixture(
