@@ -211,9 +211,11 @@ def mark(page: Any, server: Any, explored: Any) -> dict[str, str]:
     for (cluster_id,), text in zip(clusters, buttons.values(), strict=True):
         page.goto(f"{server.base}/clusters/{explored.threshold}/{cluster_id}")
         page.click("text=Remove all")  # and another mark after it: the last one holds
+        page.locator("[aria-pressed=true]", has_text="Remove all").wait_for()
         page.click(f"#mark >> text={text}")
+        page.locator("[aria-pressed=true]", has_text=text).wait_for()
         page.wait_for_selector("text=heeds it")
-        assert page.locator("[aria-pressed=true]").inner_text() == text
+        assert page.locator("[aria-pressed=true]").count() == 1
     rows = read_decisions(explored.lake, "cluster_marks")
     assert [row["mark"] for row in rows] == list(buttons)
     return {row["mark"]: row["sample_id"] for row in rows}
