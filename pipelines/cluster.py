@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..lance.store import VectorStore
 from ..lance.tables import OK, image_vectors_name
@@ -22,13 +21,13 @@ from .clusters.medoids import Clusters, find_clusters
 from .clusters.pairs import rows_of_block
 from .clusters.sample_ids import SampleIds, as_bytes
 from .clusters.word_sets import find_word_sets
-from .database import connect, query
+from .database import connect, query, write_stamped
 from .errors import LakeError
 from .gpus import choose_gpu
-from .lake import Lake, replacing
+from .lake import Lake
 from .progress import progress
 from .runs import Counts
-from .stamp import METADATA_KEY, Stamp
+from .stamp import Stamp
 from .study import Study
 from .thresholds import resolve_thresholds
 
@@ -67,13 +66,13 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         for threshold in thresholds
     }
     curve = threshold_curve(forest, len(unit), thresholds, min_size)
-    _write(curve, lake.cluster_thresholds, stamp)
-    _write(_near_duplicates(sample_ids, forest), lake.near_duplicates, stamp, **exact)
+    write_stamped(curve, lake.cluster_thresholds, stamp)
+    write_stamped(_near_duplicates(sample_ids, forest), lake.near_duplicates, stamp, **exact)
     members = pa.concat_tables(_member_tables(sample_ids, clusters))
-    _write(members, lake.cluster_members, stamp)
+    write_stamped(members, lake.cluster_members, stamp)
     found = pa.concat_tables(_cluster_tables(sample_ids, clusters))
-    _write(describe_clusters(lake, found, members), lake.clusters, stamp)
-    _write(find_word_sets(study, lake), lake.word_sets, stamp)
+    write_stamped(describe_clusters(lake, found, members), lake.clusters, stamp)
+    write_stamped(find_word_sets(study, lake), lake.word_sets, stamp)
     choose_follow_up_sets(study, lake, resolved, stamp)
     n_clusters = sum(len(found.size) for found in clusters.values())
     return Counts(n_compared, n_clusters, recall)
@@ -190,9 +189,3 @@ def _member_tables(
         )
         for threshold, found in clusters.items()
     ]
-
-
-def _write(table: pa.Table, path: Path, stamp: Stamp, **metadata: str) -> None:
-    stamped = table.replace_schema_metadata({METADATA_KEY: stamp.text, **metadata})
-    with replacing(path) as unfinished:
-        pq.write_table(stamped, unfinished, compression="zstd")

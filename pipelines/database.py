@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -12,6 +13,9 @@ from .errors import LakeError, QueryError
 from .lake import Lake, replacing
 from .quoting import identifier, literal
 from .stamp import METADATA_KEY, Stamp
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _LIMITS = {"MEMTRIGGERS_MEMORY_LIMIT": "memory_limit", "MEMTRIGGERS_THREADS": "threads"}
 
@@ -94,6 +98,15 @@ def write_parquet(
             f"compression zstd, kv_metadata {{{METADATA_KEY}: {literal(stamp.text)}}})"
         )
     return count_rows(connection, identifier(relation))
+
+
+def write_stamped(table: "pa.Table", path: Path, stamp: Stamp, **metadata: str) -> None:
+    """Write an Arrow table to one parquet file in one step, stamped; `metadata` goes beside it."""
+    import pyarrow.parquet as pq
+
+    stamped = table.replace_schema_metadata({METADATA_KEY: stamp.text, **metadata})
+    with replacing(path) as unfinished:
+        pq.write_table(stamped, unfinished, compression="zstd")
 
 
 def count_rows(connection: duckdb.DuckDBPyConnection, relation: str) -> int:

@@ -1,7 +1,7 @@
 """The flow as `status` draws it on a terminal: each stage, what it reads, and what is stale."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -10,13 +10,22 @@ from rich.text import Text
 from .stages import STAGES
 from .terminal import printable
 
-if TYPE_CHECKING:
-    from .status import StageStatus
-
 _SYMBOLS = {"fresh": ("●", "green"), "stale": ("▲", "yellow"), "skipped": ("○", "dim")}
 
 
-def draw_flow(console: Console, rows: "Sequence[StageStatus]") -> None:
+@dataclass(frozen=True)
+class StageStatus:
+    """One line of status."""
+
+    stage: str
+    state: str
+    why: list[str]
+    n_in: int | None
+    n_out: int | None
+    finished_at: str | None
+
+
+def draw_flow(console: Console, rows: Sequence[StageStatus]) -> None:
     """Draw the stages in their order: rows in and out, when, what each reads, why it is stale."""
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
@@ -37,7 +46,7 @@ def draw_flow(console: Console, rows: "Sequence[StageStatus]") -> None:
             console.print(_why(row), soft_wrap=True)
 
 
-def _cells(row: "StageStatus") -> list[Text]:
+def _cells(row: StageStatus) -> list[Text]:
     symbol, style = _SYMBOLS[row.state]
     inputs = [name for name in STAGES[row.stage].inputs if name == "parquet" or name in STAGES]
     return [
@@ -51,7 +60,7 @@ def _cells(row: "StageStatus") -> list[Text]:
     ]
 
 
-def _why(row: "StageStatus") -> Text:
+def _why(row: StageStatus) -> Text:
     symbol, style = _SYMBOLS[row.state]
     why = printable(", ".join(row.why))
     return Text.assemble((f"{symbol} {row.stage}", style), f" is {row.state}: {why}")

@@ -5,19 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from .database import connect, query
+from .database import connect, query, write_stamped
 from .detection.catalog import Sought, objects_of, read_vocabulary
 from .errors import LakeError, StudyError
-from .lake import Lake, replacing
+from .lake import Lake
 from .runs import Counts
-from .stamp import METADATA_KEY, Stamp
+from .stamp import Stamp
 from .study import Objects, Study
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .detection.examine import Examined
     from .detection.images import Looked
     from .detection.seen import Detector
@@ -106,6 +103,7 @@ class _Tables:
 
         self._study, self._connection, self._vocabulary = study, connection, vocabulary
         self._labels = [read_labels(study, one) for one in study.object]
+        self._background_names = _background_names(connection)
         self._detections: list[pa.Table] = []
         self._rows: dict[str, list[dict[str, Any]]] = {
             "object_detectors": [],
@@ -127,7 +125,7 @@ class _Tables:
         n_own = len(self._study.object)
         n_objects = n_own + (len(self._vocabulary) if discovers else 0)
         examined = examine(
-            detector, images, n_own, n_objects, self._background_names(), settings.false_rate
+            detector, images, n_own, n_objects, self._background_names, settings.false_rate
         )
         found = {
             one.name: calibrate(self._study, examined, number, labels, settings.false_rate)
@@ -153,18 +151,12 @@ class _Tables:
             "object_rates": rates.SCHEMA,
             "object_candidates": candidates.SCHEMA,
         }
-        _write(detections, lake.object_detections, stamp)
+        write_stamped(detections, lake.object_detections, stamp)
         for name, schema in schemas.items():
-            _write(pa.Table.from_pylist(self._rows[name], schema), getattr(lake, name), stamp)
+            rows = pa.Table.from_pylist(self._rows[name], schema)
+            write_stamped(rows, getattr(lake, name), stamp)
         shown = detections.filter(detections["shows"])["image_id"].unique()
         return Counts(self._n_images, len(shown))
-
-    def _background_names(self) -> dict[str, list[int]]:
-        rows = self._connection.execute(
-            "select image_id, list(object_number) from object_images "
-            "join object_names using (text) where population = 'background' group by image_id"
-        ).fetchall()
-        return dict(rows)
 
     def _with_names(self, detections: pa.Table) -> pa.Table:
         """The detections with `is_named`: whether the caption or the prompt names the object."""
@@ -198,7 +190,10 @@ class _Tables:
         return candidate_rows(counts, self._vocabulary, examined.detector_id)
 
 
-def _write(table: pa.Table, path: "Path", stamp: Stamp) -> None:
-    stamped = table.replace_schema_metadata({METADATA_KEY: stamp.text})
-    with replacing(path) as unfinished:
-        pq.write_table(stamped, unfinished, compression="zstd")
+def _background_names(connection: duckdb.DuckDBPyConnection) -> dict[str, list[int]]:
+    """By image of the background, the numbers of the objects that its caption names."""
+    rows = connection.execute(
+        "select image_id, list(object_number) from object_images "
+        "join object_names using (text) where population = 'background' group by image_id"
+    ).fetchall()
+    return dict(rows)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from . import build
 from .captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
-from .database import connect_published, query
+from .database import connect_published, query, write_stamped
 from .errors import LakeError, StudyError
 from .generation.endpoint import ask_endpoint
 from .generation.prompt_file import read_prompt_file
@@ -20,7 +20,7 @@ from .generation.similarity import caption_similarities
 from .generation.texts import KEYWORDS, Prompt, PromptCluster, fill_template, find_clusters
 from .lake import Lake, replacing
 from .runs import Counts
-from .stamp import METADATA_KEY, Stamp, read_parquet_stamp
+from .stamp import Stamp, read_parquet_stamp
 from .study import Study
 from .thresholds import resolve_thresholds
 
@@ -58,7 +58,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         written = read_prompt_file(study, connection, threshold)
     _add(prompts, written)
     _add(prompts, _make_missing(study, lake, clusters, {p.place for p in _in_use(prompts)}))
-    _write(_table(study, lake, threshold, prompts), lake, stamp)
+    made = _table(study, lake, threshold, prompts).sort_by("prompt_id")
+    write_stamped(made, lake.prompts, stamp)
     fix_thresholds(study, lake, stamp)
     return Counts(len(clusters), len(_in_use(prompts)))
 
@@ -192,9 +193,3 @@ PROMPTS = pa.schema(
         ("nearest_sample_id", pa.string()),
     ]
 )
-
-
-def _write(table: pa.Table, lake: Lake, stamp: Stamp) -> None:
-    stamped = table.sort_by("prompt_id").replace_schema_metadata({METADATA_KEY: stamp.text})
-    with replacing(lake.prompts) as unfinished:
-        pq.write_table(stamped, unfinished, compression="zstd")

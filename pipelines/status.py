@@ -9,25 +9,13 @@ from rich.console import Console
 
 from .clip.model import find_clip
 from .clip.recommended import recommended_threshold
-from .flow import draw_flow
+from .flow import StageStatus, draw_flow
 from .lake import Lake
 from .refresh import stale_stages
 from .stages import STAGES, Stage
 from .study import Study
 from .terminal import print_table
 from .thresholds import resolve_thresholds
-
-
-@dataclass(frozen=True)
-class StageStatus:
-    """One line of status."""
-
-    stage: str
-    state: str
-    why: list[str]
-    n_in: int | None
-    n_out: int | None
-    finished_at: str | None
 
 
 @dataclass(frozen=True)

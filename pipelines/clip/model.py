@@ -137,7 +137,7 @@ def _choose_folder(folder: Path, name: str) -> ClipChoice:
     if not config.is_file():
         raise ModelError(f"clip: model: {config}: no such file; a model's folder has one")
     weights = _find_weights(folder)
-    digest = _hash_files(config, weights)
+    digest = hash_files(config, weights)
     return ClipChoice(_clip_id(name, digest), f"{_LOCAL}{folder}", None, str(weights))
 
 
@@ -155,7 +155,7 @@ def _find_weights(folder: Path) -> Path:
 
 def _choose_name(model: str, pretrained: str, file: Path) -> ClipChoice:
     if file.is_file():
-        digest = _hash_text(f"{model}|{_hash_files(file)}")
+        digest = _hash_text(f"{model}|{hash_files(file)}")
         return ClipChoice(_clip_id(model, digest), model, str(file), str(file))
     if "/" in pretrained or pretrained.endswith(_WEIGHTS_SUFFIXES):
         raise ModelError(f"clip: pretrained: {file}: no such file")
@@ -228,7 +228,8 @@ def _hash_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _hash_files(*files: Path) -> str:
+def hash_files(*files: Path) -> str:
+    """The sha256 of those of the files, in hex: what is in them, in this order."""
     return _hash_text("|".join(hash_file(file, file.stat().st_mtime_ns) for file in files))
 
 

@@ -3,17 +3,15 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from ...lance.store import VectorStore
 from ...lance.tables import Table
-from ..clip.model import hash_file
-from ..clusters.sample_ids import as_bytes
+from ..clip.model import hash_files
 from ..errors import MissingExtra, ModelError
 from ..lake import Lake
 from ..progress import progress
@@ -22,25 +20,12 @@ from ..study import Study
 from ..workers import start_workers
 from .catalog import Sought
 from .images import Looked
+from .kept import kept_parts, missing_from
 from .seen import Seen
-
-OWL, DINO = ("owlvit", "owlv2"), ("grounding-dino", "mm-grounding-dino")
+from .shards import DINO, OWL, DetectJob
 
 _PICTURES = 32  # in one task and one transaction: what a kill can lose
 _FILES = ("*.json", "*.txt", "*.safetensors")  # never a pickle
-
-
-@dataclass(frozen=True)
-class DetectJob:
-    """What is the same for every shard: the pinned table of images, the model, the texts."""
-
-    images: str
-    version: int
-    key: str  # the column by which its rows are known
-    folder: str
-    texts: tuple[tuple[str, ...], ...]  # of each object
-    device: str
-    workers_per_host: int = 1  # that share its cores
 
 
 class OpenVocabulary:
@@ -57,24 +42,17 @@ class OpenVocabulary:
         """What it sees, a part of the images at a time, in their order."""
         name = self._name(looked)
         self._add_missing(looked, name)
-        for part in looked.parts(4 * _PICTURES):
-            yield part, self._read(part, name)
+        columns = ["scores", "boxes"]
+        for part, rows in kept_parts(self._store, name, looked, columns, 4 * _PICTURES):
+            scores, boxes = (as_matrix(rows[column].chunk(0)) for column in columns)
+            yield part, Seen(scores, boxes.reshape(*scores.shape, 4))
 
     def _name(self, looked: Looked) -> str:
         texts = hashlib.sha256(json.dumps(self._texts).encode()).hexdigest()[:8]
         return f"object_boxes-{looked.key}-{self.detector_id}-{texts}"
 
-    def _read(self, part: Looked, name: str) -> Seen:
-        rows = self._store.reader(name, [part.key, "scores", "boxes"]).read_all()
-        ids = as_bytes(rows[part.key])
-        order = np.argsort(ids)
-        places = order[np.searchsorted(ids, as_bytes(part.ids), sorter=order)]
-        scores, boxes = (as_matrix(rows[n].combine_chunks())[places] for n in ("scores", "boxes"))
-        return Seen(scores, boxes.reshape(*scores.shape, 4))
-
     def _add_missing(self, looked: Looked, name: str) -> None:
-        there = as_bytes(self._store.ids(name, looked.key).read_all()[looked.key])
-        missing = looked.take(np.flatnonzero(~np.isin(as_bytes(looked.ids), there)))
+        missing = missing_from(self._store, name, looked)
         if len(missing) == 0:
             return
         # Workers have working directories of their own: the path is absolute.
@@ -150,8 +128,7 @@ def _download(name: str, revision: str | None) -> Path:
 def _detector_id(folder: Path) -> str:
     kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
     files = sorted(file for pattern in _FILES for file in folder.glob(pattern))
-    hashes = "|".join(hash_file(file, file.stat().st_mtime_ns) for file in files)
-    return f"{kind}-{hashlib.sha256(hashes.encode()).hexdigest()[:8]}"
+    return f"{kind}-{hash_files(*files)[:8]}"
 
 
 def _detect(shard: Looked, job: DetectJob) -> pa.Table:

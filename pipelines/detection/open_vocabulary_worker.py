@@ -15,7 +15,7 @@ from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 from ..clip.shards import read_images
 from ..errors import ModelError
 from ..gpus import gpu_of_worker
-from .open_vocabulary import OWL, DetectJob
+from .shards import OWL, DetectJob
 
 _BATCH = 8  # images in one forward pass: a large detector takes some 3 GB for them
 

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 from ...lance.store import VectorStore
 from ...lance.tables import GENERATED_IMAGES
 from ..clusters.edges import Rows
-from ..database import connect, query
+from ..database import connect, query, write_stamped
 from ..errors import StudyError
-from ..lake import Lake, replacing
-from ..stamp import METADATA_KEY, Stamp
+from ..lake import Lake
+from ..stamp import Stamp
 from ..study import ReplicationThreshold, Study
 from .metrics import (
     CLIP,
@@ -92,9 +92,7 @@ def fix_thresholds(study: Study, lake: Lake, stamp: Stamp) -> None:
         before = {key: row for key, row in earlier.items() if is_fixed and key[:3] == target.key}
         rows += _manual_rows(study, models, target, by_hand, before, is_fixed)
         rows += _suggested_rows(study, models, training, target, by_hand, before)
-    table = pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata({METADATA_KEY: stamp.text})
-    with replacing(lake.replication_thresholds) as unfinished:
-        pq.write_table(table, unfinished)
+    write_stamped(pa.Table.from_pylist(rows, SCHEMA), lake.replication_thresholds, stamp)
 
 
 def _by_hand(study: Study, training: Training, targets: list[Target]) -> ByHand:

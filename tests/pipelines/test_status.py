@@ -8,10 +8,10 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from memtriggers.pipelines.cli import cli
-from memtriggers.pipelines.flow import draw_flow
+from memtriggers.pipelines.flow import StageStatus, draw_flow
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.status import StageStatus, stage_statuses
+from memtriggers.pipelines.status import stage_statuses
 from memtriggers.pipelines.study import Study
 
 
