@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from ..page.answers import percent, shown
+from ..page.html import templates_of
 from .state import explorer_of
 
 _KEPT = "\n\t\u200c\u200d"  # joiners are a part of Persian, and of emoji
@@ -25,14 +26,8 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"shown": shown, "percent": percent, "cleaned": cleaned}
+    filters = {"shown": shown, "percent": percent, "cleaned": cleaned}
+    environment = templates_of(_FOLDER, filters)
     environment.globals |= {"query_with": query_with, "cluster_path": cluster_path}
     return environment
 
