@@ -110,15 +110,16 @@ def _store(request: Request, given: dict[str, str]) -> Response:
     rows = _of(explorer.published.ask("prompts", **named), given.get("generator", ""), by)
     if not rows:
         raise HTTPException(400, f"no generation of this cluster has a score by {' · '.join(by)}")
-    before = _decided(request, cluster, by)
-    if before is not None:  # maybe under another of its samples
-        take_back(explorer.lake, "decided_thresholds", before)
+    before, row = _decided(request, cluster, by), None
     if given.get("action") != "take back":
         row = {"threshold": threshold, "sample_id": cluster["cluster_id"], "metric": by[0]}
         row |= {"reference": by[1], "is_distance": rows[0]["is_distance"]}
         row["replication_threshold"] = _finite(given.get("replication_threshold", ""))
         row["bands"] = _bands(given.get("bands", ""), rows[0]["is_distance"])
         row["n_generations"] = sum(row["n_generations"] for row in rows)
+    if before is not None:  # maybe under another of its samples
+        take_back(explorer.lake, "decided_thresholds", before)
+    if row is not None:  # and nothing is wrong with it: what was decided before would be lost
         decide(explorer.lake, "decided_thresholds", row)
     path = cluster_path(threshold, cluster["cluster_id"])
     chosen = {"by": "/".join(by), "generator": given.get("generator", "")}

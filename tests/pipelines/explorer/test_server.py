@@ -18,6 +18,8 @@ import duckdb
 import pytest
 from markupsafe import escape
 
+from memtriggers.pipelines.decisions import read_decisions
+from memtriggers.pipelines.lake import Lake
 from memtriggers.tests.explorers import HOSTILE, LONGEST
 
 pytest.importorskip("starlette", reason="the extra explore is not installed")
@@ -124,6 +126,22 @@ def test_what_cannot_be_decided_is_said(
     status, text, _ = server.ask(f"{explored.path}/{path}", urlencode(known), **form)
     assert status == 400 and said in text, text
     assert not (explored.lake.root / "decisions").exists()
+
+
+def test_a_wrong_value_leaves_what_was_decided_before(
+    serve: Callable[..., Any], explored: Any, tmp_path: Path
+) -> None:
+    lake = Lake(shutil.copytree(explored.lake.root, tmp_path / "lake", symlinks=True))
+    server = serve("--lake", lake.root)
+    (chosen,) = set(re.findall(r'name="generator" value="(.*?)"', server.ask(explored.path)[1]))
+    known = {"generator": chosen, "metric": "clip", "reference": "medoid", "bands": "0.7"}
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for value, status in (("0.7", 303), ("high", 400)):
+        asked = urlencode(known | {"replication_threshold": value})
+        path = f"{explored.path}/threshold"
+        assert server.ask(path, asked, follow=False, **form)[0] == status
+    (row,) = read_decisions(lake, "decided_thresholds")
+    assert row["replication_threshold"] == 0.7
 
 
 def test_what_is_no_image_is_said(server: Any) -> None:
