@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -114,12 +114,13 @@ def fetch_images(
         image_limits(study.fetch.max_pixels),
         progress("fetch", len(connection.table("samples_to_fetch"))) as advance,
         ThreadPoolExecutor(os.cpu_count()) as decoders,
+        ThreadPoolExecutor(1) as writer,
     ):
-        committer = _Committer(store, table, advance)
+        committer = _Committer(store, table, advance, writer)
         try:
             asyncio.run(_fetch_rows(study, _read_rows(connection), decoders, committer))
         finally:
-            committer.commit()  # also what was fetched before an interrupt
+            committer.finish()  # also what was fetched before an interrupt
 
 
 def _read_rows(connection: duckdb.DuckDBPyConnection) -> Iterator["Row"]:
@@ -138,7 +139,7 @@ async def _fetch_rows(
 
     async def fetch_next_until_done(source: "ImageSource") -> None:
         for row in rows:  # one iterator for all of them
-            committer.add(await _fetch_row(row, source, decoders, study.fetch))
+            await committer.add(await _fetch_row(row, source, decoders, study.fetch))
 
     async with open_image_source(study) as source:
         await asyncio.gather(*(fetch_next_until_done(source) for _ in range(source.at_once)))
@@ -171,21 +172,35 @@ def _decode(data: bytes, settings: Fetch) -> dict[str, Any]:
 
 
 class _Committer:
-    """Collects rows and commits them a shard at a time."""
+    """Collects rows and commits them a shard at a time, in a thread: downloads go on meanwhile."""
 
-    def __init__(self, store: VectorStore, table: Table, advance: Callable[[int], None]) -> None:
-        self._store, self._table, self._advance = store, table, advance
+    def __init__(
+        self, store: VectorStore, table: Table, advance: Callable[[int], None], writer: Executor
+    ) -> None:
+        self._store, self._table, self._advance, self._writer = store, table, advance, writer
         self._rows: list[dict[str, Any]] = []
+        self._under_way: Future[None] | None = None
+        self._turn = asyncio.Lock()
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Take one row; commits when a shard is full."""
-        self._rows.append(row)
-        if len(self._rows) == _SHARD:
-            self.commit()
+    async def add(self, row: dict[str, Any]) -> None:
+        """Take one row; a full shard waits until the one before it is committed, and so do rows."""
+        async with self._turn:
+            self._rows.append(row)
+            if len(self._rows) == _SHARD:
+                if self._under_way is not None:
+                    # An interrupt ends the wait, not the commit.
+                    await asyncio.shield(asyncio.wrap_future(self._under_way))
+                self._under_way = self._writer.submit(self._commit, self._rows)
+                self._rows = []
 
-    def commit(self) -> None:
-        """Commit what has been collected as one transaction."""
+    def finish(self) -> None:
+        """Wait for the commit that is under way, and commit the rest."""
+        if self._under_way is not None:
+            self._under_way.result()
         if self._rows:
-            self._store.append(self._table, pa.Table.from_pylist(self._rows, self._table.schema))
-            self._advance(len(self._rows))
-            self._rows = []
+            self._commit(self._rows)
+
+    def _commit(self, rows: list[dict[str, Any]]) -> None:
+        """Commit rows as one transaction."""
+        self._store.append(self._table, pa.Table.from_pylist(rows, self._table.schema))
+        self._advance(len(rows))
