@@ -31,6 +31,7 @@ bench: .venv/installed  ## time us and the peers in turn
 	$(BIN)/python benchmarks/embed.py
 	$(BIN)/python benchmarks/fetch.py
 	$(BIN)/python benchmarks/store.py
+	$(BIN)/python benchmarks/driver.py
 	$(BIN)/python benchmarks/build.py
 	$(BIN)/python benchmarks/generate.py
 	$(BIN)/python benchmarks/report.py

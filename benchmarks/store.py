@@ -71,6 +71,9 @@ def main(vectors: int, dimensions: int, rows: int, fragments: bool) -> None:
         store.compact(table.name, VECTOR_ROWS_PER_FILE)
         compaction = time.perf_counter() - started
         n_stored = store.count(table.name)
+        started = time.perf_counter()
+        store.nearest(table.name, values[0].astype(np.float32), 10)
+        search = time.perf_counter() - started
     driver = [commit for _, commit in seconds]
     tenth = max(1, len(driver) // _TENTHS)
     first_ms, last_ms = (1e3 * statistics.median(p) for p in (driver[:tenth], driver[-tenth:]))
@@ -81,6 +84,7 @@ def main(vectors: int, dimensions: int, rows: int, fragments: bool) -> None:
         written = sum(written for written, _ in seconds)
         click.echo(f"a worker writes {n_stored / written:,.0f} vectors a second")
     click.echo(f"compaction at the end: {compaction:.1f} s; peak memory {peak_megabytes():,.0f} MB")
+    click.echo(f"the nearest 10 without an index: {search:.2f} s")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ from .study import Study
 from .workers import Workers, start_workers
 
 _SHARD = 512  # samples in one task and one transaction: what a kill can lose
+_MOST = 4_096  # where many workers would wait for the driver
+_TASKS_EACH = 8  # so that they end together
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
@@ -133,7 +135,8 @@ def _embed(
     n_embedded, names = 0, _table_names(job.choice, job.copies)
     job = replace(job, workers_per_host=workers.per_host)
     with progress("embed", n_samples) as advance:
-        shards, way_out = _read_shards(connection), "lower clip.batch_size"
+        shards = _read_shards(connection, samples_per_task(n_samples, workers.number))
+        way_out = "lower clip.batch_size"
         for shard, tables in workers.results(_encode, shards, job, "embed", way_out):
             check_counts("embed: {} samples", tables, shard.lacks)
             _commit(store, names, tables)
@@ -142,19 +145,29 @@ def _embed(
     return n_embedded
 
 
-def _read_shards(connection: duckdb.DuckDBPyConnection) -> Iterator[Shard]:
-    """The samples in the order of their source; one empty shard when there are none."""
+def samples_per_task(n_samples: int, n_workers: int) -> int:
+    """512 for a few workers, and more for many that have much to do.
+
+    A transaction of more rows costs the driver little more: it takes some 20,000 samples a second
+    by 512, 70,000 by 4,096 (benchmarks/driver.py), where one GPU makes hundreds or thousands.
+    """
+    by_workers = min(_MOST, _SHARD * (1 + n_workers // 8))
+    return max(_SHARD, min(by_workers, n_samples // (_TASKS_EACH * n_workers)))
+
+
+def _read_shards(connection: duckdb.DuckDBPyConnection, number: int) -> Iterator[Shard]:
+    """So many samples at a time, in the order of their source; an empty shard if there are none."""
     # Nothing else may be asked of this connection until the last row is read.
     samples = connection.execute(
         "select * exclude (source_file, source_row) from samples_to_embed "
         "order by source_file, source_row"
     )
-    rows = samples.fetchmany(_SHARD)
+    rows = samples.fetchmany(number)
     if not rows:
         yield Shard([], [], [], [], [], [])
     while rows:
         yield Shard(*map(list, zip(*rows, strict=True)))
-        rows = samples.fetchmany(_SHARD)
+        rows = samples.fetchmany(number)
 
 
 def _encode(shard: Shard, job: Job) -> list[pa.Table]:

@@ -12,6 +12,8 @@ import pytest
 
 from memtriggers.lance.store import COMMITS_PER_COMPACTION, VectorStore
 from memtriggers.lance.tables import IMAGES, Table, image_vectors
+from memtriggers.pipelines.clip.vectors import vector_table
+from memtriggers.pipelines.clusters.edges import renormalised
 from memtriggers.pipelines.errors import LakeError
 from memtriggers.pipelines.stamp import Stamp
 
@@ -234,6 +236,28 @@ def test_nearest_neighbours_are_those_of_brute_force(
             assert abs(row["cosine"] - by_id[row["sample_id"]]) < 1e-5
         n_found += len(set(ids[best]) & set(found["sample_id"].to_pylist()))
     assert n_found >= (190 if is_indexed else 200)
+
+
+def test_cosines_of_stored_vectors_are_those_of_float32_to_a_thousandth(
+    store: VectorStore,
+) -> None:
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((500, 512))
+    vectors[250:] = vectors[:250] + 0.3 * random.standard_normal((250, 512))  # cosines of 0.96
+    vectors[:, 0] += 40  # one of them far larger than all others, as CLIP has it
+    vectors = (vectors * random.uniform(0.1, 100, (500, 1))).astype(np.float32)
+    exact = vectors.astype(np.float64) / np.linalg.norm(vectors.astype(np.float64), axis=1)[:, None]
+    table = image_vectors("some", 512)
+    store.append(table, vector_table([f"{number:03}" for number in range(500)], vectors))
+
+    stored = store.dataset(table.name).to_table()["vector"].combine_chunks()
+    assert stored.type.value_type == pa.float16()
+    unit = renormalised(stored.flatten().to_numpy().reshape(500, 512))
+    assert np.abs(unit @ unit.T - exact @ exact.T).max() < 1e-3
+    found = store.nearest(table.name, vectors[0], 500)
+    cosines = dict(zip(found["sample_id"].to_pylist(), found["cosine"].to_pylist(), strict=True))
+    asked = [cosines[f"{number:03}"] for number in range(500)]
+    assert np.abs(np.array(asked) - exact @ exact[0]).max() < 1e-3
 
 
 def test_what_begins_at_an_odd_byte_is_stored_as_it_is(store: VectorStore) -> None:

@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import caption_vectors_name, image_vectors_name
 from memtriggers.pipelines.clip.model import find_clip, load_clip
-from memtriggers.pipelines.embed import recorded
+from memtriggers.pipelines.embed import recorded, samples_per_task
 from memtriggers.pipelines.errors import ModelError, StageError
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
@@ -415,6 +415,16 @@ def test_a_cluster_of_two_workers_and_two_local_ones_give_the_same_table(
     with Client(cluster) as client:
         assert client.run(lambda: "torch" in sys.modules).keys() == client.nthreads().keys()
         assert all(client.run(lambda: "torch" in sys.modules).values()), "both did some of it"
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_workers", "expected"),
+    [(10**7, 1, 512), (10**7, 7, 512), (10**7, 16, 1536), (10**7, 100, 4096), (10**5, 100, 512)],
+)
+def test_many_workers_with_much_to_do_get_larger_tasks(
+    n_samples: int, n_workers: int, expected: int
+) -> None:
+    assert samples_per_task(n_samples, n_workers) == expected
 
 
 def test_a_scheduler_that_is_not_there_and_one_without_workers_are_one_line(

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from memtriggers.lance.store import VectorStore
-from memtriggers.pipelines.errors import SourceError, StudyError
+from memtriggers.lance.tables import Table
+from memtriggers.pipelines.errors import SourceError, StageError, StudyError
 from memtriggers.pipelines.fetch import recorded
+from memtriggers.pipelines.images.files import FileSource
+from memtriggers.pipelines.images.rows import Row
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.study import Study
@@ -283,6 +287,62 @@ def test_a_kill_loses_at_most_a_shard(
     assert len(read_images()) == 500 and recorded(lake) is None
 
     assert set(status_of(fetch_files(*urls)).values()) == {"ok"}
+
+
+def test_images_are_read_while_a_shard_is_committed_but_no_more_than_one_ahead(
+    folder: Path,
+    fetch_files: Any,
+    draw: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    urls = [f"{number}.png" for number in range(2000)]
+    image = draw(0)
+    for url in urls:
+        (folder / url).write_bytes(image)
+    n_read, read_by_then, read, append = 0, 0, FileSource.read, VectorStore.append
+
+    async def read_and_count(source: FileSource, row: Row) -> bytes:
+        nonlocal n_read
+        n_read += 1
+        return await read(source, row)
+
+    def append_when_nothing_more_is_read(store: VectorStore, table: Table, rows: Any) -> None:
+        nonlocal read_by_then
+        if rows.num_rows and not read_by_then:
+            n_before = 0
+            while n_before < n_read:
+                n_before = n_read
+                time.sleep(0.5)
+            read_by_then = n_read
+        append(store, table, rows)
+
+    monkeypatch.setattr(FileSource, "read", read_and_count)
+    monkeypatch.setattr(VectorStore, "append", append_when_nothing_more_is_read)
+    assert set(status_of(fetch_files(*urls)).values()) == {"ok"}
+    assert 1000 <= read_by_then <= 1000 + FileSource.at_once
+
+
+def test_a_commit_that_fails_ends_the_run_and_the_next_one_has_every_image_once(
+    folder: Path, fetch_files: Any, draw: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls = [f"{number}.png" for number in range(1700)]
+    for number, url in enumerate(urls):
+        (folder / url).write_bytes(draw(number))
+    append, n_appends = VectorStore.append, 0
+
+    def fail_at_the_second_shard(store: VectorStore, table: Table, rows: Any) -> None:
+        nonlocal n_appends
+        n_appends += rows.num_rows > 0
+        if n_appends == 2:
+            raise OSError("No space left on device")
+        append(store, table, rows)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(VectorStore, "append", fail_at_the_second_shard)
+        with pytest.raises(StageError, match="fetch: No space left on device"):
+            fetch_files(*urls)
+    rows = fetch_files(*urls)
+    assert all(row["image"] == draw(number) for number, row in enumerate(rows.values()))
 
 
 # The table is made by the first append, without a row.
