@@ -5,7 +5,7 @@
 -- No token spans a space, so a caption has the tokens of its pieces; and only the few distinct parts of
 -- the distinct pieces meet the tokenizer. A piece that is not ASCII or holds a special token goes whole.
 create or replace temp table clip_tokens as
-with long_captions as (
+with long_captions as materialized (
     select
         row_number() over () as caption_number,
         sample_id,
@@ -20,7 +20,8 @@ with long_captions as (
     from distinct_samples
     where may_be_long(caption, $max_clip_tokens)
 ),
-said as materialized (
+-- twice over the captions, for a row a piece would be several times as much to keep
+said as not materialized (
     select caption_number, unnest(string_split(text, ' ')) as piece
     from long_captions
 ),
