@@ -25,7 +25,7 @@ from memtriggers.benchmarks.laion_rows import cache_option, phrases, rows_in_cac
 from memtriggers.benchmarks.medians import Contestant, print_medians, take_turns
 from memtriggers.pipelines import filter as filter_stage
 from memtriggers.pipelines import words as words_stage
-from memtriggers.pipelines.captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
+from memtriggers.pipelines.captions.clip_tokens import count_sample_tokens, define_clip_functions
 from memtriggers.pipelines.captions.source import open_source
 from memtriggers.pipelines.database import connect, query
 from memtriggers.pipelines.lake import Lake
@@ -131,14 +131,13 @@ def most_frequent(counts: dict[str, int]) -> Counter[str]:
 
 def count_tokens(study: Study, lake: Lake) -> None:
     """The limit decided for every caption."""
-    with connect(lake) as connection:
-        open_source(connection, study)
-        connection.create_function("clip_tokens", count_clip_tokens, ["varchar"], "integer")
-        connection.execute(query("clip_tokens"))
+    with captions_alone(study, lake) as connection:
         connection.execute(
-            "select count(*) filter (clip_tokens_if_long(caption, $max) > $max) from source",
-            {"max": MAX_CLIP_TOKENS},
-        ).fetchall()
+            "create temp view distinct_samples as "
+            "select source_file || source_row as sample_id, caption from source"
+        )
+        define_clip_functions(connection)
+        count_sample_tokens(connection)
 
 
 def run_filter(study: Study, lake: Lake) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from .captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
+from .captions.clip_tokens import MAX_CLIP_TOKENS, count_sample_tokens, define_clip_functions
 from .captions.shards import open_shard, run_on_workers
 from .captions.source import SourceFile, open_source
 from .clusters.follow_up import with_follow_up_sets
@@ -31,14 +31,14 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     study = with_follow_up_sets(study, lake)
     with connect(lake) as connection:
         files = open_source(connection, study)
-        connection.create_function("clip_tokens", count_clip_tokens, ["varchar"], "integer")
-        connection.execute(query("clip_tokens"))
         if study.resources.scheduler is None:
             keep_rows(connection, study)
         else:
             _gather_rows(connection, study)
-        for name in ("keyword_matches", "keyword_set_counts", "rejected_rows"):
+        for name in ("keyword_matches", "keyword_set_counts", "rejected_rows", "distinct_samples"):
             connection.execute(query(name))
+        define_clip_functions(connection)
+        count_sample_tokens(connection)
         connection.execute(query("samples"), {"max_clip_tokens": MAX_CLIP_TOKENS})
         connection.register("source_files", _source_files(files))
         write_parquet(connection, "rejected_rows", lake.rejected_rows, stamp)

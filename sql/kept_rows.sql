@@ -21,5 +21,9 @@ select
     case
         when may_say(caption_decoded, $in_any_case, $in_folded) then token_text(caption_decoded)
     end as tokens,
-    broken_rules(url, caption, caption_decoded, width, height, similarity, $addresses) as broken
+    case
+        when may_be_dirty(url, caption, width, height, similarity, $addresses)
+            then broken_rules(url, caption, caption_decoded, width, height, similarity, $addresses)
+        else []
+    end as broken
 from decoded_rows;

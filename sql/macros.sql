@@ -1,24 +1,46 @@
 -- The rules of text and identity, once for every query. Needs the function unescape_html.
 
+-- A caption with its HTML entities decoded twice: the most frequent one here, which costs no call, and
+-- only what then still has one by the function.
+create or replace temp macro without_entities(caption) as
+    case
+        when not contains(caption, '&') then caption
+        when not regexp_matches(replace(caption, '&amp;', '&'), '&[#a-zA-Z]')
+            then replace(caption, '&amp;', '&')
+        else unescape_html(caption)
+    end;
+
 -- A caption with HTML entities and tags decoded; most captions have neither and stay as they are.
 create or replace temp macro decoded(caption) as
     case
-        when contains(caption, '&') or contains(caption, '<')
-            then regexp_replace(unescape_html(caption), '</?[a-zA-Z][^<>]*>', ' ', 'g')
+        when contains(caption, '<') or contains(caption, '&')
+            then regexp_replace(without_entities(caption), '</?[a-zA-Z][^<>]*>', ' ', 'g')
         else caption
     end;
 
--- NFC, ’ as ', lower-cased character by character. ASCII is in NFC and has no ’.
+-- NFC, ’ as ', lower-cased character by character. ASCII is in NFC and has no ’. So are, in any order,
+-- the letters up to U+02FF, dashes and quotes, Cyrillic, kana, ideographs and Hangul; to normalize them
+-- would cost ten times what it costs to see it.
 create or replace temp macro folded(decoded_caption) as
     case
         when strlen(decoded_caption) = length(decoded_caption) then lower(decoded_caption)
-        else lower(nfc_normalize(replace(decoded_caption, '’', '''')))
+        when regexp_matches(
+            decoded_caption,
+            '[^\x{0}-\x{2FF}\x{400}-\x{482}\x{48A}-\x{52F}\x{2010}-\x{2027}\x{3041}-\x{3096}\x{30A1}-\x{30FA}\x{4E00}-\x{9FEF}\x{AC00}-\x{D7A3}]'
+        )
+            then lower(nfc_normalize(replace(decoded_caption, '’', '''')))
+        else lower(replace(decoded_caption, '’', ''''))
     end;
 
 -- The tokens of a caption, one space before, between and after them, so that consecutive tokens
--- are found with contains(). \p{M} keeps Hindi, Hebrew and Thai words whole.
+-- are found with contains(). \p{M} keeps Hindi, Hebrew and Thai words whole. Spaces are left alone at
+-- first, for each replacement costs more than the search, and most of what is between tokens is one.
 create or replace temp macro token_text(decoded_caption) as
-    ' ' || trim(regexp_replace(folded(decoded_caption), '[^\p{L}\p{M}\p{N}]+', ' ', 'g')) || ' ';
+    list_transform(
+        [' ' || regexp_replace(folded(decoded_caption), '[^\p{L}\p{M}\p{N} ]+', ' ', 'g') || ' '],
+        lambda text:
+            case when contains(text, '  ') then regexp_replace(text, '  +', ' ', 'g') else text end
+    )[1];
 
 -- True for every caption that says a needle, and for few others. See needle_patterns.sql.
 create or replace temp macro may_say(caption, in_any_case, in_folded) as
@@ -29,17 +51,56 @@ create or replace temp macro may_say(caption, in_any_case, in_folded) as
         and regexp_matches(folded(caption), in_folded)
     );
 
--- The words of a folded caption with their final 's.
-create or replace temp macro joined_tokens(folded_caption) as
-    regexp_extract_all(folded_caption, '[\p{L}\p{M}\p{N}]+(?:[-''][\p{L}\p{M}\p{N}]+)*');
+-- A folded caption with a space for whatever is in no word, hyphens and apostrophes aside.
+create or replace temp macro separated(folded_caption) as
+    regexp_replace(folded_caption, '[^\p{L}\p{M}\p{N} ''-]+', ' ', 'g');
 
--- The words of a caption in order: tokens joined by an inner hyphen or apostrophe, a final 's removed.
-create or replace temp macro words_of(decoded_caption) as
+-- The words of a separated caption in order, spaces between them: tokens joined by an inner hyphen or
+-- apostrophe, a final 's removed. Only captions with a hyphen or an apostrophe pay for what these can be.
+create or replace temp macro spaced_words(separated_caption) as
     case
-        when contains(folded(decoded_caption), '''s') then list_transform(
-            joined_tokens(folded(decoded_caption)), lambda word: regexp_replace(word, '''s$', '')
-        )
-        else joined_tokens(folded(decoded_caption))
+        when contains(separated_caption, '-') or contains(separated_caption, '''')
+            then replace(
+                regexp_replace(
+                    ' ' || separated_caption || ' ',
+                    '[-'']+ [-'' ]*| +[-''][-'' ]*|[-''][-'']+',
+                    ' ',
+                    'g'
+                ),
+                '''s ',
+                ' '
+            )
+        else separated_caption
+    end;
+
+-- The words of a caption as a list. To split at spaces is several times faster than to extract matches.
+create or replace temp macro words_of(decoded_caption) as
+    list_filter(
+        string_split(
+            list_transform(
+                [separated(folded(decoded_caption))],
+                lambda separated_caption: spaced_words(separated_caption)
+            )[1],
+            ' '
+        ),
+        lambda word: word != ''
+    );
+
+-- True for every caption that may have more CLIP tokens than that, begin and end included.
+--
+-- A token takes at least one byte of the cleaned caption and no space. Cleaning makes a caption longer
+-- only where it is not ASCII or has an entity: NFC makes at most three bytes of each, as lower case and
+-- single ligatures do; mended mojibake has at most half of its bytes before NFC. Two bytes or more are
+-- one character, so three times those that are not ASCII add at most
+-- 4 × (strlen - length) to the bytes of the caption.
+create or replace temp macro may_be_long(caption, max_clip_tokens) as
+    case
+        when case when contains(caption, '&') then regexp_matches(caption, '&[#a-zA-Z]') else false end
+            then true
+        -- most captions are so short that their spaces need not be left out
+        when strlen(caption) + 4 * (strlen(caption) - length(caption)) <= max_clip_tokens - 2 then false
+        else strlen(replace(caption, ' ', '')) + 4 * (strlen(caption) - length(caption))
+            > max_clip_tokens - 2
     end;
 
 -- What identifies a row everywhere: its url (or what stands in for it) and its raw caption.

@@ -1,29 +1,6 @@
--- One row a matched sample: the rows that share url and caption are one, with n_rows. The clean row
--- that comes first speaks for it; a sample is rejected when each of its rows is. clip_tokens is null
--- where the caption is so short that it need not be counted.
+-- One row a matched sample, as it is kept. clip_tokens is null where the caption is so short that it need
+-- not be counted. Tables distinct_samples, clip_tokens.
 create or replace temp table samples as
-with matched_rows as (
-    select
-        *,
-        sample_id_of(url, caption, source_id) as sample_id,
-        list_transform(broken, lambda b: b.rule) as rules
-    from kept_rows
-    semi join row_matches using (source_file, source_row)
-),
-ranked as (
-    select
-        *,
-        count(*) over (partition by sample_id) as n_rows,
-        row_number() over (
-            partition by sample_id order by len(rules) > 0, source_file, source_row
-        ) as place
-    from matched_rows
-),
-counted as (
-    select *, clip_tokens_if_long(caption, $max_clip_tokens) as clip_tokens
-    from ranked
-    where place = 1
-)
 select
     sample_id,
     url,
@@ -45,5 +22,6 @@ select
     source_file,
     source_row,
     source_id
-from counted
+from distinct_samples
+left join clip_tokens using (sample_id)
 order by sample_id;

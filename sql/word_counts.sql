@@ -1,8 +1,15 @@
 -- The words of the whole corpus, by the word rule, one row a word. n_captions counts captions that
 -- say it, n_occurrences how often it is said.
 create or replace temp table word_counts as
-with captions as (
-    select words_of(decoded(caption)) as words from source where caption is not null
+with folded_captions as (
+    select folded(decoded(caption)) as caption from source where caption is not null
+),
+-- step by step what words_of() is, whose lists of one caption would cost a tenth of it
+separated_captions as (
+    select separated(caption) as caption from folded_captions
+),
+captions as (
+    select string_split(spaced_words(caption), ' ') as words from separated_captions
 ),
 said as (
     -- to look for a word in its short caption is several times faster than to count distinct captions
@@ -11,4 +18,5 @@ said as (
 )
 select word, count(*) filter (is_first) as n_captions, count(*) as n_occurrences
 from said
+where word != ''  -- what is between two spaces
 group by word;

@@ -6,8 +6,12 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+import duckdb
 import ftfy
+import pyarrow as pa
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+from ..database import query
 
 MAX_CLIP_TOKENS = 77
 _MERGES = Path(__file__).parent / "data" / "clip_merges.txt.gz"
@@ -17,21 +21,55 @@ _PIECES = r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
 MAY_BE_ENTITY = re.compile("&[#a-zA-Z]")
 # Printable ASCII, –—’…, small accented letters, Cyrillic, kana, ideographs: no sequence of these is
 # mojibake to ftfy, and it changes none but ’, which becomes '.
-PLAIN = re.compile("[ -~à-öø-ÿ–—’…а-яА-Яぁ-ゔァ-ヺー一-\u9fef]*")
-_REMEMBERED = 1 << 18  # pieces: some 50 MB
+_PLAIN = " -~à-öø-ÿ–—’…а-яА-Яぁ-ゔァ-ヺー一-\u9fef"
+PLAIN = re.compile(f"[{_PLAIN}]*")
+_REMEMBERED = 1 << 16  # pieces: some 12 MB
 
 
 def count_clip_tokens(caption: str) -> int:
     """The CLIP tokens of a raw caption; 77 are the most that CLIP reads without cutting."""
     # No token spans a blank: a caption has the tokens of its pieces, and most pieces are frequent.
-    return 2 + sum(map(_count_piece, _clean(caption).lower().split()))
+    return 2 + sum(map(_remember_piece, clean_clip_text(caption).split()))
+
+
+def define_clip_functions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the functions of `sql/clip_tokens.sql`."""
+    connection.create_function("clean_clip_text", clean_clip_text, ["varchar"], "varchar")
+    connection.create_function(
+        "count_piece_tokens", _count_pieces, ["varchar"], "integer", type="arrow"
+    )
+
+
+def count_sample_tokens(
+    connection: duckdb.DuckDBPyConnection, limit: int = MAX_CLIP_TOKENS
+) -> None:
+    """Make the table clip_tokens of the table distinct_samples, of all samples at once.
+
+    It has the same counts, of those samples alone that may have more than the limit.
+    """
+    values = {"max_clip_tokens": limit, "not_plain": f"[^{_PLAIN}]"}
+    connection.execute(query("clip_tokens"), values)
+
+
+def clean_clip_text(caption: str) -> str:
+    """What open_clip splits into tokens: mojibake mended, entities decoded, one space a blank."""
+    return " ".join(_clean(caption).lower().split())
+
+
+def _count_pieces(pieces: pa.ChunkedArray) -> pa.Array:
+    model = clip_tokenizer().model
+    return pa.array((_count_piece(piece, model) for piece in pieces.to_pylist()), pa.int32())
+
+
+def _count_piece(piece: str, model: models.BPE) -> int:
+    if piece.isascii() and piece.isalpha():
+        return len(model.tokenize(piece))  # one word: three times as fast
+    return len(clip_tokenizer().encode(piece, add_special_tokens=False))
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _count_piece(piece: str) -> int:
-    if piece.isascii() and piece.isalpha():
-        return len(clip_tokenizer().model.tokenize(piece))  # one word: three times as fast
-    return len(clip_tokenizer().encode(piece, add_special_tokens=False))
+def _remember_piece(piece: str) -> int:
+    return _count_piece(piece, clip_tokenizer().model)
 
 
 @lru_cache(maxsize=1)

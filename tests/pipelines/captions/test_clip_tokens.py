@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import ftfy
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given, settings
@@ -18,10 +19,12 @@ from memtriggers.pipelines.captions.clip_tokens import (
     MAY_BE_ENTITY,
     PLAIN,
     count_clip_tokens,
+    count_sample_tokens,
+    define_clip_functions,
 )
-from memtriggers.pipelines.database import query
+from memtriggers.pipelines.captions.source import define_macros
 
-IfLong = Callable[[str | None, int], int | None]
+CountInSql = Callable[[list[str | None], int], list[int | None]]
 
 ROOT = Path(__file__).parents[3]
 SHARED = ROOT.parent / "shared" / "data"
@@ -38,34 +41,41 @@ def tokenizer() -> SimpleTokenizer:
 
 
 @pytest.fixture(scope="module")
-def if_long() -> IfLong:
-    """The tokens of a caption, null where it cannot have more than so many."""
+def in_sql() -> CountInSql:
+    """The tokens that SQL counts of captions, None where there cannot be more than the limit."""
     connection = duckdb.connect()
-    connection.create_function("clip_tokens", count_clip_tokens, ["varchar"], "integer")
-    connection.execute(query("clip_tokens"))
+    define_macros(connection)
+    define_clip_functions(connection)
 
-    def count(caption: str | None, most: int) -> int | None:
-        values = {"caption": caption, "most": most}
-        row = connection.execute("select clip_tokens_if_long($caption, $most)", values).fetchone()
-        assert row is not None
-        return row[0]
+    def count(captions: list[str | None], limit: int) -> list[int | None]:
+        table = pa.table({"sample_id": range(len(captions)), "caption": pa.array(captions, "str")})
+        connection.register("given", table)
+        connection.execute("create or replace table distinct_samples as from given")
+        count_sample_tokens(connection, limit)
+        rows = connection.execute(
+            "select clip_tokens from given left join clip_tokens using (sample_id) "
+            "order by sample_id"
+        )
+        return [row[0] for row in rows.fetchall()]
 
     return count
 
 
 def bound(caption: str) -> int:
-    """What sql/clip_tokens.sql holds against the limit, for a caption without an entity."""
+    """What may_be_long() holds against the limit, for a caption without an entity."""
     n_bytes = len(caption.encode())
     return 2 + n_bytes - caption.count(" ") + 4 * (n_bytes - len(caption))
 
 
-def same(captions: list[str], tokenizer: SimpleTokenizer) -> None:
-    counted = [count_clip_tokens(caption) for caption in captions]
-    assert counted == [len(tokenizer.encode(caption)) + 2 for caption in captions]
+def same(captions: list[str], tokenizer: SimpleTokenizer, in_sql: CountInSql) -> None:
+    """In Python and in SQL, where a limit of 1 lets none skip."""
+    tokens = [len(tokenizer.encode(caption)) + 2 for caption in captions]
+    assert [count_clip_tokens(caption) for caption in captions] == tokens
+    assert in_sql(list(captions), 1) == tokens
 
 
-def test_odd_captions(tokenizer: SimpleTokenizer) -> None:
-    same(ODD, tokenizer)
+def test_odd_captions(tokenizer: SimpleTokenizer, in_sql: CountInSql) -> None:
+    same(ODD, tokenizer, in_sql)
 
 
 @pytest.mark.parametrize(
@@ -84,23 +94,24 @@ def test_odd_captions(tokenizer: SimpleTokenizer) -> None:
     ],
 )
 def test_which_captions_skip_the_tokenizer(
-    if_long: IfLong, caption: str | None, expected: int | None
+    in_sql: CountInSql, caption: str | None, expected: int | None
 ) -> None:
-    assert if_long(caption, MAX_CLIP_TOKENS) == expected
+    assert in_sql([caption], MAX_CLIP_TOKENS) == [expected]
 
 
-def test_the_sample(tokenizer: SimpleTokenizer) -> None:
-    same(pq.read_table(ROOT / "sample" / "openclipart.parquet")["TEXT"].to_pylist(), tokenizer)
+def test_the_sample(tokenizer: SimpleTokenizer, in_sql: CountInSql) -> None:
+    captions = pq.read_table(ROOT / "sample" / "openclipart.parquet")["TEXT"].to_pylist()
+    same(captions, tokenizer, in_sql)
 
 
-def test_real_captions(tokenizer: SimpleTokenizer) -> None:
+def test_real_captions(tokenizer: SimpleTokenizer, in_sql: CountInSql) -> None:
     if not SHARED.exists():
         pytest.skip("the real LAION captions are not here")
     rows = pq.read_table(SHARED / "img2dataset-laion-sample" / "test_10000.parquet")["TEXT"]
     lines = (SHARED / "memorized-sdv1-wen" / "sdv1_500_memorized.jsonl").read_text("utf-8")
     captions = rows.to_pylist() + [json.loads(line)["caption"] for line in lines.splitlines()]
     captions = [caption for caption in captions if caption]
-    same(captions, tokenizer)
+    same(captions, tokenizer, in_sql)
     for caption in captions:
         assert MAY_BE_ENTITY.search(caption) or len(tokenizer.encode(caption)) + 2 <= bound(caption)
 
@@ -112,9 +123,9 @@ LETTERS = st.characters(exclude_categories=["Cs", "Cn", "Co"], max_codepoint=0x2
 
 @settings(max_examples=300, deadline=None)
 @given(text=st.text(LETTERS, max_size=60))
-def test_any_text(tokenizer: SimpleTokenizer, text: str) -> None:
+def test_any_text(tokenizer: SimpleTokenizer, in_sql: CountInSql, text: str) -> None:
     assume("\u0345" not in ftfy.fix_text(text))
-    same([text], tokenizer)
+    same([text], tokenizer, in_sql)
 
 
 # Mojibake of one, two and three bytes, what ftfy mends or takes apart, what grows in NFC or lower
@@ -133,12 +144,12 @@ GROWING = st.sampled_from(
 @settings(max_examples=500, deadline=None)
 @given(text=st.lists(GROWING | LETTERS, max_size=12).map("".join))
 def test_no_caption_has_more_tokens_than_its_bound(
-    tokenizer: SimpleTokenizer, if_long: IfLong, text: str
+    tokenizer: SimpleTokenizer, in_sql: CountInSql, text: str
 ) -> None:
     assume(not MAY_BE_ENTITY.search(text))
     assert len(tokenizer.encode(text)) + 2 <= bound(text)
-    assert if_long(text, bound(text)) is None
-    assert if_long(text, bound(text) - 1) is not None
+    assert in_sql([text], bound(text)) == [None]
+    assert in_sql([text], bound(text) - 1) != [None]
 
 
 def test_no_letter_grows_more_than_threefold() -> None:

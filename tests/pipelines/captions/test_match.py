@@ -97,6 +97,19 @@ def test_no_code_point_hides_a_needle_from_the_scan(match_in_sql: Match) -> None
     assert match_in_sql(kinds) >= {(caption, "kind") for caption in kinds}
 
 
+def test_what_is_not_normalized_is_normal(rules: duckdb.DuckDBPyConnection) -> None:
+    """What skips nfc_normalize() in folded() is in NFC, next to whatever it may compose with."""
+    every = [chr(code) for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000]
+    composed = [c for c in every if unicodedata.normalize("NFD", c) != c]
+    taken_apart = [unicodedata.normalize("NFD", c) for c in composed]
+    disordered = [f"{text}{mark}" for text in taken_apart for mark in "\u0301\u0323\u0327\u3099"]
+    texts = pa.table({"text": [*every, *taken_apart, *disordered]})
+    rules.register("texts", texts)
+    folded = "lower(nfc_normalize(replace(text, '’', '''')))"
+    different = rules.execute(f"select text from texts where folded(text) != {folded}")
+    assert different.fetchall() == []
+
+
 @pytest.fixture(scope="module")
 def rules() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
