@@ -23,8 +23,10 @@ def take_turns(contestants: Mapping[str, Contestant], repeats: int) -> dict[str,
             started = time.perf_counter()
             found[name] = contestant()
             seconds[name].append(time.perf_counter() - started)
-    answers = [answer for answer in found.values() if answer is not None]
-    assert all(answer == answers[0] for answer in answers), found
+    answers = {name: answer for name, answer in found.items() if answer is not None}
+    first = next(iter(answers.values()), None)
+    others = [name for name, answer in answers.items() if answer != first]
+    assert not others, f"found something else than {next(iter(answers))}: {', '.join(others)}"
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 

@@ -56,6 +56,11 @@ def keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     One pass over it keeps what may match or be dirty; the exact rules decide on that.
     """
     connection.execute(query("rules"))
+    find_rows(connection, study)
+
+
+def find_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
+    """The same, where the connection has the rules of dirty rows."""
     declare_keyword_sets(connection, study)
     connection.execute(query("needles"))
     (patterns,) = connection.execute(query("needle_patterns")).to_arrow_table().to_pylist()

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import ftfy
 import pyarrow as pa
+from duckdb.func import ARROW
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from ..database import query
@@ -36,7 +37,7 @@ def define_clip_functions(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the functions of `sql/clip_tokens.sql`."""
     connection.create_function("clean_clip_text", clean_clip_text, ["varchar"], "varchar")
     connection.create_function(
-        "count_piece_tokens", _count_pieces, ["varchar"], "integer", type="arrow"
+        "count_piece_tokens", _count_pieces, ["varchar"], "integer", type=ARROW
     )
 
 
