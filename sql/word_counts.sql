@@ -4,7 +4,7 @@ create or replace temp table word_counts as
 with folded_captions as (
     select folded(decoded(caption)) as caption from source where caption is not null
 ),
--- step by step what words_of() is, whose lists of one caption would cost a tenth of it
+-- words_of() step by step: the lists of one text in it would cost a tenth more
 separated_captions as (
     select separated(caption) as caption from folded_captions
 ),
