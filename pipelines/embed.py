@@ -130,7 +130,8 @@ def _embed(
     """Embed and commit every shard; returns the number of samples.
 
     Shards are committed in their order: after a kill the rest falls into the same shards, and so
-    into the same batches, as in an undisturbed run.
+    into the same batches, as in an undisturbed run; but where eight workers or more have little
+    left to do, they get smaller ones.
     """
     n_embedded, names = 0, _table_names(job.choice, job.copies)
     job = replace(job, workers_per_host=workers.per_host)

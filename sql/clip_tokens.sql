@@ -13,7 +13,7 @@ with long_captions as materialized (
             when regexp_matches(caption, $not_plain) then clean_clip_text(caption)
             when not contains(caption, '&') then lower(replace(caption, '’', ''''))
             -- by far the most frequent entity
-            when not regexp_matches(replace(caption, '&amp;', '&'), '&[#a-zA-Z]')
+            when not may_have_entity(replace(caption, '&amp;', '&'))
                 then lower(replace(replace(caption, '&amp;', '&'), '’', ''''))
             else clean_clip_text(caption)
         end as text

@@ -10,7 +10,7 @@ with kept as (
         $takes_all
         or may_say(caption, $in_any_case, $in_folded)
         -- an entity may be a letter of a needle
-        or (contains(caption, '&') and regexp_matches(caption, '&[#a-zA-Z]'))
+        or may_have_entity(caption)
         or may_be_dirty(url, caption, width, height, similarity, $addresses)
 ),
 decoded_rows as (

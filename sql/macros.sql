@@ -1,11 +1,15 @@
 -- The rules of text and identity, once for every query. Needs the function unescape_html.
 
+-- True for every caption with an HTML entity, and for few others. `and` would ask both of every caption.
+create or replace temp macro may_have_entity(caption) as
+    case when contains(caption, '&') then regexp_matches(caption, '&[#a-zA-Z]') else false end;
+
 -- A caption with its HTML entities decoded twice: the most frequent one here, which costs no call, and
 -- only what then still has one by the function.
 create or replace temp macro without_entities(caption) as
     case
         when not contains(caption, '&') then caption
-        when not regexp_matches(replace(caption, '&amp;', '&'), '&[#a-zA-Z]')
+        when not may_have_entity(replace(caption, '&amp;', '&'))
             then replace(caption, '&amp;', '&')
         else unescape_html(caption)
     end;
@@ -95,8 +99,7 @@ create or replace temp macro words_of(decoded_caption) as
 -- 4 × (strlen - length) to the bytes of the caption.
 create or replace temp macro may_be_long(caption, max_clip_tokens) as
     case
-        when case when contains(caption, '&') then regexp_matches(caption, '&[#a-zA-Z]') else false end
-            then true
+        when may_have_entity(caption) then true
         -- most captions are so short that their spaces need not be left out
         when strlen(caption) + 4 * (strlen(caption) - length(caption)) <= max_clip_tokens - 2 then false
         else strlen(replace(caption, ' ', '')) + 4 * (strlen(caption) - length(caption))
