@@ -41,7 +41,13 @@ class Request:
     sscd: Path | None
     seed: int
     limit: int
+    copies: int | None
     write_recommendation: bool
+
+    @property
+    def n_copies(self) -> int:
+        """Of each image: the sample has few images, so that a handful of pairs would decide."""
+        return self.copies or (5 if self.sample else 1)
 
     @property
     def on(self) -> str:
@@ -79,13 +85,14 @@ def _measure(request: Request, study: Study, lake: Lake, choice: ClipChoice) -> 
     methods = [model.method, *peers]
     if taken := stored.keys() & {method.name for method in methods}:
         raise EvaluationError(f"--vectors {taken.pop()}: that is one of the peers; rename yours")
-    encoded = encode_all(pictures, methods, request.seed)
+    encoded = encode_all(pictures, methods, request.seed, request.n_copies)
     return Summary(
         clip_id=choice.clip_id,
         on=request.on,
         pictures=pictures.on,
         n_pictures=len(pictures),
         labelled_by=labelled.by if labelled else None,
+        n_copies=request.n_copies,
         seed=request.seed,
         retrieval=_measure_retrieval(pictures, model, encoded),
         measured=_measure_pairs(encoded, pictures, labelled, stored),

@@ -41,8 +41,8 @@ class Recipe:
 
 
 # First what a copy is and what captions say; then details, by milder copies: under strong ones two
-# Rubik's cubes are one picture, and captions draw the pictures of a series to each other. Last at the
-# resolution that the model is used at, which costs half as much again a step.
+# Rubik's cubes are one picture, and captions draw the pictures of a series to each other. Last at
+# the resolution that the model is used at, which costs half as much again a step.
 _MILDER = Recipe(steps=250, strength=0.6, caption_weight=0.1, text_rate=5e-4, warm_up=10)
 _LARGER = replace(_MILDER, steps=600, size=SIZE, margin=0.35)
 PHASES = (Recipe(), _MILDER, _LARGER, replace(_LARGER, seed=1, steps=500, strength=0.8))

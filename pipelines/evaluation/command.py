@@ -76,6 +76,11 @@ def _named_files(
     help="Images to evaluate on, at most.",
 )
 @click.option(
+    "--copies",
+    type=click.IntRange(min=1),
+    help="Copies of each image; if left out, 5 with --sample, else 1.",
+)
+@click.option(
     "--write-recommendation",
     is_flag=True,
     help="With --sample: write recommended_threshold.json beside the model's weights.",

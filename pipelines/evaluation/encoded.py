@@ -18,7 +18,7 @@ from .methods import Method
 from .pictures import Pictures
 from .rules import thumbnail
 
-ORIGINAL, COPY = "original", "copy"
+ORIGINAL = "original"
 N_CHANGED = 128  # pictures that are changed in a single way, for each of the ways
 _AT_ONCE = 64  # pictures, with all that is made of them, in memory
 
@@ -29,16 +29,18 @@ class Encoded:
 
     thumbnails: Vectors
     vectors: dict[str, dict[str, Vectors]]
-    """What (`ORIGINAL`, `COPY` or one of `KINDS`) and method: (n, d); of KINDS the first ones."""
+    """What (`ORIGINAL` or one of `KINDS`) and method: (n, d); of KINDS the first ones."""
+    copies: list[dict[str, Vectors]]
+    """Of each set of copies, by method: (n, d)."""
     seconds: dict[str, float]
     """What each method took for a picture on average, decoding included."""
 
 
-def encode_all(pictures: Pictures, methods: list[Method], seed: int) -> Encoded:
-    """Encode every picture, a copy of it, and of the first `N_CHANGED` each change alone.
+def encode_all(pictures: Pictures, methods: list[Method], seed: int, n_copies: int = 1) -> Encoded:
+    """Encode every picture, its copies, and of the first `N_CHANGED` each change alone.
 
-    A copy depends on the seed and the sample_id alone. Stored vectors of the pictures, where there
-    are any, are those of the first method and are not made again.
+    A copy depends on the seed, its number and the sample_id alone. Stored vectors of the pictures,
+    where there are any, are those of the first method and are not made again.
 
     Raises:
         EvaluationError: a method gives a vector without a direction.
@@ -50,7 +52,8 @@ def encode_all(pictures: Pictures, methods: list[Method], seed: int) -> Encoded:
             part = slice(start, min(start + _AT_ONCE, len(pictures)))
             encoded = pictures.read(part)
             thumbnails += [thumbnail(image) for image in encoded]
-            for what, images in _versions(encoded, pictures.sample_ids[part], seed, start):
+            ids = pictures.sample_ids[part]
+            for what, images in _versions(encoded, ids, seed, n_copies, start):
                 wanted = methods[1:] if what == ORIGINAL and is_stored else methods
                 collected.add(what, images, wanted)
             advance(len(encoded))
@@ -58,7 +61,8 @@ def encode_all(pictures: Pictures, methods: list[Method], seed: int) -> Encoded:
     if pictures.vectors is not None:
         stored = {methods[0].name: pictures.vectors[0]}
         vectors[ORIGINAL] = stored | vectors.get(ORIGINAL, {})
-    return Encoded(np.stack(thumbnails), vectors, collected.seconds)
+    copies = [vectors.pop(_copy_name(number)) for number in range(n_copies)]
+    return Encoded(np.stack(thumbnails), vectors, copies, collected.seconds)
 
 
 class _Collected:
@@ -95,17 +99,25 @@ class _Collected:
 
 
 def _versions(
-    encoded: list[bytes], sample_ids: list[str], seed: int, start: int
+    encoded: list[bytes], sample_ids: list[str], seed: int, n_copies: int, start: int
 ) -> Iterator[tuple[str, list[bytes]]]:
     """The pictures themselves, their copies, and the first ones' changes, encoded."""
     yield ORIGINAL, encoded
     images = [Image.open(io.BytesIO(data)).convert("RGB") for data in encoded]
-    rngs = [np.random.default_rng([seed, int(sample_id, 16)]) for sample_id in sample_ids]
-    copies = zip(images, rngs, strict=True)
-    yield COPY, [_png(web_copy(image, rng)) for image, rng in copies]
-    few = images[: max(0, N_CHANGED - start)]
+    for number in range(n_copies):
+        copies = zip(images, _generators(sample_ids, seed, number), strict=True)
+        yield _copy_name(number), [_png(web_copy(image, rng)) for image, rng in copies]
+    few, rngs = images[: max(0, N_CHANGED - start)], _generators(sample_ids, seed)
     for kind in KINDS if few else ():
         yield kind, [_png(changed_alone(i, kind, rng)) for i, rng in zip(few, rngs, strict=False)]
+
+
+def _copy_name(number: int) -> str:
+    return f"copy {number + 1}"
+
+
+def _generators(sample_ids: list[str], *seeds: int) -> list[np.random.Generator]:
+    return [np.random.default_rng([*seeds, int(sample_id, 16)]) for sample_id in sample_ids]
 
 
 def check_finite(vectors: Vectors, where: str, sample_ids: list[str]) -> Vectors:

@@ -1,6 +1,7 @@
 """The figures of an evaluation: what each method comes to on each kind of pairs."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -8,8 +9,8 @@ from ..clip.recommended import Recommendation
 from ..clusters.edges import Vectors
 from ..errors import EvaluationError
 from .copies import KINDS
-from .encoded import COPY, ORIGINAL, Encoded
-from .pairs import Curve, Point, Rule, count_pairs, nearest_share
+from .encoded import ORIGINAL, Encoded
+from .pairs import Curve, Point, Rule, count_pairs, nearest_share, sum_curves
 from .rules import copies_rule
 
 COPIES, SERIES, LABELLED = "copies", "copies_and_series", "labelled"
@@ -35,6 +36,8 @@ class PairFigures:
     """At each of `SHOWN`."""
     nearest: float | None = None
     """Of copies: the share that is nearest to its original."""
+    by_set: list[float | None] | None = None
+    """Of copies: the recall at the first precision of each set alone."""
     kinds: dict[str, float] | None = None
     """Of copies: the recall of each change alone, from the threshold of the first precision."""
 
@@ -53,15 +56,28 @@ class Measured:
 
 
 def measure_copies(encoded: Encoded, alike: Rule, pairs: str = COPIES) -> Measured:
-    """Each picture with its copy against all pairs of pictures that are not alike."""
-    originals, copies = encoded.vectors[ORIGINAL], encoded.vectors[COPY]
-    both = {name: np.concatenate([originals[name], copies[name]]) for name in originals}
-    curves = count_pairs(both, copies_rule(len(encoded.thumbnails), alike))
-    figures = []
-    for name, curve in curves.items():
-        nearest = nearest_share(copies[name], originals[name], alike)
-        kinds = _recall_by_kind(encoded, name, curve)
-        figures.append(_figures(name, pairs, len(both[name]), curve, nearest, kinds))
+    """Each picture with its copy against all pairs of pictures that are not alike.
+
+    The pairs of each set of copies are counted by themselves, so that more sets make a figure
+    firmer without making it another one, and the counts are added.
+    """
+    originals, sets = encoded.vectors[ORIGINAL], []
+    for copies in encoded.copies:
+        both = {name: np.concatenate([originals[name], copies[name]]) for name in originals}
+        sets.append(count_pairs(both, copies_rule(len(encoded.thumbnails), alike)))
+    curves = {name: sum_curves([curves[name] for curves in sets]) for name in originals}
+    figures = [
+        _figures(
+            name,
+            pairs,
+            (1 + len(sets)) * len(originals[name]),
+            curve,
+            nearest=_nearest(encoded, name, alike),
+            by_set=[_first_recall(curves[name]) for curves in sets],
+            kinds=_recall_by_kind(encoded, name, curve),
+        )
+        for name, curve in curves.items()
+    ]
     return Measured({(pairs, name): curve for name, curve in curves.items()}, figures)
 
 
@@ -103,8 +119,7 @@ def _figures(
     pairs: str,
     n_vectors: int,
     curve: Curve,
-    nearest: float | None = None,
-    kinds: dict[str, float] | None = None,
+    **of_copies: Any,
 ) -> PairFigures:
     return PairFigures(
         method,
@@ -114,9 +129,19 @@ def _figures(
         curve.n_true,
         {str(precision): curve.at_precision(precision) for precision in PRECISIONS},
         [curve.at(threshold) for threshold in SHOWN],
-        nearest,
-        kinds,
+        **of_copies,
     )
+
+
+def _first_recall(curve: Curve) -> float | None:
+    found = curve.at_precision(PRECISIONS[0])
+    return None if found is None else found.recall
+
+
+def _nearest(encoded: Encoded, method: str, alike: Rule) -> float:
+    originals = encoded.vectors[ORIGINAL][method]
+    shares = [nearest_share(copies[method], originals, alike) for copies in encoded.copies]
+    return sum(shares) / len(shares)
 
 
 def _recall_by_kind(encoded: Encoded, method: str, curve: Curve) -> dict[str, float] | None:

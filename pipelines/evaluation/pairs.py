@@ -1,6 +1,6 @@
 """Every pair of vectors counted by its cosine, true and false ones apart."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
@@ -118,6 +118,12 @@ def count_pairs(
             counts[name][0] += np.bincount(bins[counted], minlength=_N_BINS)
             counts[name][1] += np.bincount(bins[counted & true], minlength=_N_BINS)
     return {name: _curve(*both) for name, both in counts.items()}
+
+
+def sum_curves(curves: Sequence[Curve]) -> Curve:
+    """The curve of all their pairs together."""
+    parts = zip(*((curve.reached, curve.hits) for curve in curves), strict=True)
+    return Curve(*(np.sum(part, axis=0) for part in parts))
 
 
 def nearest_share(copies: Vectors, originals: Vectors, alike: Rule) -> float:

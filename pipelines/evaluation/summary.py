@@ -22,6 +22,8 @@ class Summary:
     n_pictures: int
     labelled_by: str | None
     """The column or file that says which pairs are true."""
+    n_copies: int
+    """Of each picture."""
     seed: int
     retrieval: list[Retrieval]
     measured: Measured
@@ -34,9 +36,10 @@ class Summary:
     @cached_property
     def recommended(self) -> dict[str, Recommendation | None]:
         """The threshold that each kind of pairs recommends for the model."""
+        copies = "copies of" if self.n_copies == 1 else f"{self.n_copies} copies of each of"
         said = {
-            COPIES: f"copies of {self.n_pictures:,} {self.pictures}",
-            SERIES: f"copies of {self.n_pictures:,} {self.pictures}, series among them",
+            COPIES: f"{copies} {self.n_pictures:,} {self.pictures}",
+            SERIES: f"{copies} {self.n_pictures:,} {self.pictures}, series among them",
             LABELLED: f"{self.n_pictures:,} {self.pictures} labelled by {self.labelled_by}",
         }
         return {
@@ -50,6 +53,7 @@ class Summary:
         """The model's own figures, without its peers and without its curves."""
         return {
             "n_pictures": self.n_pictures,
+            "n_copies": self.n_copies,
             "seed": self.seed,
             "retrieval": [asdict(one) for one in self.retrieval],
             "pairs": [asdict(f) for f in self.measured.figures if f.method == self.clip_id],
@@ -58,11 +62,12 @@ class Summary:
     @property
     def document(self) -> dict[str, Any]:
         """All of it but the curves, for JSON."""
-        names = ("clip_id", "on", "pictures", "n_pictures", "labelled_by", "seed", "hashes")
+        names = ("clip_id", "on", "pictures", "n_pictures", "n_copies", "labelled_by", "seed")
         found = {pairs: r and asdict(r) for pairs, r in self.recommended.items()}
         return {
             "memtriggers": __version__,
             **{name: getattr(self, name) for name in names},
+            "hashes": self.hashes,
             "recommended": found,
             "retrieval": [asdict(one) for one in self.retrieval],
             "pairs": [asdict(figures) for figures in self.measured.figures],

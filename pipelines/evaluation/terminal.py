@@ -62,6 +62,10 @@ def _print_pairs(summary: Summary) -> None:
         for one in summary.measured.figures
     ]
     print_table(columns, rows)
+    for one in summary.measured.figures:
+        if one.method == summary.clip_id and one.by_set and len(one.by_set) > 1:
+            alone = " ".join("never" if share is None else _share(share) for share in one.by_set)
+            click.echo(f"{one.pairs}: by one copy of each image alone, recall at 0.99: {alone}")
 
 
 def _cells(point: Point | None, figures: PairFigures, summary: Summary) -> list[str]:

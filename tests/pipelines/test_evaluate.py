@@ -186,6 +186,18 @@ def test_the_same_seed_gives_the_same_figures(folder: Path) -> None:
     assert figures(other, "copies", "tiny") != figures(few, "copies", "tiny")
 
 
+def test_several_copies_of_each_image_are_counted_apart_and_added(folder: Path) -> None:
+    one, three = (document(folder, "--copies", number) for number in ("1", "3"))
+    alone, added = (figures(found, "copies", "tiny") for found in (one, three))
+    assert (three["n_copies"], added["n_vectors"]) == (3, 4 * N)
+    assert (added["n_true"], added["n_pairs"]) == (3 * alone["n_true"], 3 * alone["n_pairs"])
+    assert len(added["by_set"]) == 3 and added["by_set"][0] == alone["by_set"][0]
+    done = run(folder, "--copies", "3")
+    assert "copies: by one copy of each image alone, recall at 0.99: " in done.stdout
+    written = folder / "lake" / "evaluations" / three["clip_id"] / "lake" / "evaluation.html"
+    assert "by one copy of each image alone" in written.read_text("utf-8")
+
+
 def test_the_tables_of_the_terminal(folder: Path) -> None:
     done = run(folder, "--limit", "8")
     assert done.exit_code == 0, done.exception
@@ -297,7 +309,8 @@ def test_on_the_bundled_lake(clip_art: Any) -> None:
 
 def test_on_the_sample_without_a_lake_or_a_study(tmp_path: Path) -> None:
     found = document(tmp_path, "--sample", "--limit", "40")
-    assert (found["on"], found["n_pictures"]) == ("sample", 40)
+    assert (found["on"], found["n_pictures"], found["n_copies"]) == ("sample", 40, 5)
+    assert "on 5 copies of each of 40 held-out" in found["recommended"]["copies"]["reason"]
     assert found["clip_id"] == find_clip(BUNDLED).clip_id
     strict, lenient = (figures(found, p, "bundled") for p in ("copies_and_series", "copies"))
     assert lenient["n_pairs"] <= strict["n_pairs"]
@@ -320,9 +333,9 @@ def test_a_recommendation_is_written_beside_the_weights(folder: Path, tiny_clip:
 
 
 def test_copies_and_captions_that_it_was_never_trained_on() -> None:
-    """All held-out images of the sample; the model card says how far above these it is."""
+    """All held-out images of the sample, as many copies of each as `evaluate --sample` makes."""
     model, pictures = load_model(find_clip(BUNDLED), 64), sample_pictures(0, 1000)
-    encoded = encode_all(pictures, [model.method], 0)
+    encoded = encode_all(pictures, [model.method], 0, 5)
     assert pictures.series is not None
     alike = alike_rule(encoded.thumbnails, label_rule(pictures.series))
     copies = measure_copies(encoded, alike).figures[0].at_precision["0.99"]
@@ -331,7 +344,7 @@ def test_copies_and_captions_that_it_was_never_trained_on() -> None:
     forth = next(r for r in found if (r.direction, r.k) == ("text to image", 10))
     assert copies is not None
     print(f"copies {copies.recall:.3f}, text to image {forth.recall / forth.chance:.0f} x chance")
-    assert copies.recall > 0.84
+    assert copies.recall >= 0.9
     assert forth.recall > 10 * forth.chance
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from memtriggers.pipelines.clusters.edges import Vectors, renormalised
 from memtriggers.pipelines.errors import EvaluationError
 from memtriggers.pipelines.evaluation.copies import KINDS
-from memtriggers.pipelines.evaluation.encoded import COPY, N_CHANGED, ORIGINAL, encode_all
+from memtriggers.pipelines.evaluation.encoded import N_CHANGED, ORIGINAL, encode_all
 from memtriggers.pipelines.evaluation.methods import Method
 from memtriggers.pipelines.evaluation.pictures import Pictures
 
@@ -39,26 +39,38 @@ def pictures(numbers: list[int], stored: Vectors | None = None, n_alike: int = 1
 
 def test_a_copy_depends_on_the_seed_and_the_id_alone() -> None:
     numbers = list(range(70))
-    forth, back = (encode_all(pictures(n), [PIXELS], 0) for n in (numbers, numbers[::-1]))
-    for what in (ORIGINAL, COPY, *KINDS):
+    forth, back = (encode_all(pictures(n), [PIXELS], 0, 2) for n in (numbers, numbers[::-1]))
+    for what in (ORIGINAL, *KINDS):
         assert np.array_equal(forth.vectors[what]["pixels"], back.vectors[what]["pixels"][::-1])
+    for copies, same_copies in zip(forth.copies, back.copies, strict=True):
+        assert np.array_equal(copies["pixels"], same_copies["pixels"][::-1])
     other = encode_all(pictures(numbers), [PIXELS], 1)
     assert np.array_equal(forth.vectors[ORIGINAL]["pixels"], other.vectors[ORIGINAL]["pixels"])
-    assert not np.array_equal(forth.vectors[COPY]["pixels"], other.vectors[COPY]["pixels"])
+    assert not np.array_equal(forth.copies[0]["pixels"], other.copies[0]["pixels"])
+
+
+def test_each_set_of_copies_is_another_and_more_of_them_change_nothing() -> None:
+    few, more = (encode_all(pictures(list(range(70))), [PIXELS], 0, n) for n in (1, 3))
+    assert (len(few.copies), len(more.copies)) == (1, 3)
+    first, second, third = (copies["pixels"] for copies in more.copies)
+    assert np.array_equal(few.copies[0]["pixels"], first)
+    assert not np.array_equal(first, second) and not np.array_equal(second, third)
+    for what in (ORIGINAL, *KINDS):
+        assert np.array_equal(few.vectors[what]["pixels"], more.vectors[what]["pixels"])
 
 
 def test_each_sample_is_changed_in_its_own_way() -> None:
     twins = encode_all(pictures([0, 1], n_alike=2), [PIXELS], 0)
     first, second = twins.vectors[ORIGINAL]["pixels"]
     assert np.array_equal(first, second)
-    first, second = twins.vectors[COPY]["pixels"]
+    first, second = twins.copies[0]["pixels"]
     assert not np.array_equal(first, second)
 
 
 def test_only_the_first_pictures_are_changed_in_single_ways() -> None:
     encoded = encode_all(pictures(list(range(N_CHANGED + 30))), [PIXELS], 0)
     assert {len(encoded.vectors[kind]["pixels"]) for kind in KINDS} == {N_CHANGED}
-    assert len(encoded.vectors[COPY]["pixels"]) == len(encoded.thumbnails) == N_CHANGED + 30
+    assert len(encoded.copies[0]["pixels"]) == len(encoded.thumbnails) == N_CHANGED + 30
 
 
 def test_stored_vectors_are_those_of_the_first_method() -> None:
@@ -66,7 +78,7 @@ def test_stored_vectors_are_those_of_the_first_method() -> None:
     found = encode_all(pictures(list(range(5)), stored), [PIXELS, Method("peer", corners)], 0)
     assert list(found.vectors[ORIGINAL]) == ["pixels", "peer"]
     assert np.array_equal(found.vectors[ORIGINAL]["pixels"], stored)
-    assert found.vectors[COPY]["pixels"].shape == found.vectors[ORIGINAL]["peer"].shape == (5, 12)
+    assert found.copies[0]["pixels"].shape == found.vectors[ORIGINAL]["peer"].shape == (5, 12)
     alone = encode_all(pictures(list(range(5)), stored), [PIXELS], 0)
     assert np.array_equal(alone.vectors[ORIGINAL]["pixels"], stored)
 
