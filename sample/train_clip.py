@@ -15,7 +15,7 @@ from PIL import Image
 from ..pipelines.evaluation.copies import copy_of
 from .checkpoints import load_checkpoint, save_checkpoint
 from .data import HERE, SIZE, Array, Sample, in_batches, read_sample, same_picture, to_input
-from .model import Model, export, new_model, read_weights
+from .model import Model, export, export_words, new_model, read_weights
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,11 @@ class Recipe:
 # the resolution that the model is used at, which costs half as much again a step.
 _MILDER = Recipe(steps=250, strength=0.6, caption_weight=0.1, text_rate=5e-4, warm_up=10)
 _LARGER = replace(_MILDER, steps=600, size=SIZE, margin=0.35)
-PHASES = (Recipe(), _MILDER, _LARGER, replace(_LARGER, seed=1, steps=500, strength=0.8))
+PHASES: tuple[Recipe, ...] = (
+    *(Recipe(), _MILDER, _LARGER),
+    replace(_LARGER, seed=1, steps=500, strength=0.8),
+    replace(_LARGER, seed=2, steps=400, strength=0.8),
+)
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -288,7 +292,9 @@ def main() -> None:
     phases, weights = PHASES, None
     if arguments.start is not None:
         phases, weights = PHASES[-1:], read_weights(arguments.start)
-    export(train(phases, read_sample, arguments.checkpoints, weights).average, arguments.out)
+    trained = train(phases, read_sample, arguments.checkpoints, weights)
+    export(trained.average, arguments.out)
+    export_words(trained.captions, arguments.out)
 
 
 if __name__ == "__main__":

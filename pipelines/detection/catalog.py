@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..clip.model import find_clip
+from ..clip.words import split_words, words_file, words_read
 from ..errors import StudyError
 from ..stamp import file_fingerprint
 from ..study import Study
@@ -74,18 +76,43 @@ def read_vocabulary(study: Study) -> list[Sought]:
     return list(found.values())
 
 
+def known_vocabulary(study: Study) -> list[Sought]:
+    """The vocabulary without the objects that the study's CLIP has read no name of.
+
+    A word that it has hardly read lies anywhere, and is seen wherever what is near it is.
+
+    Raises:
+        StudyError: as above, or too few are left.
+        ModelError: there is no such model, or the words that it has read cannot be read.
+
+    """
+    vocabulary, words = read_vocabulary(study), words_read(find_clip(study))
+    if words is None:
+        return vocabulary
+    known = [
+        one for one in vocabulary if any(words.issuperset(split_words(t)) for t in one.looks_like)
+    ]
+    if len(known) < _FEW:
+        raise StudyError(
+            f"{_vocabulary_path(study)}: {study.clip.model} has read of {len(known)} of these "
+            f"objects, of too few to compete; name a larger model in [clip], or other objects"
+        )
+    return known
+
+
 _FEW = 10
 
 
 def object_files_fingerprint(study: Study) -> str:
-    """Differs when the vocabulary, the labels of an object or the detector's folder do."""
+    """Differs when the vocabulary, its known words, labels or the detector's folder do."""
     settings = study.objects
     folder = (
         None if settings is None or settings.detector is None else study.path(settings.detector)
     )
     named = [study.path(one.labels) for one in study.object if one.labels is not None]
+    words = words_file(find_clip(study))
     parts = sorted(map(str, Path(folder).glob("*"))) if folder and Path(folder).is_dir() else []
-    files = [str(_vocabulary_path(study)), *named, *parts]
+    files = [str(_vocabulary_path(study)), *named, *parts, *([] if words is None else [str(words)])]
     return file_fingerprint([file for file in files if Path(file).is_file()])
 
 

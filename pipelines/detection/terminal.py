@@ -9,6 +9,7 @@ from ..database import query
 from ..lake import Lake
 from ..study import Study
 from ..terminal import print_table
+from .catalog import known_vocabulary, read_vocabulary
 
 _SHOWN = 5  # candidates of a keyword set
 
@@ -20,6 +21,10 @@ def print_objects(study: Study, lake: Lake) -> None:
         _print("object_rates_shown", {"rates": str(lake.object_rates)})
     if study.objects is not None and study.objects.discover:
         values = {"candidates": str(lake.object_candidates), "n": _SHOWN}
+        n_known, n = len(known_vocabulary(study)), len(read_vocabulary(study))
+        if n_known < n:
+            said = f"{study.clip.model} has read of {n_known} of the {n} objects"
+            click.echo(f"candidates: {said}, and looks for no others")
         _print("object_candidates_shown", values)
 
 

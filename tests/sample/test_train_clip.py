@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -141,3 +142,14 @@ def test_the_last_phase_starts_from_a_model(tmp_path: Path) -> None:
     again = model.read_weights(tmp_path / "model")
     for name, weights in model.read_weights(folder).items():
         assert torch.allclose(weights, again[name], atol=1e-3), name
+
+
+def test_the_words_are_those_of_three_captions_that_it_was_trained_on(tmp_path: Path) -> None:
+    model.export_words(["A dog, dogs", "dog-house, a dog", "DOG 01", "cat, cat, cat"], tmp_path)
+    assert (tmp_path / "words.txt").read_text("utf-8") == "dog\n"
+
+    table = pq.read_table(data.HERE / "openclipart.parquet", columns=["URL", "TEXT"])
+    rows = zip(table["URL"].to_pylist(), table["TEXT"].to_pylist(), strict=True)
+    model.export_words([text for url, text in rows if not data.is_held_out(url)], tmp_path)
+    bundled = data.HERE / "clip" / "words.txt"
+    assert (tmp_path / "words.txt").read_bytes() == bundled.read_bytes()

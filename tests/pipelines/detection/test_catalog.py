@@ -1,14 +1,22 @@
 """The objects that are looked for, the phrases that name them, and what a caption names."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from memtriggers.pipelines.captions.source import define_macros
-from memtriggers.pipelines.detection.catalog import Sought, objects_of, read_vocabulary
-from memtriggers.pipelines.errors import StudyError
+from memtriggers.pipelines.detection.catalog import (
+    Sought,
+    known_vocabulary,
+    object_files_fingerprint,
+    objects_of,
+    read_vocabulary,
+)
+from memtriggers.pipelines.errors import ModelError, StudyError
 from memtriggers.pipelines.objects import name_objects
 from memtriggers.pipelines.study import Study
 
@@ -103,6 +111,43 @@ def test_a_vocabulary_of_ones_own_and_what_is_wrong_with_it(
     (tmp_path / "mine.txt").write_text("one\ntwo\n", "utf-8")
     with pytest.raises(StudyError, match=r"2 objects; .*write at least 10"):
         read_vocabulary(study)
+
+
+def test_objects_that_the_model_has_read_no_name_of_are_left_out(
+    tmp_path: Path, tiny_clip: Path, write_captions: Callable[..., Path], make_study: Any
+) -> None:
+    write_captions("a")
+    model = tmp_path / "model"
+    shutil.copytree(tiny_clip, model)
+    study = make_study(sections=f'[clip]\nmodel = "{model}"')
+    assert known_vocabulary(study) == read_vocabulary(study), "nobody says what it has read"
+    before = object_files_fingerprint(study)
+
+    animals = "dog cat horse donkey cow pig sheep goat rabbit mouse"
+    (model / "words.txt").write_text("\n".join([*animals.split(), "united", "states", "flag"]))
+    found = {one.name for one in known_vocabulary(study)}
+    assert found >= {"dog", "cat", "horse", "flag"}
+    assert "US flag" in found, "by one of the texts that are asked for"
+    assert not found & {"bed", "British flag", "sea horse"}, "of which not every word is known"
+    assert object_files_fingerprint(study) != before
+
+    (model / "words.txt").write_text("dog\ncat\n")
+    with pytest.raises(
+        StudyError, match=r"vocabulary\.txt: .* has read of 2 of these objects"
+    ):
+        known_vocabulary(study)
+    (model / "words.txt").write_bytes(b"\xff")
+    with pytest.raises(ModelError, match=r"words\.txt: cannot be read .*; remove it"):
+        known_vocabulary(study)
+
+
+def test_the_bundled_model_says_what_it_has_read(
+    write_captions: Callable[..., Path], make_study: Callable[..., Study]
+) -> None:
+    write_captions("a")
+    found = [one.name for one in known_vocabulary(make_study())]
+    assert {"US flag", "dog", "star"} <= set(found) and "bed" not in found
+    assert len(found) == 178
 
 
 def test_the_objects_of_a_study_and_what_is_wrong_with_them(
