@@ -19,7 +19,7 @@ FAMILIES = {
     "utility": "without_name",
 }
 EVERYTHING = "everything"
-THRESHOLD = 0.82  # that recommended for the bundled CLIP
+THRESHOLD = 0.82  # that was recommended for the CLIP that came along when the study was made
 N_SEEDS = 32
 STEPS = 20
 VIEWS = 100
