@@ -132,9 +132,7 @@ def test_objects_that_the_model_has_read_no_name_of_are_left_out(
     assert object_files_fingerprint(study) != before
 
     (model / "words.txt").write_text("dog\ncat\n")
-    with pytest.raises(
-        StudyError, match=r"vocabulary\.txt: .* has read of 2 of these objects"
-    ):
+    with pytest.raises(StudyError, match=r"vocabulary\.txt: .* has read of 2 of these objects"):
         known_vocabulary(study)
     (model / "words.txt").write_bytes(b"\xff")
     with pytest.raises(ModelError, match=r"words\.txt: cannot be read .*; remove it"):
