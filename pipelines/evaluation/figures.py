@@ -1,7 +1,6 @@
 """The figures of an evaluation: what each method comes to on each kind of pairs."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,11 +66,8 @@ def measure_copies(encoded: Encoded, alike: Rule, pairs: str = COPIES) -> Measur
         sets.append(count_pairs(both, copies_rule(len(encoded.thumbnails), alike)))
     curves = {name: sum_curves([curves[name] for curves in sets]) for name in originals}
     figures = [
-        _figures(
-            name,
-            pairs,
-            (1 + len(sets)) * len(originals[name]),
-            curve,
+        replace(
+            _figures(name, pairs, (1 + len(sets)) * len(originals[name]), curve),
             nearest=_nearest(encoded, name, alike),
             by_set=[_first_recall(curves[name]) for curves in sets],
             kinds=_recall_by_kind(encoded, name, curve),
@@ -114,13 +110,7 @@ def recommend(curve: Curve, on: str) -> Recommendation | None:
     return None
 
 
-def _figures(
-    method: str,
-    pairs: str,
-    n_vectors: int,
-    curve: Curve,
-    **of_copies: Any,
-) -> PairFigures:
+def _figures(method: str, pairs: str, n_vectors: int, curve: Curve) -> PairFigures:
     return PairFigures(
         method,
         pairs,
@@ -129,7 +119,6 @@ def _figures(
         curve.n_true,
         {str(precision): curve.at_precision(precision) for precision in PRECISIONS},
         [curve.at(threshold) for threshold in SHOWN],
-        **of_copies,
     )
 
 

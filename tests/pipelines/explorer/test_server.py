@@ -184,7 +184,7 @@ def test_the_box_reads_the_tables_and_nothing_else(server: Any, query: str, said
 
 
 def test_the_box_shows_rows_but_not_all(server: Any) -> None:
-    assert "74" in sql(server, "select count(*) as n from clusters where threshold = 0.82")[1]
+    assert "71" in sql(server, "select count(*) as n from clusters where threshold = 0.82")[1]
     text = sql(server, "from range(1_000_000_000_000)")[1]
     assert "more than 500 rows" in text and text.count("<tr>") == 501
     text = sql(server, "select null as a, '<b>' as \"<i>\", [1, 2] as c, 0.1::float as d")[1]
