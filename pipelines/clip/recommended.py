@@ -46,7 +46,7 @@ def write_beside_weights(choice: ClipChoice, found: Recommendation, figures: Any
         ModelError: the model comes from a hub, so that there is no folder to write to.
 
     """
-    file = _beside_weights(choice)
+    file = choice.beside_weights(BESIDE_WEIGHTS)
     if file is None:
         raise ModelError(
             f"{choice.model}: comes from a hub: no folder to write {BESIDE_WEIGHTS} to"
@@ -63,7 +63,7 @@ def write_beside_weights(choice: ClipChoice, found: Recommendation, figures: Any
 
 def _known(choice: ClipChoice, lake: Lake) -> Iterator[Recommendation]:
     yield from _from_evaluations(choice, lake, _IN_LAKE)
-    file = _beside_weights(choice)
+    file = choice.beside_weights(BESIDE_WEIGHTS)
     if file is not None and file.is_file():
         try:
             document = json.loads(file.read_text("utf-8"))
@@ -87,10 +87,6 @@ def _from_evaluations(
                 raise LakeError(f"{file}: cannot be read ({error}); remove it") from None
             if found is not None:
                 yield Recommendation(**found)
-
-
-def _beside_weights(choice: ClipChoice) -> Path | None:
-    return None if choice.weights is None else Path(choice.weights).with_name(BESIDE_WEIGHTS)
 
 
 def _digest(clip_id: str) -> str:

@@ -1,12 +1,11 @@
 """The words that a small model has read, where a file beside its weights says so."""
 
 import re
-from pathlib import Path
 
 from ..errors import ModelError
 from .model import ClipChoice
 
-BESIDE_WEIGHTS = "words.txt"
+WORDS = "words.txt"  # beside the weights
 
 _WORD = re.compile(r"[^\W\d_]+")  # a run of letters, as CLIP's tokenizer splits them
 
@@ -23,15 +22,10 @@ def words_read(choice: ClipChoice) -> frozenset[str] | None:
         ModelError: the file cannot be read; names it.
 
     """
-    file = words_file(choice)
+    file = choice.beside_weights(WORDS)
     if file is None or not file.is_file():
         return None
     try:
         return frozenset(file.read_text("utf-8").split())
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{file}: cannot be read ({error}); remove it") from None
-
-
-def words_file(choice: ClipChoice) -> Path | None:
-    """Where the words of a model would be; None for one from a hub."""
-    return None if choice.weights is None else Path(choice.weights).with_name(BESIDE_WEIGHTS)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..clip.model import find_clip
-from ..clip.words import split_words, words_file, words_read
+from ..clip.words import WORDS, split_words, words_read
 from ..errors import StudyError
 from ..stamp import file_fingerprint
 from ..study import Study
@@ -110,9 +110,11 @@ def object_files_fingerprint(study: Study) -> str:
         None if settings is None or settings.detector is None else study.path(settings.detector)
     )
     named = [study.path(one.labels) for one in study.object if one.labels is not None]
-    words = words_file(find_clip(study))
+    words = find_clip(study).beside_weights(WORDS)
     parts = sorted(map(str, Path(folder).glob("*"))) if folder and Path(folder).is_dir() else []
-    files = [str(_vocabulary_path(study)), *named, *parts, *([] if words is None else [str(words)])]
+    files = [str(_vocabulary_path(study)), *named, *parts]
+    if words is not None:
+        files.append(str(words))
     return file_fingerprint([file for file in files if Path(file).is_file()])
 
 

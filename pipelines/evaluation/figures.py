@@ -64,12 +64,12 @@ def measure_copies(encoded: Encoded, alike: Rule, pairs: str = COPIES) -> Measur
     for copies in encoded.copies:
         both = {name: np.concatenate([originals[name], copies[name]]) for name in originals}
         sets.append(count_pairs(both, copies_rule(len(encoded.thumbnails), alike)))
-    curves = {name: sum_curves([curves[name] for curves in sets]) for name in originals}
+    curves = {name: sum_curves([one[name] for one in sets]) for name in originals}
     figures = [
         replace(
             _figures(name, pairs, (1 + len(sets)) * len(originals[name]), curve),
             nearest=_nearest(encoded, name, alike),
-            by_set=[_first_recall(curves[name]) for curves in sets],
+            by_set=[_first_recall(one[name]) for one in sets],
             kinds=_recall_by_kind(encoded, name, curve),
         )
         for name, curve in curves.items()

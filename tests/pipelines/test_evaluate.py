@@ -349,6 +349,10 @@ def test_copies_and_captions_that_it_was_never_trained_on() -> None:
     print(f"copies {copies.recall:.3f}, text to image {forth.recall / forth.chance:.0f} x chance")
     assert copies.recall > 0.89
     assert forth.recall > 10 * forth.chance
+    images_per_second = 1 / encoded.seconds[model.method.name]
+    print(f"loaded in {model.seconds:.2f} s, {images_per_second:.0f} images a second")
+    assert model.seconds < 2
+    assert images_per_second > 40
 
 
 def test_paintings_that_it_was_never_trained_on(tmp_path: Path) -> None:
