@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 
-from .. import __version__
 from .errors import MissingExtra, StageError
 from .lake import Lake
 from .runs import Counts, Run
-from .stamp import Stamp, file_fingerprint, read_parquet_stamp
+from .stamp import VERSION, Stamp, file_fingerprint, read_parquet_stamp
 from .study import Study
 
 log = logging.getLogger(__name__)
@@ -27,6 +26,7 @@ class Stage:
     recorded: Callable[[Lake, Study], tuple[Stamp, str] | None]
     extra: str | None = None
     sections: tuple[str, ...] = ()  # of the study: without all of them a refresh leaves it out
+    version: int = 1  # raised when it computes something else of the same: old results are stale
 
     def is_wanted(self, study: Study) -> bool:
         """Whether the study has a section that the stage works for."""
@@ -72,8 +72,7 @@ def one_line_errors(name: str, extra: str | None) -> Iterator[None]:
 
 def expected_stamp(stage: Stage, study: Study, lake: Lake) -> Stamp:
     """The stamp that the stage would write now."""
-    # Another version may filter, cluster or build otherwise: an upgrade makes every stage stale.
-    inputs = {"memtriggers": __version__}
+    inputs = {VERSION: str(stage.version)}
     inputs |= {name: _fingerprint(name, study, lake) for name in stage.inputs}
     return Stamp(study.hashes(stage.study_keys), inputs)
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 METADATA_KEY = "memtriggers_stamp"
+VERSION = "version of the stage"
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,22 @@ class Stamp:
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
     def changes_since(self, recorded: "Stamp") -> list[str]:
-        """What differs, in words: `study key cluster`, `input images`."""
+        """What differs, in words: `study key cluster`, `input images`, `version of the stage`."""
         return [
-            f"{kind} {name}"
+            name if name == VERSION else f"{kind} {name}"
             for kind, now, then in (
                 ("study key", self.study, recorded.study),
-                ("input", self.inputs, recorded.inputs),
+                ("input", _with_version(self.inputs), _with_version(recorded.inputs)),
             )
             for name in sorted(now.keys() | then.keys())
             if now.get(name) != then.get(name)
         ]
+
+
+def _with_version(inputs: dict[str, str]) -> dict[str, str]:
+    """The inputs as they are stamped now; 0.1 stamped its own version, which made version 1."""
+    others = {name: value for name, value in inputs.items() if name != "memtriggers"}
+    return {VERSION: "1"} | others
 
 
 def parse_stamp(text: str | bytes | None) -> Stamp | None:

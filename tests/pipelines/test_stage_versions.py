@@ -1,0 +1,48 @@
+"""Each stage has a version of its own: an upgrade recomputes what computes otherwise, no more."""
+
+from dataclasses import replace
+
+import pytest
+
+from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.stages import STAGES, expected_stamp
+from memtriggers.pipelines.stamp import VERSION, Stamp
+from memtriggers.pipelines.study import Data, KeywordSet, Study
+from memtriggers.tests.stage_code import code_of, reached_by, read_noted
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_code_that_changed_says_whether_its_results_do(name: str) -> None:
+    noted = read_noted()[name]
+    assert (STAGES[name].version, code_of(name)) == (noted["version"], noted["code"]), (
+        f"{name} reaches code that changed. If it computes something else now, raise its version "
+        "in pipelines/stages.py; then run: python -m memtriggers.tests.stage_code "
+        f'{name} [--because "why its results stay the same"]'
+    )
+
+
+def test_what_a_stage_reaches_is_found_wherever_it_is_named() -> None:
+    reached = {name: {file.name for file in reached_by(name)} for name in STAGES}
+    assert {"source.py", "kept_rows.sql", "distinct_samples.sql"} <= reached["filter"]  # in a loop
+    assert {"encoder.py", "samples_to_embed.sql"} <= reached["embed"]  # imported in a worker
+    assert {"dbt_child.py", "removal_list.sql", "wilson.sql"} <= reached["build"]  # a process, dbt
+    assert "findings.sql" in reached["report"]  # named by a pattern
+    assert "merged_word_counts.sql" in reached["words"]
+    assert "encoder.py" not in reached["filter"]
+    assert "samples_to_embed.sql" not in reached["fetch"]
+
+
+def test_a_stamp_of_the_first_edition_is_that_of_version_1() -> None:
+    first = Stamp({"data": "a"}, {"filter": "b", "memtriggers": "0.1.0"})
+    assert Stamp({"data": "a"}, {"filter": "b", VERSION: "1"}).changes_since(first) == []
+    second = Stamp({"data": "a"}, {"filter": "b", VERSION: "2"})
+    assert second.changes_since(first) == [VERSION]
+
+
+def test_a_raised_version_makes_its_stage_stale_alone(lake: Lake) -> None:
+    study = Study(lake.root, Data(("x.parquet",)), (KeywordSet("star", ("star",)),))
+    stage = STAGES["report"]
+    before = expected_stamp(stage, study, lake)
+    raised = expected_stamp(replace(stage, version=stage.version + 1), study, lake)
+    assert raised.changes_since(before) == [VERSION]
+    assert expected_stamp(stage, study, lake).changes_since(before) == []
