@@ -11,17 +11,17 @@ from pathlib import Path
 import duckdb
 
 from .database import count_rows
-from .lake import Lake, replacing
+from .lake import Lake
 from .runs import Counts
 from .stamp import Stamp, parse_stamp
 from .study import Study
 from .thresholds import resolve_thresholds
 from .warehouse.dbt_run import MODELS, DbtRun
 from .warehouse.declare import declare_tables
-from .warehouse.previous import export_previous
+from .warehouse.previous import Kept, export_previous, keep_for_next
+from .warehouse.publish import publish
 from .warehouse.risk_fit import insert_risk_fit
 
-BUILDS_KEPT = 3
 _BUILD_NAME = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]{16})\.duckdb")
 
 
@@ -38,7 +38,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 
     lake = Lake(lake.root.absolute())  # dbt runs in another folder
     export_tables(study, lake)
-    previous = export_previous(lake)
+    previous = export_previous(lake, stamp)
     now = datetime.now(UTC)
     build = f"{now:%Y%m%dT%H%M%SZ}-{stamp.digest}"
     with _workspace(lake, build) as folder:
@@ -46,8 +46,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         info = _build_info(build, now, stamp, previous)
         n_samples = _declare(database, study, lake, info)
         _dbt(study, lake, database, folder).build()
-        n_published = _finish(database)
-        _publish(lake, database, build)
+        n_published = _finish(database, lake.builds / build, stamp, previous)
+        publish(lake, database, build)
     return Counts(n_samples, n_published)
 
 
@@ -59,13 +59,19 @@ def recorded(lake: Lake) -> tuple[Stamp, str] | None:
     name = _BUILD_NAME.fullmatch(lake.current.resolve().name)
     if name is None or not lake.current.exists():
         return None
+    stamp = _published_stamp(lake)
+    return None if stamp is None else (stamp, name[2])
+
+
+def _published_stamp(lake: Lake) -> Stamp | None:
     try:
         with duckdb.connect(str(lake.current), read_only=True) as connection:
             row = connection.execute("select stamp from build_info").fetchone()
-    except duckdb.Error:
-        return None
-    stamp = parse_stamp(row[0] if row else None)
-    return None if stamp is None else (stamp, name[2])
+    except duckdb.Error as error:
+        # A shell that opened it for writing: the file is whole, and says so beside it, too.
+        is_held = "lock" in str(error)
+        return Kept(lake.current.resolve().with_suffix("")).stamp if is_held else None
+    return parse_stamp(row[0] if row else None)
 
 
 def write_docs(study: Study, lake: Lake) -> Path:
@@ -123,21 +129,14 @@ def _declare(database: Path, study: Study, lake: Lake, info: tuple[object, ...])
         return count_rows(connection, "lake.samples")
 
 
-def _finish(database: Path) -> int:
-    """Drop what reads the lake, so that the file stands alone; returns the number of samples."""
+def _finish(database: Path, beside: Path, stamp: Stamp, previous: str | None) -> int:
+    """Drop what reads the lake, so that the file stands alone; returns the number of samples.
+
+    What the next build compares with goes into the folder beside it.
+    """
     with duckdb.connect(str(database)) as connection:
         connection.execute("drop schema staging cascade")
         connection.execute("drop schema lake cascade")
         connection.execute("checkpoint")
+        keep_for_next(connection, beside, stamp, previous)
         return count_rows(connection, "samples")
-
-
-def _publish(lake: Lake, database: Path, build: str) -> None:
-    """Move the file to the builds, then the pointer to the file: each in one step."""
-    lake.builds.mkdir(exist_ok=True)
-    published = database.replace(lake.builds / f"{build}.duckdb")
-    with replacing(lake.current) as pointer:
-        pointer.unlink(missing_ok=True)
-        pointer.symlink_to(published.relative_to(lake.root))
-    for old in sorted(lake.builds.glob("*.duckdb"))[:-BUILDS_KEPT]:
-        old.unlink()

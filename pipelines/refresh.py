@@ -59,21 +59,35 @@ def published_since(lake: Lake, moment: datetime) -> bool:
     return published is not None and published >= moment
 
 
-def summary(lake: Lake, runs: Sequence[Run], seconds: float) -> str:
-    """One line for a scheduler's mail: what ran, and what the build changed, if there is one."""
+def published_build(lake: Lake) -> str | None:
+    """The name of the build that is published; None when nothing is."""
+    return lake.current.resolve().stem if lake.current.exists() else None
+
+
+def summary(lake: Lake, runs: Sequence[Run], seconds: float, before: str | None = None) -> str:
+    """One line for a scheduler's mail: what ran, and what the build changed, if there is one.
+
+    `before` is the build that was published when the refresh began.
+    """
     if not runs:
         return "nothing to do: every stage is up to date"
     names = [run.stage for run in runs]
-    changes = _change_counts(lake) if "build" in names else []
-    said = ", ".join(f"{n:,} {_in_words(kind, n)}" for kind, n in changes)
+    said = _changes_since(lake, before) if "build" in names else ""
     return f"refreshed {', '.join(names)} in {seconds:.0f} s" + (f": {said}" if said else "")
 
 
-def _change_counts(lake: Lake) -> list[tuple[str, int]]:
+def _changes_since(lake: Lake, before: str | None) -> str:
     from .database import connect_published, query
 
     with connect_published(lake) as connection:
-        return connection.execute(query("change_counts")).fetchall()
+        (previous,) = connection.execute("select previous_build from build_info").fetchall()[0]
+        counts = connection.execute(query("change_counts")).fetchall()
+    if previous is None:
+        what = "this is the first build" if before is None else f"{before} cannot be read"
+        return f"nothing to compare with, {what}"
+    if previous != before:  # it says again what an earlier refresh changed: samples are the same
+        return ""
+    return ", ".join(f"{n:,} {_in_words(kind, n)}" for kind, n in counts)
 
 
 def _in_words(kind: str, n: int) -> str:

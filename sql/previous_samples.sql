@@ -1,2 +1,2 @@
--- The samples of the attached build before.
-select sample_id, n_rows from previous.samples;
+-- The samples of a build, for the next one to compare with.
+select sample_id, n_rows from samples;

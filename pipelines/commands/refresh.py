@@ -104,12 +104,13 @@ def _print_plan(study: Study, lake: Lake) -> None:
 
 
 def _refresh(study: Study, lake: Lake) -> None:
-    from ..refresh import refresh_lake, summary
+    from ..refresh import published_build, refresh_lake, summary
 
     started = time.monotonic()
     with lake.lock():
+        before = published_build(lake)
         runs = refresh_lake(study, lake, lambda run: click.echo(run.summary, err=True))
-    click.echo(summary(lake, runs, time.monotonic() - started))
+    click.echo(summary(lake, runs, time.monotonic() - started, before))
 
 
 @click.command()

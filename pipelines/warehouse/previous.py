@@ -1,37 +1,109 @@
-"""What the build before this one said, for `changes`: read from its file, attached read-only."""
+"""What a build keeps beside it for the next one, which says in `changes` what is different."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 
-from ..database import connect, query
+from ..database import connect, query, write_parquet
 from ..lake import Lake, replacing
 from ..quoting import literal
+from ..stamp import Stamp, read_parquet_stamp
 
 NAMES = ("previous_samples", "previous_cluster_members")
+# What a second build of one refresh brings: samples and clusters are those of the first.
+_LATER = ("prompts", "generate", "score", "objects")
+_PREVIOUS = "previous.txt"  # beside them: the build that this one was compared with
 
 
-def export_previous(lake: Lake) -> str | None:
-    """Write the samples and clusters of the published build to `exports/`; returns its name.
+@dataclass(frozen=True)
+class Kept:
+    """The samples and clusters of one build, in a folder beside its database."""
 
-    None, and no files, when nothing is published yet or what is cannot be opened: this build counts
-    as the first one then.
+    folder: Path
+
+    @property
+    def build(self) -> str:
+        """The name of the build."""
+        return self.folder.name
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """The stamp of the build; None where it has kept nothing."""
+        return read_parquet_stamp(*map(self.file, NAMES))
+
+    @property
+    def previous(self) -> str | None:
+        """The build that this one was compared with."""
+        named = self.folder / _PREVIOUS
+        return (named.read_text("utf-8").strip() or None) if named.exists() else None
+
+    def file(self, name: str) -> Path:
+        """The parquet file of one of `NAMES`."""
+        return self.folder / f"{name}.parquet"
+
+
+def keep_for_next(
+    connection: duckdb.DuckDBPyConnection, folder: Path, stamp: Stamp, previous: str | None
+) -> None:
+    """Write what the next build compares with, from the database of this one.
+
+    The next build opens no database that readers may hold.
+    """
+    for name in NAMES:
+        connection.execute(f"create temp view {name} as {query(name)}")
+        write_parquet(connection, name, Kept(folder).file(name), stamp)
+    with replacing(folder / _PREVIOUS) as unfinished:
+        unfinished.write_text(previous or "", "utf-8")
+
+
+def export_previous(lake: Lake, stamp: Stamp) -> str | None:
+    """Write the samples and clusters to compare with to `exports/`; returns their build.
+
+    They are those of the published build; of the one that it was compared with itself, when they
+    are the same: the second build of a refresh says what the first one said. None, and no files,
+    when there is nothing to compare with.
     """
     for name in NAMES:
         lake.parquet("exports", name).unlink(missing_ok=True)
     if not lake.current.exists():
         return None
+    published = Kept(lake.current.resolve().with_suffix(""))
+    if published.stamp is None:
+        return _export_database(lake)
+    kept = _compared_with(published, stamp)
+    if kept is None or kept.stamp is None:
+        return None
+    for name in NAMES:
+        with replacing(lake.parquet("exports", name)) as unfinished:
+            shutil.copyfile(kept.file(name), unfinished)
+    return kept.build
+
+
+def _compared_with(published: Kept, stamp: Stamp) -> Kept | None:
+    if published.stamp is None or _data_of(published.stamp) != _data_of(stamp):
+        return published
+    name = published.previous
+    return None if name is None else Kept(published.folder.with_name(name))
+
+
+def _data_of(stamp: Stamp) -> tuple[dict[str, str], dict[str, str]]:
+    return stamp.study, {k: v for k, v in stamp.inputs.items() if k not in _LATER}
+
+
+def _export_database(lake: Lake) -> str | None:
+    """The same from the database of a build of 0.1, which kept nothing; None if it is held."""
     with connect(lake) as connection:
         try:
             connection.execute(f"attach {literal(str(lake.current))} as previous (read_only)")
         except duckdb.Error:
             return None
+        connection.execute("use previous")
         for name in NAMES:
-            _export(connection, lake, name)
-        row = connection.execute("select build from previous.build_info").fetchone()
+            with replacing(lake.parquet("exports", name)) as unfinished:
+                text = query(name).rstrip().removesuffix(";")
+                connection.execute(f"copy ({text}) to {literal(str(unfinished))} (format parquet)")
+        row = connection.execute("select build from build_info").fetchone()
     assert row is not None
     return str(row[0])
-
-
-def _export(connection: duckdb.DuckDBPyConnection, lake: Lake, name: str) -> None:
-    connection.execute(f"create view {name} as {query(name)}")
-    with replacing(lake.parquet("exports", name)) as unfinished:
-        connection.execute(f"copy {name} to {literal(str(unfinished))} (format parquet)")

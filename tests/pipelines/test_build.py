@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from memtriggers.pipelines.errors import BuildError, MissingExtra
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stamp import Stamp
 from memtriggers.pipelines.study import Data, KeywordSet, Study
+from memtriggers.pipelines.warehouse.previous import export_previous, keep_for_next
+from memtriggers.pipelines.warehouse.publish import publish
 
 STAMP = Stamp({"cluster": "1"}, {"filter": "2"})
 STUDY = Study(Path(), Data(("x.parquet",)), (KeywordSet("star", ("star",)),))
@@ -39,11 +42,16 @@ def _publish(lake: Lake, name: str) -> None:
         connection.execute("create table samples as select 'x' as sample_id, 1 as n_rows")
         connection.execute("create table cluster_members (threshold double, cluster_id varchar)")
         connection.execute("alter table cluster_members add column sample_id varchar")
-    build._publish(lake, database, Path(name).stem)
+        keep_for_next(connection, lake.builds / Path(name).stem, STAMP, None)
+    publish(lake, database, Path(name).stem)
+
+
+def names_of_builds(lake: Lake) -> list[str]:
+    return sorted(file.name for file in lake.builds.glob("*.duckdb"))
 
 
 def _assert_nothing_changed(lake: Lake) -> None:
-    assert [file.name for file in lake.builds.iterdir()] == [PUBLISHED]
+    assert names_of_builds(lake) == [PUBLISHED]
     assert build.recorded(lake) == (STAMP, STAMP.digest)
     assert not any(lake.scratch.iterdir())
 
@@ -173,11 +181,108 @@ def test_the_last_three_builds_are_kept(lake: Lake) -> None:
     names = [f"2026010{day}T000000Z-{STAMP.digest}.duckdb" for day in range(1, 6)]
     for name in names:
         _publish(lake, name)
-    assert sorted(file.name for file in lake.builds.iterdir()) == names[2:]
+    assert names_of_builds(lake) == names[2:]
+    assert sorted(folder.name for folder in lake.builds.glob("*/")) == [n[:-7] for n in names[2:]]
     assert lake.current.readlink() == Path("builds") / names[-1]
 
 
+def test_the_last_published_are_kept_whatever_their_names_say(lake: Lake) -> None:
+    """The clock ran ahead, or the lake comes from a machine whose clock did."""
+    ahead = [f"2099010{day}T000000Z-{STAMP.digest}.duckdb" for day in range(1, 4)]
+    for name in ahead:
+        _publish(lake, name)
+    (lake.builds / "published.txt").unlink()  # as 0.1 left it
+    for day in range(1, 5):
+        name = f"2026010{day}T000000Z-{STAMP.digest}.duckdb"
+        _publish(lake, name)
+        assert lake.current.readlink() == Path("builds") / name
+        assert build.recorded(lake) == (STAMP, STAMP.digest)
+    assert names_of_builds(lake) == [
+        f"2026010{day}T000000Z-{STAMP.digest}.duckdb" for day in range(2, 5)
+    ]
+
+
+OPEN_FOR_WRITING = """
+import os, sys
+import duckdb
+os.chdir(sys.argv[1])
+if os.geteuid() == 0:
+    os.setuid(65534)
+try:
+    duckdb.connect("current.duckdb")
+except duckdb.Error as error:
+    print(error)
+else:
+    sys.exit("it was opened")
+print(duckdb.connect("current.duckdb", read_only=True).execute("from samples").fetchall())
+"""
+
+
+def test_nobody_opens_what_is_published_for_writing() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for path in (Path(folder), lake := Path(folder) / "lake"):
+            path.mkdir(exist_ok=True)
+            path.chmod(0o755)
+        _publish(Lake(lake), PUBLISHED)
+        done = subprocess.run(
+            [sys.executable, "-c", OPEN_FOR_WRITING, str(lake)], capture_output=True, text=True
+        )
+    assert done.returncode == 0, done.stderr
+    assert "Permission denied" in done.stdout
+    assert "[('x', 1)]" in done.stdout
+
+
+HOLD_OPEN = """
+import os, sys
+import duckdb
+connection = duckdb.connect(sys.argv[1])
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_shell_that_holds_the_published_file_costs_no_changes(published: Lake) -> None:
+    (published.builds / PUBLISHED).chmod(0o644)  # as root, or as 0.1 left it
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD_OPEN, str(published.current)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        with pytest.raises(duckdb.IOException):
+            duckdb.connect(str(published.current), read_only=True)
+        assert build.recorded(published) == (STAMP, STAMP.digest)  # and is not built again
+        assert export_previous(published, Stamp({}, {})) == Path(PUBLISHED).stem
+        holder.communicate("")
+    rows = duckdb.read_parquet(str(published.parquet("exports", "previous_samples"))).fetchall()
+    assert rows == [("x", 1)]
+
+
+def test_the_second_build_of_a_refresh_says_what_the_first_one_did(published: Lake) -> None:
+    """What `prompts` and the stages behind it bring changes no sample and no cluster."""
+    night = Stamp({"cluster": "1"}, {"filter": "3", "prompts": "none"})
+    assert export_previous(published, night) == Path(PUBLISHED).stem
+    database, name = published.scratch / "second.duckdb", f"20260102T000000Z-{night.digest}"
+    shutil.copy(published.current, database)
+    with duckdb.connect(str(database), read_only=True) as connection:
+        keep_for_next(connection, published.builds / name, night, Path(PUBLISHED).stem)
+    publish(published, database, name)
+    prompted = Stamp(night.study, night.inputs | {"prompts": "made"})
+    assert export_previous(published, prompted) == Path(PUBLISHED).stem
+    another = Stamp(night.study, night.inputs | {"filter": "4"})
+    assert export_previous(published, another) == name
+
+
+def test_a_build_of_the_first_edition_is_compared_with(published: Lake) -> None:
+    shutil.rmtree(published.builds / Path(PUBLISHED).stem)
+    assert export_previous(published, Stamp({}, {})) == PUBLISHED  # as build_info names it here
+    rows = duckdb.read_parquet(str(published.parquet("exports", "previous_samples"))).fetchall()
+    assert rows == [("x", 1)]
+
+
 def test_a_build_that_is_missing_or_damaged_counts_as_none(published: Lake) -> None:
+    (published.builds / PUBLISHED).unlink()
     (published.builds / PUBLISHED).write_bytes(b"not a database")
     assert build.recorded(published) is None
     (published.builds / PUBLISHED).unlink()

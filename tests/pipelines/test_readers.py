@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from memtriggers.pipelines import build
 from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.warehouse.publish import BUILDS_KEPT, publish
 
 N_READERS, SECONDS, N_ROWS, N_MOVES = 10, 8.0, 20_000, 2_000
 # A build is one number in every row of two tables: another number in an answer is another build's.
@@ -39,7 +39,7 @@ print(n_seen)
 """
 
 
-def publish(lake: Lake, number: int) -> None:
+def publish_rows(lake: Lake, number: int) -> None:
     """Publish a small database the way `build` does."""
     lake.scratch.mkdir(parents=True, exist_ok=True)
     database = lake.scratch / "warehouse.duckdb"
@@ -48,19 +48,19 @@ def publish(lake: Lake, number: int) -> None:
             connection.execute(
                 f"create table {table} as select $n as build from range({N_ROWS})", {"n": number}
             )
-    build._publish(lake, database, f"20260101T{number:06d}Z-0000000000000000")
+    publish(lake, database, f"20260101T{number:06d}Z-0000000000000000")
 
 
 def publish_empty(lake: Lake, number: int) -> None:
     """Publish a file that nobody opens the way `build` does."""
     database = lake.scratch / "warehouse.duckdb"
     database.touch()
-    build._publish(lake, database, f"20260101T{number:06d}Z-0000000000000000")
+    publish(lake, database, f"20260101T{number:06d}Z-0000000000000000")
 
 
 @pytest.fixture
 def readers(lake: Lake) -> Iterator[list["subprocess.Popen[str]"]]:
-    publish(lake, 0)
+    publish_rows(lake, 0)
     command = [sys.executable, "-c", READ, str(lake.root)]
     started = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -79,7 +79,7 @@ def test_ten_readers_meet_no_writer(lake: Lake, readers: list["subprocess.Popen[
     number, until = 0, time.monotonic() + SECONDS
     while time.monotonic() < until:
         number += 1
-        publish(lake, number)
+        publish_rows(lake, number)
         time.sleep(0.3)  # far more often than a build can be made
     (lake.root / "stop").touch()
     for reader in readers:
@@ -90,7 +90,7 @@ def test_ten_readers_meet_no_writer(lake: Lake, readers: list["subprocess.Popen[
         builds = [low for low, _, _ in answers]
         assert builds == sorted(builds), "nobody goes back to an older build"
         assert len(set(builds)) > 3
-    assert len(list(lake.builds.iterdir())) == build.BUILDS_KEPT
+    assert len(list(lake.builds.glob("*.duckdb"))) == BUILDS_KEPT
 
 
 def test_there_is_a_pointer_at_every_moment(lake: Lake) -> None:
