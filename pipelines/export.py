@@ -58,17 +58,51 @@ def export_samples(
 
 
 def _write_uids(connection: duckdb.DuckDBPyConnection, what: str, output: Path) -> int:
-    """Write DataComp's subset format: its uids, as pairs of unsigned 64-bit numbers, sorted."""
+    """Write DataComp's subset format: its uids, as pairs of unsigned 64-bit numbers, sorted.
+
+    One for each source row, also of samples whose rows repeat themselves.
+    """
     if what not in _ACTIONS:
         raise QueryError(f"{output}: npy holds uids alone, no {what}; name a .parquet or .csv file")
+    action = _ACTIONS[what]
+    if action == "keep":
+        _check_everything_matches(connection, output)
+    _choose_rows(connection, action, output)
     if lacking := connection.execute(query("export_no_uid")).fetchone():
         raise QueryError(
             f"{output}: npy holds DataComp's uids, of 32 hexadecimal digits; sample {lacking[0]} "
             f"has the source_id {lacking[1]}; name a .parquet or .csv file"
         )
-    halves = run_query(connection, query("export_uids"), {"action": _ACTIONS[what]}).fetchnumpy()
+    halves = run_query(connection, query("export_uids")).fetchnumpy()
     uids = np.empty(len(halves["high"]), "u8,u8")
     uids["f0"], uids["f1"] = halves["high"], halves["low"]
     with replacing(output) as unfinished, unfinished.open("wb") as file:
         np.save(file, uids)
     return len(uids)
+
+
+def _check_everything_matches(connection: duckdb.DuckDBPyConnection, output: Path) -> None:
+    """A subset of DataComp is the whole of what is trained on: rows of no set would be lost."""
+    if not connection.execute(
+        "select 1 from keyword_sets where include = ['*'] limit 1"
+    ).fetchone():
+        raise QueryError(
+            f"{output}: only samples of a keyword set are known here, and an npy file of what to "
+            'keep would leave out every other row; add a set with include = ["*"] to the study and '
+            "run: memtriggers refresh; or export the removal-list"
+        )
+
+
+def _choose_rows(connection: duckdb.DuckDBPyConnection, action: str, output: Path) -> None:
+    """Make the table chosen_rows, and refuse a lake that does not know all of them."""
+    n_missing = None
+    if connection.execute("from duckdb_tables() where table_name = 'sample_rows'").fetchone():
+        connection.execute(query("export_chosen_rows"), {"action": action})
+        (n_missing,) = connection.execute(
+            query("export_rows_missing"), {"action": action}
+        ).fetchone() or (None,)
+    if n_missing != 0:
+        raise QueryError(
+            f"{output}: an earlier version filtered this lake and kept no source rows; run: "
+            "memtriggers filter, then memtriggers refresh"
+        )

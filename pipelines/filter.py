@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
-    """Write samples, source_files, keyword_sets, keyword_matches and rejected_rows.
+    """Write samples, sample_rows, source_files, keyword_sets, keyword_matches and rejected_rows.
 
     With a scheduler, its workers read the source, and this process the rows that leave a trace.
 
@@ -40,11 +40,13 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         define_clip_functions(connection)
         count_sample_tokens(connection)
         connection.execute(query("samples"), {"max_clip_tokens": MAX_CLIP_TOKENS})
+        connection.execute(query("sample_rows"))
         connection.register("source_files", _source_files(files))
         write_parquet(connection, "rejected_rows", lake.rejected_rows, stamp)
         write_parquet(connection, "keyword_matches", lake.keyword_matches, stamp)
         write_parquet(connection, "keyword_set_counts", lake.keyword_sets, stamp)
         write_parquet(connection, "source_files", lake.source_files, stamp)
+        write_parquet(connection, "sample_rows", lake.sample_rows, stamp)
         n_samples = write_parquet(connection, "samples", lake.samples, stamp)
         _warn_of_empty_sets(connection)
     return Counts(sum(file.n_rows for file in files), n_samples)

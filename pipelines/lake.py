@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Lake:
     """Where each stage writes. Every path has exactly one writer.
 
-    samples/            filter   samples, source_files
+    samples/            filter   samples, sample_rows, source_files
     keyword_matches/    filter   keyword_sets, keyword_matches
     rejected/           filter   rejected_rows
     words/              words    words, bigrams
@@ -80,6 +80,11 @@ class Lake:
     def samples(self) -> Path:
         """Every matched sample."""
         return self.parquet("samples", "samples")
+
+    @property
+    def sample_rows(self) -> Path:
+        """Every source row of the matched samples."""
+        return self.parquet("samples", "sample_rows")
 
     @property
     def source_files(self) -> Path:

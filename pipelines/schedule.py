@@ -43,7 +43,14 @@ _OUTSIDE = (
 # Its tables are published by a second build, after the stages that read those of the first.
 _SECOND_BUILD = "build_again"
 _WRITERS = {
-    "filter": ("samples", "source_files", "keyword_sets", "keyword_matches", "rejected_rows"),
+    "filter": (
+        "samples",
+        "sample_rows",
+        "source_files",
+        "keyword_sets",
+        "keyword_matches",
+        "rejected_rows",
+    ),
     "words": ("words", "bigrams"),
     "fetch": ("images",),
     "embed": ("image_vectors",),

@@ -177,6 +177,7 @@ STAGES = {
             "Find the captions that match the keyword sets, and the rows that are dirty.",
             ("data", "keyword_set"),
             ("parquet", "follow_up_sets"),
+            # Not sample_rows: a lake of 0.1 has none, and is not stale for it.
             _from_parquet(
                 "samples", "source_files", "keyword_sets", "keyword_matches", "rejected_rows"
             ),

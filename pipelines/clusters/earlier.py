@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ..lake import Lake
-from ..stamp import Stamp
+from ..stamp import VERSION, Stamp
 from .edges import Edges, Vectors
 from .forest import NOTHING, Start
 from .sample_ids import SampleIds, as_bytes, rows_of
 
 FINGERPRINT_KEY = "memtriggers_forest"  # in the metadata of near_duplicates; only of exact ones
+_FIRST = "0.1.0"  # what version 1 of the stage wrote, in lakes that go on
 _PART = 8192  # vectors that are hashed at once
 
 
@@ -26,10 +27,11 @@ def fingerprint(
         sample_ids: (n,), ascending.
         unit: (n, d) float32.
         thresholds: those of the forest.
-        stamp: another version of memtriggers may find another forest.
+        stamp: another version of the stage may find another forest.
 
     """
-    asked = [list(thresholds), stamp.inputs["memtriggers"], *unit.shape]
+    version = stamp.inputs[VERSION]
+    asked = [list(thresholds), _FIRST if version == "1" else version, *unit.shape]
     digest = hashlib.sha256(json.dumps(asked).encode())
     digest.update(sample_ids.tobytes())
     for start in range(0, len(unit), _PART):

@@ -206,6 +206,8 @@ def export(
 ) -> None:
     """Write what to remove, what to keep, or a weight for each sample, by sample_id.
 
+    All three are of the samples that a keyword set matches: rows that none matches are in no file.
+
     \b
     Example:
       memtriggers export removal-list --threshold 0.95 --keep best --output removal.parquet
@@ -215,4 +217,5 @@ def export(
     if max_rows is not None and rule != "trigger":
         raise click.UsageError("--max-rows needs --rule trigger: other copies have no order")
     n_rows = export_samples(lake, what, threshold, keep_rule, output, rule, max_rows)
-    click.echo(f"{output}: {n_rows:,} rows")
+    what_of = "source rows" if output.suffix == ".npy" else "rows"
+    click.echo(f"{output}: {n_rows:,} {what_of} of matched samples")

@@ -40,6 +40,11 @@ TABLES = (
         ),
     ),
     Table(
+        "sample_rows",
+        lambda lake: lake.sample_rows,
+        _columns("sample_id varchar, source_file varchar, source_row bigint, source_id varchar"),
+    ),
+    Table(
         "source_files",
         lambda lake: lake.source_files,
         _columns("source_file varchar, n_rows bigint, shape varchar"),

@@ -86,6 +86,10 @@ TABLE_ROWS: dict[str, list[dict[str, Any]]] = {
         }
         for row, sample in enumerate(SAMPLES)
     ],
+    "sample_rows": [
+        {"sample_id": sample["sample_id"], "source_file": "/data/x.parquet", "source_row": row}
+        for row, sample in enumerate(SAMPLES)
+    ],
     "source_files": [{"source_file": "/data/x.parquet", "n_rows": 13, "shape": "LAION-400M"}],
     "keyword_sets": [
         {

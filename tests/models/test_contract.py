@@ -6,6 +6,7 @@ import pytest
 CONTRACT = {
     "samples": "sample_id url caption width height license nsfw similarity n_rows caption_decoded "
     "clip_tokens status status_reason source_file source_row source_id",
+    "sample_rows": "sample_id source_file source_row source_id",
     "rejected_rows": "source_file source_row rule observed_value url caption",
     "keyword_sets": "keyword_set include exclude parent_keyword_set n_samples",
     "keyword_matches": "keyword_set sample_id",

@@ -23,7 +23,16 @@ TABLES = {
     "trigger_validation",
     *("prompt_scores", "prompts", "replication", "replication_by_family"),
     *("replication_scores", "replication_thresholds"),
-    *("removal_list", "runs", "samples", "risk_fits", "source_files", "word_sets", "words"),
+    *(
+        "removal_list",
+        "runs",
+        "samples",
+        "risk_fits",
+        "sample_rows",
+        "source_files",
+        "word_sets",
+        "words",
+    ),
 }
 CALLS = {
     "duplicates_of": "duplicates_of('sea', 0.9)",

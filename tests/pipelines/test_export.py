@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+
+from memtriggers.pipelines.errors import QueryError
+from memtriggers.pipelines.export import export_samples
+from memtriggers.pipelines.lake import Lake
 
 
 def export(clip_art: Any, what: str, threshold: float, keep: str, output: Path, *more: str) -> str:
@@ -27,7 +34,8 @@ def test_kept_and_removed_are_all(
     clip_art: Any, tmp_path: Path, keep: str, threshold: float, suffix: str
 ) -> None:
     removal, kept = tmp_path / f"removal.{suffix}", tmp_path / f"kept.{suffix}"
-    assert "rows" in export(clip_art, "removal-list", threshold, keep, removal)
+    said = export(clip_art, "removal-list", threshold, keep, removal)
+    assert said.endswith(" rows of matched samples\n")
     assert "rows" in export(clip_art, "kept", threshold, keep, kept)
     removed = duckdb.sql(f"select sample_id, representative_sample_id from '{removal}'").fetchall()
     stays = {row[0] for row in duckdb.sql(f"select sample_id from '{kept}'").fetchall()}
@@ -118,3 +126,79 @@ def test_of_so_many_rows_the_riskiest_clusters_go_whole(
     assert [bool(n_gone) for _, _, n_gone, _ in clusters[: len(gone)]] == [True] * len(gone)
     refused = export(lake, "removal-list", threshold, "best", some, "--max-rows", "20")
     assert "--max-rows needs --rule trigger" in refused
+
+
+# By picture: rows with the same address and caption are one sample, pictures that are alike one
+# cluster. The last row matches no keyword set but "*".
+DATACOMP = ((0, 3), (0, 1), (1, 2), (2, 1))
+
+
+@pytest.fixture
+def datacomp(
+    tmp_path: Path,
+    lake: Lake,
+    make_study: Any,
+    store_image_vectors: Any,
+    run_stages: Any,
+    near: Any,
+) -> Any:
+    """A lake of DataComp-shaped rows, filtered by the sets that are given; and its uids by row."""
+
+    def scan(**sets: dict[str, Any]) -> list[str]:
+        rows = [
+            {"url": f"https://host.example/{number}.jpg", "text": caption, "place": place}
+            for number, (place, n_rows) in enumerate(DATACOMP)
+            for caption in [f"a {'star' if place < 2 else 'sea'} {number}"] * n_rows
+        ]
+        places = [row.pop("place") for row in rows]
+        for number, row in enumerate(rows):
+            row |= {"uid": f"{number + 1:032x}", "clip_l14_similarity_score": 0.3}
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "datacomp.parquet")
+        study = make_study(
+            sections='[clip]\nmodel = "ViT-B-32"\npretrained = "openai"\n'
+            "[cluster]\nthresholds = [0.9]\n",
+            **sets,
+        )
+        store_image_vectors(study, [near(place, 1.0) for place in places])
+        run_stages(study, "cluster", "build")
+        return [row["uid"] for row in rows]
+
+    return scan
+
+
+def read_uids(path: Path) -> list[str]:
+    return [f"{high:016x}{low:016x}" for high, low in np.load(path)]
+
+
+def test_every_source_row_of_a_sample_is_in_a_subset_file(
+    datacomp: Any, lake: Lake, tmp_path: Path
+) -> None:
+    uids = datacomp(everything={"include": ["*"]})
+    assert len(uids) == 7
+    assert lake.sql("select count(*) from samples").fetchall() == [(4,)]
+    removal, kept = tmp_path / "removal.npy", tmp_path / "kept.npy"
+    n_removed = export_samples(lake, "removal-list", 0.9, "best", removal)
+    n_kept = export_samples(lake, "kept", 0.9, "best", kept)
+    assert n_removed + n_kept == 7
+    assert sorted(read_uids(removal) + read_uids(kept)) == uids
+    assert read_uids(removal) in ([uids[3]], uids[:3])  # one of the two samples of picture 0
+    rows = lake.sql("select source_row, source_id from sample_rows order by source_row").fetchall()
+    assert rows == list(enumerate(uids))
+    lake.current.resolve().chmod(0o644)
+    with duckdb.connect(str(lake.current)) as connection:
+        connection.execute("drop table sample_rows")  # as 0.1 published it
+    with pytest.raises(QueryError, match="kept no source rows; run: memtriggers filter"):
+        export_samples(lake, "removal-list", 0.9, "best", removal)
+
+
+def test_a_subset_of_what_no_set_covers_is_refused(
+    datacomp: Any, lake: Lake, tmp_path: Path
+) -> None:
+    uids = datacomp(star={"include": ["star"]})
+    kept, removal = tmp_path / "kept.npy", tmp_path / "removal.npy"
+    with pytest.raises(QueryError, match=r'kept\.npy: .* include = \["\*"\]') as refused:
+        export_samples(lake, "kept", 0.9, "best", kept)
+    assert "\n" not in str(refused.value)
+    assert not kept.exists()
+    assert export_samples(lake, "removal-list", 0.9, "best", removal) in (1, 3)
+    assert set(read_uids(removal)) <= set(uids[:4])
