@@ -61,9 +61,9 @@ class VectorStore:
         """The newest version of a table; every commit raises it by one."""
         return int(self.dataset(name).version)
 
-    def count(self, name: str) -> int:
-        """The number of rows, 0 where there is no table."""
-        return int(self.dataset(name).count_rows()) if self.exists(name) else 0
+    def count(self, name: str, where: str | None = None) -> int:
+        """The number of rows, of those that meet an SQL condition; 0 where there is no table."""
+        return int(self.dataset(name).count_rows(where)) if self.exists(name) else 0
 
     def reader(
         self, name: str, columns: list[str], where: str | None = None, version: int | None = None

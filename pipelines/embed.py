@@ -28,6 +28,7 @@ from .clip.shards import Job, Shard, check_counts
 from .database import connect, query
 from .errors import LakeError
 from .lake import Lake
+from .losses import Outcome, refuse_total_loss
 from .progress import progress
 from .runs import Counts
 from .stamp import Stamp
@@ -46,6 +47,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         Samples that lacked a vector, and samples embedded.
 
     Raises:
+        StageError: no sample has a vector of its image.
         ModelError: a model cannot be found or loaded, or workers die of it.
         StudyError: the study does not vouch for its descriptor of copies.
         SourceError: vectors to import do not fit their metadata, or the model's table.
@@ -55,10 +57,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     names = _table_names(choice, find_copy_model(study))
     encode = encode_images if study.data.vectors is None else import_vectors
     counts = encode(study, lake, choice)
-    if counts.n_in != counts.n_out:
-        raise LakeError(
-            f"{lake.vectors}: {counts.n_in} samples went into embed, {counts.n_out} came out"
-        )
+    if not counts.n_out or study.data.vectors is not None:
+        _refuse_total_loss(study, lake, store, names[0])
     for name in names:
         store.compact(name, VECTOR_ROWS_PER_FILE)
     store.build_index(image_vectors_name(choice.clip_id))
@@ -82,11 +82,31 @@ def encode_images(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
     )
     with connect(lake) as connection:
         n_in = _find_work(connection, store, lake, job)
-        n_out = 0
+        n_done = n_out = 0
         if n_in or not all(map(store.exists, _table_names(choice, job.copies))):
             with start_workers(lake, study.resources) as workers:
-                n_out = _embed(connection, store, workers, job, n_in)
+                n_done, n_out = _embed(connection, store, workers, job, n_in)
+    if n_in != n_done:
+        raise LakeError(f"{lake.vectors}: {n_in} samples went into embed, {n_done} came out")
     return Counts(n_in, n_out)
+
+
+def _refuse_total_loss(study: Study, lake: Lake, store: VectorStore, image_vectors: str) -> None:
+    """Raise StageError when there are samples and not one has a vector, of this run or before."""
+    with connect(lake) as connection:
+        connection.register("image_vectors", store.reader(image_vectors, ["sample_id", "status"]))
+        is_imported = study.data.vectors is not None
+        values = {"samples": str(lake.samples), "is_imported": is_imported}
+        found = connection.execute(query("embed_losses"), values).fetchall()
+    refuse_total_loss(
+        "embed",
+        "samples has a vector of its image",
+        [Outcome(*row) for row in found],
+        "name the metadata that has their urls and captions in [data]"
+        if is_imported
+        else "mend [clip] in the study where the model makes numbers that are not finite, or run: "
+        "memtriggers fetch",
+    )
 
 
 def recorded(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
@@ -126,14 +146,14 @@ def _embed(
     workers: Workers,
     job: Job,
     n_samples: int,
-) -> int:
-    """Embed and commit every shard; returns the number of samples.
+) -> tuple[int, int]:
+    """Embed and commit every shard; returns the number of samples, and of those with a vector.
 
     Shards are committed in their order: after a kill the rest falls into the same shards, and so
     into the same batches, as in an undisturbed run; but where eight workers or more have little
     left to do, they get smaller ones.
     """
-    n_embedded, names = 0, _table_names(job.choice, job.copies)
+    n_done, n_embedded, names = 0, 0, _table_names(job.choice, job.copies)
     job = replace(job, workers_per_host=workers.per_host)
     with progress("embed", n_samples) as advance:
         shards = _read_shards(connection, samples_per_task(n_samples, workers.number))
@@ -141,9 +161,15 @@ def _embed(
         for shard, tables in workers.results(_encode, shards, job, "embed", way_out):
             check_counts("embed: {} samples", tables, shard.lacks)
             _commit(store, names, tables)
-            n_embedded += len(shard.sample_ids)
+            n_done += len(shard.sample_ids)
+            n_embedded += len(shard.sample_ids) - _count_lost(tables[0])
             advance(len(shard.sample_ids))
-    return n_embedded
+    return n_done, n_embedded
+
+
+def _count_lost(image_vectors: pa.Table) -> int:
+    """How many images became no vector."""
+    return int(image_vectors["vector"].null_count)
 
 
 def samples_per_task(n_samples: int, n_workers: int) -> int:

@@ -21,6 +21,7 @@ from ..lance.tables import IMAGE_ROWS_PER_FILE, IMAGES, OK, Table
 from .database import connect, query
 from .errors import LakeError
 from .lake import Lake
+from .losses import Outcome, refuse_total_loss
 from .progress import progress
 from .runs import Counts
 from .stamp import Stamp
@@ -34,6 +35,7 @@ _CAN_PASS = (
     "status in ('connection', 'dns', 'http_408', 'http_429', 'not_found', 'timeout', 'unreadable')"
     " or status like 'http_5%'"
 )
+_IS_OK = f"status = '{OK}'"
 _SETTINGS = "memtriggers_fetch_settings"
 
 
@@ -41,11 +43,12 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """Commit a row to `images` for every sample that has none; none where vectors are imported.
 
     Returns:
-        Samples without a row before, and rows committed.
+        Samples without a row before, and those that have an image now.
 
     Raises:
         StudyError: image_root is no folder.
         SourceError: image_column is no column of bytes.
+        StageError: no sample has an image.
 
     """
     store = VectorStore(lake.vectors)
@@ -56,12 +59,17 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         connection.execute(query("samples_to_fetch"), {"samples": str(lake.samples)})
         is_imported = study.data.vectors is not None
         n_in = 0 if is_imported else len(connection.table("samples_to_fetch"))
-        n_before = store.count(IMAGES.name)
+        n_before, n_ok = store.count(IMAGES.name), store.count(IMAGES.name, _IS_OK)
         if n_in:
             fetch_images(study, store, IMAGES, connection)
-    n_out = store.count(IMAGES.name) - n_before
-    if n_in != n_out:
-        raise LakeError(f"{store.path(IMAGES.name)}: {n_in} samples went in, {n_out} rows came out")
+        n_out = store.count(IMAGES.name, _IS_OK) - n_ok
+        if not (n_out or is_imported):
+            _refuse_total_loss(connection, store, lake)
+    n_rows = store.count(IMAGES.name) - n_before
+    if n_in != n_rows:
+        raise LakeError(
+            f"{store.path(IMAGES.name)}: {n_in} samples went in, {n_rows} rows came out"
+        )
     store.compact(IMAGES.name, IMAGE_ROWS_PER_FILE)
     store.write_stamp(IMAGES.name, stamp)
     return Counts(n_in, n_out)
@@ -77,6 +85,22 @@ def forget_passing_failures(lake: Lake) -> None:
     store = VectorStore(lake.vectors)
     if store.exists(IMAGES.name):
         store.delete(IMAGES.name, _CAN_PASS)
+
+
+def _refuse_total_loss(
+    connection: duckdb.DuckDBPyConnection, store: VectorStore, lake: Lake
+) -> None:
+    """Raise StageError when samples were asked for and not one has an image, in any run."""
+    columns = ["sample_id", "status", "status_reason"]
+    connection.register("stored_images", store.reader(IMAGES.name, columns))
+    found = connection.execute(query("fetch_losses"), {"samples": str(lake.samples)}).fetchall()
+    refuse_total_loss(
+        "fetch",
+        "samples has an image",
+        [Outcome(*row) for row in found],
+        "mend where [data] in the study says the images are, or the network, and run: "
+        "memtriggers fetch --retry",
+    )
 
 
 def _forget_failures(store: VectorStore, study: Study) -> None:

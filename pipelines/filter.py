@@ -10,8 +10,9 @@ from .captions.clip_tokens import MAX_CLIP_TOKENS, count_sample_tokens, define_c
 from .captions.shards import open_shard, run_on_workers
 from .captions.source import SourceFile, open_source
 from .clusters.follow_up import with_follow_up_sets
-from .database import connect, query, write_parquet
+from .database import connect, count_rows, query, write_parquet
 from .lake import Lake
+from .losses import Outcome, refuse_total_loss
 from .runs import Counts
 from .stamp import Stamp
 from .study import KeywordSet, Study
@@ -25,7 +26,11 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     With a scheduler, its workers read the source, and this process the rows that leave a trace.
 
     Returns:
-        Rows of the source, and samples that match a keyword set.
+        Rows of the source, and clean samples that match a keyword set.
+
+    Raises:
+        SourceError: a file cannot be read.
+        StageError: every sample that matches is rejected.
 
     """
     study = with_follow_up_sets(study, lake)
@@ -41,15 +46,27 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         count_sample_tokens(connection)
         connection.execute(query("samples"), {"max_clip_tokens": MAX_CLIP_TOKENS})
         connection.execute(query("sample_rows"))
+        _refuse_total_loss(connection)
         connection.register("source_files", _source_files(files))
         write_parquet(connection, "rejected_rows", lake.rejected_rows, stamp)
         write_parquet(connection, "keyword_matches", lake.keyword_matches, stamp)
         write_parquet(connection, "keyword_set_counts", lake.keyword_sets, stamp)
         write_parquet(connection, "source_files", lake.source_files, stamp)
         write_parquet(connection, "sample_rows", lake.sample_rows, stamp)
-        n_samples = write_parquet(connection, "samples", lake.samples, stamp)
+        write_parquet(connection, "samples", lake.samples, stamp)
+        n_samples = count_rows(connection, "samples where status = 'ok'")
         _warn_of_empty_sets(connection)
     return Counts(sum(file.n_rows for file in files), n_samples)
+
+
+def _refuse_total_loss(connection: duckdb.DuckDBPyConnection) -> None:
+    found = connection.execute(query("filter_losses")).fetchall()
+    refuse_total_loss(
+        "filter",
+        "matching samples is clean",
+        [Outcome(*row) for row in found],
+        "name the right columns in [data] of the study (caption_column, url_column, image_root)",
+    )
 
 
 def keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:

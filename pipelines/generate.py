@@ -15,9 +15,10 @@ from ..lance.store import VectorStore
 from ..lance.tables import (
     GENERATED_IMAGES,
     IMAGE_ROWS_PER_FILE,
+    OK,
 )
 from .database import connect, query
-from .errors import LakeError
+from .errors import LakeError, StageError
 from .generation.embedding import embed_generated, generated_tables
 from .generation.model import find_generator, load_generator
 from .generation.shards import GenerateJob, GeneratorChoice, Load, SeedShard
@@ -43,9 +44,10 @@ def run(study: Study, lake: Lake, stamp: Stamp, load: Load = load_generator) -> 
             as a pipeline of diffusers is.
 
     Returns:
-        Images that were missing, and images generated.
+        Images that were missing, and images generated; those that the pipeline blocked are not.
 
     Raises:
+        StageError: the pipeline blocked every image.
         StudyError: the study has no `[generator]`.
         ModelError: a model cannot be found or loaded, or does not fit into memory.
         LakeError: there are no prompts yet.
@@ -56,8 +58,21 @@ def run(study: Study, lake: Lake, stamp: Stamp, load: Load = load_generator) -> 
     choice = find_generator(study)
     counts = _generate(study, lake, GenerateJob(choice, load, study.resources.device))
     embed_generated(study, lake)
+    _refuse_total_loss(lake, choice, counts)
     _complete(study, lake, stamp)
     return counts
+
+
+def _refuse_total_loss(lake: Lake, choice: GeneratorChoice, counts: Counts) -> None:
+    """Raise StageError when the generator has made images and blocked every one, in any run."""
+    store, own = VectorStore(lake.vectors), f"generator_id = '{choice.generator_id}'"
+    n_images = store.count(GENERATED_IMAGES.name, own)
+    n_ok = counts.n_out or store.count(GENERATED_IMAGES.name, f"{own} and status = '{OK}'")
+    if n_images and not n_ok:
+        raise StageError(
+            f"generate: none of {n_images:,} images came out: all are blocked by the safety "
+            f"checker of {choice.settings.model}; name a model without one"
+        )
 
 
 def recorded(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
@@ -111,7 +126,8 @@ def _generate(study: Study, lake: Lake, job: GenerateJob) -> Counts:
     missing = _find_missing(store, lake, job.choice)
     if missing.num_rows == 0:
         return Counts(0, 0)
-    n_made, size = 0, _BATCHES * settings.batch_size
+    n_made = n_ok = 0
+    size = _BATCHES * settings.batch_size
     shards = (SeedShard(*columns) for columns in _slices(missing, size))
     with (
         start_workers(lake, study.resources) as workers,
@@ -124,8 +140,9 @@ def _generate(study: Study, lake: Lake, job: GenerateJob) -> Counts:
                 _add_generator(lake, job.choice)  # it has proved to work
             store.append(GENERATED_IMAGES, rows)
             n_made += rows.num_rows
+            n_ok += rows.num_rows - rows["image"].null_count
             advance(rows.num_rows)
-    return Counts(missing.num_rows, n_made)
+    return Counts(missing.num_rows, n_ok)
 
 
 def _find_missing(store: VectorStore, lake: Lake, choice: GeneratorChoice) -> pa.Table:

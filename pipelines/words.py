@@ -10,6 +10,7 @@ from .captions.shards import open_shard, run_on_workers
 from .captions.source import open_source
 from .captions.stop_words import stop_words
 from .database import connect, query, write_parquet
+from .errors import StageError
 from .lake import Lake
 from .runs import Counts
 from .stamp import Stamp
@@ -24,22 +25,26 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     Returns:
         Rows of the source, and distinct words.
 
+    Raises:
+        SourceError: a file cannot be read.
+        StageError: no caption says a word.
+
     """
     minimum = study.words.bigram_min_captions
     with connect(lake) as connection:
-        files = open_source(connection, study)
+        n_rows = sum(file.n_rows for file in open_source(connection, study))
         if study.resources.scheduler is None:
             _count(connection, minimum)
-            n_words = _write(connection, study, lake, stamp)
+            n_words = _write(connection, study, lake, stamp, n_rows)
         else:
             folder = lake.scratch / "words"
             try:
                 _gather_counts(connection, study, folder)
                 _count(connection, minimum, "merged_")
-                n_words = _write(connection, study, lake, stamp)
+                n_words = _write(connection, study, lake, stamp, n_rows)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
-    return Counts(sum(file.n_rows for file in files), n_words)
+    return Counts(n_rows, n_words)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, min_captions: int, prefix: str = "") -> None:
@@ -51,7 +56,14 @@ def _count(connection: duckdb.DuckDBPyConnection, min_captions: int, prefix: str
     connection.execute(query("pair_counts"))
 
 
-def _write(connection: duckdb.DuckDBPyConnection, study: Study, lake: Lake, stamp: Stamp) -> int:
+def _write(
+    connection: duckdb.DuckDBPyConnection, study: Study, lake: Lake, stamp: Stamp, n_rows: int
+) -> int:
+    if n_rows and not connection.execute("from word_counts limit 1").fetchone():
+        raise StageError(
+            f"words: no caption of {n_rows:,} rows contains a word; name the right column as "
+            "caption_column in [data] of the study"
+        )
     minimum = {"min_captions": study.words.bigram_min_captions}
     connection.execute(query("bigrams"), minimum)
     write_parquet(connection, "bigrams", lake.bigrams, stamp)

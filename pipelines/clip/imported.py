@@ -19,7 +19,7 @@ from ...lance.store import VectorStore
 from ...lance.tables import Table, caption_vectors, image_vectors
 from ..captions.source import SourceFile, open_source
 from ..database import connect, query
-from ..errors import SourceError, StudyError
+from ..errors import LakeError, SourceError, StudyError
 from ..lake import Lake
 from ..progress import progress
 from ..runs import Counts
@@ -62,6 +62,8 @@ def import_vectors(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
                     _append(store, table, arrays.get(file), [r for r in rows if r[lacks]])
                 n_out += len(rows)
                 advance(len(rows))
+    if n_in != n_out:
+        raise LakeError(f"{lake.vectors}: {n_in} samples went into embed, {n_out} came out")
     return Counts(n_in, n_out)
 
 

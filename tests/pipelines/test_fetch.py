@@ -127,8 +127,9 @@ def test_pixel_limit_of_the_study(
     folder: Path, fetch_files: Any, draw: Callable[..., bytes]
 ) -> None:
     (folder / "a.png").write_bytes(draw(0, side=64))
-    rows = fetch_files("a.png", fetch="max_pixels = 4000")
-    assert status_of(rows) == {"a.png": "too_many_pixels"}
+    (folder / "b.png").write_bytes(draw(0, side=63))
+    rows = fetch_files("a.png", "b.png", fetch="max_pixels = 4000")
+    assert status_of(rows) == {"a.png": "too_many_pixels", "b.png": "ok"}
 
 
 def test_only_samples_that_are_ok_are_fetched(
@@ -137,8 +138,10 @@ def test_only_samples_that_are_ok_are_fetched(
     write_samples: Callable[..., list[str]],
     run_stages: Callable[..., None],
     read_images: Callable[[], Rows],
+    draw: Callable[..., bytes],
 ) -> None:
-    ids = write_samples({"status": "ok"}, {"status": "rejected"})
+    ids = write_samples({"url": "a.png"}, {"url": "a.png", "status": "rejected"})
+    (folder / "a.png").write_bytes(draw(0))
     run_stages(make_study(data=FROM_FOLDER), "fetch")
     assert list(read_images()) == [ids[0]]
 

@@ -112,9 +112,9 @@ def test_a_dirty_row_keeps_its_reason(
 def test_a_dirty_row_that_matches_nothing_is_still_listed(
     make_study, write_laion, run_stages, rows
 ) -> None:
-    write_laion({"TEXT": "a star", "WIDTH": 0}, {"TEXT": None, "URL": "x"})
+    write_laion({"TEXT": "a star", "WIDTH": 0}, {"TEXT": None, "URL": "x"}, {"TEXT": "clean star"})
     run_stages(make_study(star={"include": ["star"]}), "filter")
-    assert len(rows("from samples")) == 1
+    assert len(rows("from samples")) == 2
     assert rows("select source_row, rule from rejected_rows order by all") == [
         (0, "width_out_of_range"),
         (1, "caption_is_empty"),

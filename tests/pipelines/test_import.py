@@ -14,7 +14,7 @@ import pytest
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import caption_vectors_name, image_vectors_name
 from memtriggers.pipelines.clip.model import find_clip
-from memtriggers.pipelines.errors import SourceError, StudyError
+from memtriggers.pipelines.errors import SourceError, StageError, StudyError
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.refresh import stale_stages
 from memtriggers.pipelines.stages import STAGES
@@ -110,6 +110,22 @@ def test_more_come_later_and_nothing_comes_twice(
     assert second["a picture of thing 0"] == first["a picture of thing 0"]
     assert second["a picture of thing 2"] == ("not_finite", None)
     assert set(captions) == {"a picture of thing 0", "a picture of thing 2"}
+
+
+def test_metadata_of_other_samples_is_an_error(
+    write_laion: Callable[..., Path],
+    write_shard: Callable[..., None],
+    make_study: Callable[..., Study],
+    run_stages: Callable[..., None],
+) -> None:
+    write_laion({}, {})
+    write_shard(0, [7, 8], vectors(7, 8))
+    with pytest.raises(StageError) as lost:
+        run_stages(make_study("laion.parquet", IMPORTED, CLIP), "filter", "fetch", "embed")
+    assert str(lost.value).startswith(
+        "embed: none of 2 samples has a vector of its image: not_in_the_metadata 2; the first was "
+        "https://host0.example/0.jpg; name the metadata"
+    )
 
 
 def test_everything_after_it_works_without_an_image(

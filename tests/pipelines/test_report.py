@@ -144,7 +144,9 @@ def test_a_lake_without_images_is_reported_section_by_section(study: Study) -> N
     report = Report(lake.report.read_text(encoding="utf-8"))
     assert check_figures(report, lake) > 20
     for sentence in (
-        "No keyword set has a cluster",
+        "Duplicates were not measured: no image of a keyword set has an embedding.",
+        "Which words point at one picture was not measured.",
+        "What to take out was not measured.",
         "There is no cluster to draw.",
         "No images have been compared yet.",
         "No word set lies in a cluster at this threshold.",
@@ -152,6 +154,7 @@ def test_a_lake_without_images_is_reported_section_by_section(study: Study) -> N
     ):
         assert sentence in report.text
     assert "not fetched yet" in report.text
+    assert "Nothing is there to be taken out" not in report.text
 
 
 def test_it_says_what_the_last_build_changed(tmp_path: Path) -> None:

@@ -14,13 +14,16 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
 
-from memtriggers.pipelines.generate import recorded
+from memtriggers.pipelines.errors import StageError
+from memtriggers.pipelines.generate import recorded, run
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
+from memtriggers.pipelines.stamp import Stamp
 from memtriggers.pipelines.study import Resources, Study
 from memtriggers.tests.generations import (
     Key,
     Pixels,
+    load_blocking,
     read_generated,
     read_vectors,
     write_prompts,
@@ -192,3 +195,14 @@ def test_other_settings_make_new_rows_and_the_old_ones_stay(
         (None, "DPMSolverMultistepScheduler"),
     }
     assert len(read_vectors(make_generating(), lake)) == 6
+
+
+def test_a_pipeline_that_blocks_every_image_is_an_error(
+    make_generating: Callable[..., Study], lake: Lake
+) -> None:
+    study = make_generating(n_seeds=2)
+    write_prompts(lake, "a star")
+    for _ in range(2):
+        with lake.lock(), pytest.raises(StageError, match="none of 2 images came out: all are"):
+            run(study, lake, Stamp({}, {}), load_blocking)
+    assert recorded(lake, study) is None
