@@ -1,6 +1,6 @@
-"""A server that answers each address with nonsense of its own: `-m memtriggers.tests.random_server`.
+"""A server with nonsense of its own for each address: `-m memtriggers.tests.random_server SEED`.
 
-What a path gets depends on the path and the seed (the argument) alone, so that a failure comes
+What a path gets depends on the path and the seed alone, so that a failure comes
 back. It prints its port; every address 127.x.y.z reaches it.
 """
 

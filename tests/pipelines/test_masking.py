@@ -1,8 +1,14 @@
 """Passwords and keys are masked wherever they stand in a text, and nothing else is."""
 
+import subprocess
+import sys
+
 import pytest
 
+from memtriggers.pipelines.errors import SourceError
+from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.masking import mask, passwords_in
+from memtriggers.pipelines.page.answers import shown
 
 
 @pytest.mark.parametrize(
@@ -44,3 +50,26 @@ def test_the_passwords_of_an_address() -> None:
     assert passwords_in("http://user:p%40ssword@host/") == ("p%40ssword", "p@ssword")
     assert passwords_in("http://token@host/") == ("token", "token")
     assert passwords_in("http://host/a@b") == ()
+
+
+def test_errors_run_files_logs_and_pages_show_no_password(lake: Lake) -> None:
+    address = "http://user:hunter2@host/a.png"
+    assert str(SourceError(f"{address}: no")) == "http://***@host/a.png: no"
+    assert shown(address) == "http://***@host/a.png"
+    with pytest.raises(ValueError, match="hunter2"), lake.run("fetch", "0"):
+        raise ValueError(address)
+    (run,) = lake.runs.iterdir()
+    assert '"error": "http://***@host/a.png"' in run.read_text("utf-8")
+
+
+def test_the_log_shows_no_password_where_a_traceback_has_one() -> None:
+    code = (
+        "import logging, click; from memtriggers.pipelines.options import verbose_option\n"
+        "@verbose_option\ndef show():\n"
+        "    try: raise OSError('http://user:hunter2@host/: gone')\n"
+        "    except OSError: logging.info('from %s', 'http://a:hunter2@b', exc_info=True)\n"
+        "click.command(show)(['-v'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "INFO: from http://***@b" in done.stderr
+    assert "OSError: http://***@host/: gone" in done.stderr
