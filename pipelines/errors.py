@@ -12,9 +12,14 @@ MemtriggersError
 └── MissingExtra    a package that the base install leaves out
 """
 
+from .masking import mask
+
 
 class MemtriggersError(Exception):
-    """Anything that is reported as one line and exit code 1."""
+    """Anything that is reported as one line and exit code 1; an address in it has no password."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(mask(line))
 
 
 class StudyError(MemtriggersError):

@@ -19,24 +19,29 @@ import pyarrow as pa
 from ..lance.store import VectorStore
 from ..lance.tables import IMAGE_ROWS_PER_FILE, IMAGES, OK, Table
 from .database import connect, query
-from .errors import LakeError
+from .errors import LakeError, MemtriggersError, StageError
 from .lake import Lake
 from .losses import Outcome, refuse_total_loss
+from .masking import mask, passwords_in
 from .progress import progress
 from .runs import Counts
 from .stamp import Stamp
 from .study import Fetch, Study
+from .terminal import printable
 
 if TYPE_CHECKING:
     from .images.rows import ImageSource, Row
 
 _SHARD = 500  # images in one transaction: what a kill can lose
 _CAN_PASS = (
-    "status in ('connection', 'dns', 'http_408', 'http_429', 'not_found', 'timeout', 'unreadable')"
-    " or status like 'http_5%'"
+    "status in ('connection', 'dns', 'http_408', 'http_429', 'not_found', 'timeout',"
+    " 'too_large_for_memory', 'unexpected', 'unreadable') or status like 'http_5%'"
 )
 _IS_OK = f"status = '{OK}'"
 _SETTINGS = "memtriggers_fetch_settings"
+_LONGEST_REASON = 500  # characters
+# What is not UTF-8 in a status line or a header comes as halves of pairs, which nothing can store.
+_LATIN_1 = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
@@ -166,22 +171,39 @@ async def _fetch_rows(
             await committer.add(await _fetch_row(row, source, decoders, study.fetch))
 
     async with open_image_source(study) as source:
-        await asyncio.gather(*(fetch_next_until_done(source) for _ in range(source.at_once)))
+        try:
+            # Of a group, because the others must end before the source is closed beneath them.
+            async with asyncio.TaskGroup() as group:
+                for _ in range(source.at_once):
+                    group.create_task(fetch_next_until_done(source))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
 
 async def _fetch_row(
     row: "Row", source: "ImageSource", decoders: Executor, settings: Fetch
 ) -> dict[str, Any]:
-    """One row of the table `images`, whatever happens."""
+    """One row of the table `images`, whatever happens to it.
+
+    Raises:
+        StageError: this machine ran out of something, or has no network.
+
+    """
     from .images.decode import Refused
+    from .images.machine import fault_of
 
     try:
         data = await source.read(row)
-    except Refused as refused:
-        fetched: dict[str, Any] = {"status": refused.status, "status_reason": refused.reason}
-    else:
         loop = asyncio.get_running_loop()
         fetched = await loop.run_in_executor(decoders, _decode, data, settings)
+    except Refused as refused:
+        fetched = _failure(refused.status, refused.reason, row.url)
+    except MemtriggersError:
+        raise
+    except Exception as error:  # a server or a file can lead anywhere: not to the end of the stage
+        if fault := fault_of(error):
+            raise StageError(f"fetch: {fault}; what is finished is kept") from None
+        fetched = _failure("unexpected", f"{type(error).__name__}: {error}", row.url)
     return {"sample_id": row.sample_id, "fetched_at": datetime.now(UTC), **fetched}
 
 
@@ -192,7 +214,13 @@ def _decode(data: bytes, settings: Fetch) -> dict[str, Any]:
     try:
         return {"status": OK, **original, **vars(store_image(data, settings))}
     except Refused as refused:
-        return {"status": refused.status, "status_reason": refused.reason, **original}
+        return _failure(refused.status, refused.reason) | original
+
+
+def _failure(status: str, reason: str, url: str | None = None) -> dict[str, Any]:
+    """A status with its reason, of whatever text: one line that can be stored, of no password."""
+    text = mask(reason.translate(_LATIN_1), *passwords_in(url or ""))
+    return {"status": status, "status_reason": printable(text)[:_LONGEST_REASON]}
 
 
 class _Committer:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import LakeError
+from .masking import mask
 from .runs import Run
 
 if TYPE_CHECKING:
@@ -293,7 +294,7 @@ class Lake:
             yield run
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
-            run.end("interrupted" if interrupted else "failed", str(error))
+            run.end("interrupted" if interrupted else "failed", mask(str(error)))
             self._write_run(run)
             raise
         run.end("ok", None)

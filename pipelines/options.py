@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .lake import Lake
+from .masking import mask
 
 Command = Callable[..., Any]
 
@@ -39,9 +40,17 @@ study_option = click.option(
 def _set_up_logging(ctx: click.Context, param: click.Parameter, verbose: bool) -> None:
     if verbose or ctx.parent is None:
         level = logging.INFO if verbose else logging.WARNING
-        logging.basicConfig(level=level, format="%(levelname)s: %(message)s", force=True)
+        logging.basicConfig(level=level, force=True)
         # The root's level alone would let pass what a library logs at a level of its own.
         logging.root.handlers[0].setLevel(level)
+        logging.root.handlers[0].setFormatter(_Masked("%(levelname)s: %(message)s"))
+
+
+class _Masked(logging.Formatter):
+    """Masks the passwords of addresses, also where a traceback shows them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return mask(super().format(record))
 
 
 verbose_option = click.option(

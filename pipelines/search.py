@@ -15,6 +15,7 @@ from .clip.model import ClipChoice, find_clip
 from .database import connect, query
 from .errors import MissingExtra, SourceError
 from .lake import Lake
+from .masking import mask
 from .study import Study
 from .terminal import print_table
 
@@ -32,7 +33,10 @@ def print_search(
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    cells = [(f"{row['cosine']:.4f}", row["sample_id"], row["caption"], row["url"]) for row in rows]
+    cells = [
+        (f"{row['cosine']:.4f}", row["sample_id"], row["caption"], mask(row["url"] or ""))
+        for row in rows
+    ]
     print_table(["cosine", "sample_id", "caption", "url"], cells)
 
 

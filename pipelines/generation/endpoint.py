@@ -11,6 +11,7 @@ from urllib.request import HTTPErrorProcessor, Request, build_opener
 
 from ..errors import StageError, StudyError
 from ..lake import Lake, write_text
+from ..masking import mask, passwords_in
 from ..study import Study
 from .texts import WITHOUT_NAME, Prompt, PromptCluster, one_line
 
@@ -60,9 +61,7 @@ def _question(study: Study, cluster: PromptCluster, family: str) -> str:
 
 
 def _post(study: Study, body: str) -> Any:
-    url = f"{(study.prompts.endpoint or '').rstrip('/')}/chat/completions"
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise StudyError(f"prompts: endpoint: {study.prompts.endpoint!r} is no http address")
+    url = _address(study)
     request = Request(url, body.encode(), _headers())
     try:
         with build_opener(_AnyStatus).open(request, timeout=_TIMEOUT) as answer:
@@ -70,11 +69,22 @@ def _post(study: Study, body: str) -> Any:
         if status == HTTPStatus.OK:
             return json.loads(content)
     except (OSError, HTTPException, ValueError, RecursionError) as error:
-        raise StageError(
-            f"prompts: {url}: no answer that can be read: {one_line(str(error))[:200]}"
-        ) from None
+        said = mask(one_line(str(error)), _key())[:200]
+        raise StageError(f"prompts: {url}: no answer that can be read: {said}") from None
     hint = f"; its key is read from {KEY_VARIABLE}" if status in _NOT_ALLOWED else ""
     raise StageError(f"prompts: {url}: answered with status {status}{hint}")
+
+
+def _address(study: Study) -> str:
+    url = f"{(study.prompts.endpoint or '').rstrip('/')}/chat/completions"
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise StudyError(f"prompts: endpoint: {study.prompts.endpoint!r} is no http address")
+    if passwords_in(url):
+        raise StudyError(
+            f"prompts: endpoint: {url}: has a user or a password in it, which nobody is sent; "
+            f"leave it out, and give a key as {KEY_VARIABLE}"
+        )
+    return url
 
 
 class _AnyStatus(HTTPErrorProcessor):
@@ -89,19 +99,24 @@ class _AnyStatus(HTTPErrorProcessor):
 
 def _headers() -> dict[str, str]:
     headers = {"Content-Type": "application/json"}
+    if key := _key():
+        headers["Authorization"] = f"Bearer {key}"
+    return headers
+
+
+def _key() -> str:
     key = os.environ.get(KEY_VARIABLE, "").strip()
     if not (key.isascii() and key.isprintable()):
         # Refused here, because the error of http.client would show it.
         raise StudyError(f"{KEY_VARIABLE}: has characters that no key has; set it again")
-    if key:
-        headers["Authorization"] = f"Bearer {key}"
-    return headers
+    return key
 
 
 def _text(study: Study, answer: Any) -> str:
     where = f"prompts: {study.prompts.endpoint}"
     try:
-        text = one_line(answer["choices"][0]["message"]["content"]).strip("\"'“” ")
+        said = one_line(answer["choices"][0]["message"]["content"]).strip("\"'“” ")
+        text = mask(said, _key())  # a server may say it, and prompts are shown to others
     except (KeyError, IndexError, TypeError):
         text = ""
     if not text:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ..study import Fetch
+from .machine import fault_of
 
 Image.init()
 # Not every format that Pillow can read: its EPS reader starts Ghostscript, for example.
@@ -88,7 +89,8 @@ def store_image(data: bytes, settings: Fetch) -> StoredImage:
     side at most `settings.short_side` pixels.
 
     Raises:
-        Refused: empty, not_an_image, too_many_pixels, truncated or damaged.
+        Refused: empty, not_an_image, too_many_pixels, too_large_for_memory, truncated or damaged.
+        OSError: a fault of this machine.
 
     """
     if not data:
@@ -103,7 +105,11 @@ def store_image(data: bytes, settings: Fetch) -> StoredImage:
         raise _not_readable(data, f"begins with {data[:24]!r}") from None
     except Image.DecompressionBombError:
         raise _too_many_pixels(settings) from None
+    except MemoryError:  # would stop the stage at the same picture each time
+        raise _too_large_for_memory() from None
     except Exception as error:  # Pillow's readers raise whatever bad bytes lead them into
+        if fault_of(error):
+            raise
         raise _not_decodable(data, error) from None
 
 
@@ -116,12 +122,18 @@ def _too_many_pixels(settings: Fetch) -> Refused:
     return Refused("too_many_pixels", f"more than {settings.max_pixels:,}")
 
 
+def _too_large_for_memory() -> Refused:
+    return Refused("too_large_for_memory", "decoding it takes more memory than there was")
+
+
 def _not_readable(data: bytes, reason: str) -> Refused:
     return Refused("truncated" if _ends_early(data) else "not_an_image", reason)
 
 
 def _not_decodable(data: bytes, error: Exception) -> Refused:
     reason = f"{type(error).__name__}: {error}"
+    if reason.startswith("OSError: out of memory"):  # as a decoder in C says it
+        return _too_large_for_memory()
     early = "truncated" in reason.lower() or _ends_early(data)
     return Refused("truncated" if early else "damaged", reason)
 

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from .decode import Refused
+from .machine import fault_of
 from .rows import READS_AT_ONCE, Row
 
 
@@ -18,7 +19,13 @@ class FileSource:
         self._root, self._max_bytes = root.resolve(), max_bytes
 
     async def read(self, row: Row) -> bytes:
-        """The file's bytes; raises Refused: invalid_path, not_found, unreadable or too_large."""
+        """The file's bytes.
+
+        Raises:
+            Refused: invalid_path, not_found, unreadable or too_large.
+            OSError: a fault of this machine.
+
+        """
         return await asyncio.to_thread(self._read, row.url)
 
     def _read(self, url: str | None) -> bytes:
@@ -37,6 +44,8 @@ class FileSource:
         except IsADirectoryError:
             raise Refused("invalid_path", f"{path}: a folder") from None
         except OSError as error:
+            if fault_of(error):
+                raise
             raise Refused("unreadable", f"{path}: {error.strerror}") from None
 
     def _path(self, url: str | None) -> Path:

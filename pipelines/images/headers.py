@@ -19,9 +19,10 @@ def retry_after(headers: Headers) -> float | None:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError):  # a zone of many hours, a year of twenty digits
         return None
-    return max(0.0, (moment.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds())
 
 
 def is_opted_out(headers: Headers) -> bool:

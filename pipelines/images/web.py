@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 import aiohttp
@@ -14,8 +15,11 @@ from yarl import URL
 
 from ... import __version__
 from ..study import Fetch
+from .connections import FewAddresses, FewIdleConnector, downloads_at_once
 from .decode import Refused
 from .headers import is_opted_out, retry_after
+from .machine import fault_of
+from .network import Network, NetworkWasDown
 from .rows import Row
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -48,6 +52,7 @@ class WebSource:
     def __init__(self, session: aiohttp.ClientSession, settings: Fetch) -> None:
         self._session, self._settings = session, settings
         self.at_once = settings.connections
+        self._network = Network(settings.timeout)
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def read(self, row: Row) -> bytes:
@@ -59,6 +64,8 @@ class WebSource:
         Raises:
             Refused: invalid_url, private_address, dns, tls, connection, timeout, http_<code>,
                 too_many_redirects, too_large or opted_out.
+            StageError: this machine has no network.
+            OSError, MemoryError: another fault of this machine.
 
         """
         for attempt in range(self._settings.retries):
@@ -72,20 +79,28 @@ class WebSource:
         return await self._read_once(row.url)
 
     async def _read_once(self, url: str | None) -> bytes:
-        try:
-            return await self._follow(_parse(url))
-        except TimeoutError:
-            raise Refused("timeout", f"after {self._settings.timeout:g} s") from None
-        except aiohttp.ClientConnectorDNSError as error:
-            raise Refused("dns", str(error.os_error)) from None
-        except aiohttp.ClientSSLError as error:
-            raise Refused("tls", str(error)) from None
-        except aiohttp.ClientConnectorError as error:  # nobody there, which seldom passes soon
-            raise Refused("connection", str(error)) from None
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError) as error:
-            raise Refused("invalid_url", str(error)) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise _MayPass("connection", str(error) or type(error).__name__) from None
+        while True:
+            try:
+                return await self._follow(_parse(url))
+            except NetworkWasDown:
+                continue
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                if fault_of(error):
+                    raise
+                raise self._refusal(error) from None
+
+    def _refusal(self, error: Exception) -> Refused:
+        if isinstance(error, TimeoutError):
+            return Refused("timeout", f"after {self._settings.timeout:g} s")
+        if isinstance(error, aiohttp.ClientConnectorDNSError):
+            return Refused("dns", str(error.os_error))
+        if isinstance(error, aiohttp.ClientSSLError):
+            return Refused("tls", str(error))
+        if isinstance(error, aiohttp.ClientConnectorError):  # nobody there, which seldom passes
+            return Refused("connection", str(error))
+        if isinstance(error, aiohttp.NonHttpUrlClientError | ValueError):
+            return Refused("invalid_url", str(error))
+        return _MayPass("connection", str(error) or type(error).__name__)
 
     async def _follow(self, url: URL) -> bytes:
         for _ in range(1 + _MAX_REDIRECTS):
@@ -94,9 +109,11 @@ class WebSource:
             # from the request.
             async with (
                 self._turn(url),
+                self._network.blames(url.host or ""),
                 asyncio.timeout(self._settings.timeout),
                 self._session.get(url, allow_redirects=False) as response,
             ):
+                self._network.heard()
                 if response.status not in _REDIRECTS:
                     return await self._body(response)
                 url = _check_scheme(url.join(URL(response.headers.get("Location", ""))))
@@ -134,13 +151,13 @@ class WebSource:
 @asynccontextmanager
 async def open_web(settings: Fetch) -> AsyncIterator[WebSource]:
     """A `WebSource`; its connections are closed at the end."""
+    settings = replace(settings, connections=downloads_at_once(settings.connections))
     # Host names are looked up in the loop's own threads: as many as there may be connections.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.connections))
-    resolver = aiohttp.DefaultResolver()
-    connector = aiohttp.TCPConnector(
-        limit=settings.connections,
-        resolver=resolver if settings.allow_private_hosts else PublicResolver(resolver),
-    )
+    resolver: AbstractResolver = aiohttp.DefaultResolver()
+    if not settings.allow_private_hosts:
+        resolver = PublicResolver(resolver)
+    connector = FewIdleConnector(limit=settings.connections, resolver=FewAddresses(resolver))
     async with aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 
 from ..database import query
+from ..masking import mask
 from ..quoting import literal
 
 NOTHING = "–"
@@ -58,7 +59,10 @@ def ask(
 
 
 def shown(value: object) -> str:
-    """A value as the report prints it: `4,283`, `0.142`, one line of text of 160 characters."""
+    """A value as the report prints it: `4,283`, `0.142`, one line of text of 160 characters.
+
+    The passwords of addresses are masked.
+    """
     if value is None or value == "":
         return NOTHING
     if isinstance(value, bool):
@@ -67,7 +71,7 @@ def shown(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.3f}"
-    text = " ".join(str(value).translate(_CONTROLS).split())
+    text = mask(" ".join(str(value).translate(_CONTROLS).split()))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1].rstrip() + "…"
 
 

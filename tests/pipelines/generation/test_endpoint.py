@@ -250,3 +250,27 @@ def test_an_answer_that_is_no_prompt_for_its_length(
 ) -> None:
     server.body = completion("night " * 20_000)
     assert "answered with 119,999 characters, which is no prompt" in refuse(study, lake)
+
+
+def test_a_server_that_says_the_key_is_not_believed_to_keep_it(
+    study: Study, lake: Lake, server: Server
+) -> None:
+    server.status, server.body = 0, f"BOGUS {KEY} is no key\r\n\r\n".encode()
+    assert "BOGUS *** is no key" in refuse(study, lake)
+    for content in (KEY, f"a night of {KEY} stars"):
+        server.status, server.body = 200, completion(content)
+        family = "short" if content == KEY else "long"
+        text = ask_endpoint(study, lake, CLUSTER, family).text
+        assert text == content.replace(KEY, "***")
+    kept = [path.read_text("utf-8") for path in lake.prompt_answers.iterdir()]
+    assert len(kept) == 2 and not any(KEY in text for text in kept)
+
+
+@pytest.mark.parametrize("user", ["user:hunter2pass", "hunter2pass", "user:hunter2pass/4"])
+def test_an_endpoint_with_a_password_is_refused_without_showing_it(
+    make_study: Callable[..., Study], lake: Lake, user: str
+) -> None:
+    section = f'[prompts]\nendpoint = "http://{user}@127.0.0.1/v1"\nmodel = "parrot"'
+    said = refuse(make_study(sections=section), lake)
+    assert said.startswith("prompts: endpoint: http://***@127.0.0.1/v1/chat/completions: has a")
+    assert "hunter2" not in said

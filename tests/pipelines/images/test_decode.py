@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -238,3 +240,27 @@ def test_any_prefix_and_any_flipped_byte_is_stored_or_refused(noise: Image.Image
                     store_image(candidate, SETTINGS)
                 except Refused:
                     continue
+
+
+# Of the address space, which is what Linux lets one limit.
+DECODE_WITH_LITTLE_MEMORY = """
+import resource, sys
+from memtriggers.pipelines.images.decode import Refused, store_image
+from memtriggers.pipelines.study import Fetch
+
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 50_000_000,) * 2)
+try:
+    store_image(sys.stdin.buffer.read(), Fetch())
+except Refused as refused:
+    print(refused.status)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory as Linux does")
+def test_a_picture_that_is_too_large_for_the_memory_is_not_damaged(
+    png_of: Callable[[int, int], bytes],
+) -> None:
+    command = [sys.executable, "-c", DECODE_WITH_LITTLE_MEMORY]
+    done = subprocess.run(command, input=png_of(9000, 9000), capture_output=True)
+    assert (done.stdout, done.stderr) == (b"too_large_for_memory\n", b"")

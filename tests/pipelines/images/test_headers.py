@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
@@ -43,3 +43,10 @@ def test_when_to_come_again() -> None:
     assert 28 < (wait(format_datetime(later, usegmt=True)) or 0) <= 30
     assert wait(format_datetime(later - timedelta(days=1), usegmt=True)) == 0
     assert retry_after(CIMultiDictProxy(CIMultiDict())) is None
+    east = timezone(timedelta(hours=2))
+    assert 28 < (wait(format_datetime(later.astimezone(east))) or 0) <= 30
+    assert 28 < (wait(format_datetime(later.replace(tzinfo=None))) or 0) <= 30
+    assert (wait("9" * 5000) or 0) > 1e300
+    assert (wait("Fri, 31 Dec 9999 23:59:59 -2359") or 0) > 2e11
+    for broken in ("99999999999999999999 23:59:59 GMT", "2049 23:59:59 +99999999999999999999"):
+        assert wait(f"Fri, 31 Dec {broken}") is None
