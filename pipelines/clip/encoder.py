@@ -12,7 +12,7 @@ import torch
 from dask.system import CPU_COUNT  # what this process may use, also in a container
 from numpy.typing import NDArray
 
-from ...lance.tables import MADE_BY
+from ...lance.tables import MADE_BY, RGB_FIRST
 from ..gpus import gpu_of_worker
 from ..images.decode import image_limits, open_rgb
 from .batches import Batches
@@ -121,7 +121,7 @@ def encode_lacking(
     """The rows (sample_id, vector, status) of those of n items that lack a vector."""
     vectors = encode(list(compress(items, lacks)))
     table = vector_table(list(compress(sample_ids, lacks)), vectors)
-    return table.replace_schema_metadata({MADE_BY: made_by})
+    return table.replace_schema_metadata({MADE_BY: made_by, RGB_FIRST: "yes"})
 
 
 @lru_cache(maxsize=1)
