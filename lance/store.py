@@ -20,6 +20,7 @@ from .tables import Table
 
 COMMITS_PER_COMPACTION = 256
 _ALIGNMENT = 8  # bytes
+_ROWS_KEY = "memtriggers_rows"  # a version, and the digest and version of the rows it still holds
 INDEX_ROWS = 2_000_000  # from which an index pays: below, all vectors are read within seconds
 # Partitions that are looked into, and how many times as many candidates are compared exactly. Only
 # an index heeds them.
@@ -170,9 +171,17 @@ class VectorStore:
         return None if text is None else str(text)
 
     def write_metadata(self, name: str, key: str, text: str) -> None:
-        """Set one text of the table's own metadata; commits nothing when it is that already."""
-        if self.read_metadata(name, key) != text:
-            self.dataset(name).update_metadata({key: text})
+        """Set one text of the table's own metadata; commits nothing when it is that already.
+
+        A commit of metadata changes no row, and so not the fingerprint of `recorded`.
+        """
+        if self.read_metadata(name, key) == text:
+            return
+        dataset, texts = self.dataset(name), {key: text}
+        if METADATA_KEY in dataset.metadata:
+            digest, version = _rows_of(dataset)
+            texts[_ROWS_KEY] = f"{dataset.version + 1} {digest} {version}"
+        dataset.update_metadata(texts)
 
     def read_stamp(self, name: str) -> Stamp | None:
         """What the table was last completed from; None before a stage has come to its end."""
@@ -185,14 +194,17 @@ class VectorStore:
     def recorded(self, *names: str) -> tuple[Stamp, str] | None:
         """The stamp that all of these tables carry, and a fingerprint of what they hold.
 
-        The fingerprint is the stamp's digest and the tables' versions. None when a table is
-        missing, has not been completed, or was completed from something else than the others.
+        The fingerprint is the digest of the stamp that the rows were there under first, and the
+        tables' versions then: a stage that runs again and changes no row leaves it as it was. None
+        when a table is missing, has not been completed, or was completed from something else than
+        the others.
         """
         stamps = [self.read_stamp(name) for name in names]
         if stamps[0] is None or any(stamp != stamps[0] for stamp in stamps):
             return None
-        versions = ".".join(str(self.version(name)) for name in names)
-        return stamps[0], f"{stamps[0].digest}-{versions}"
+        digests, versions = zip(*(_rows_of(self.dataset(name)) for name in names), strict=True)
+        fingerprint = f"{'-'.join(dict.fromkeys(digests))}-{'.'.join(map(str, versions))}"
+        return stamps[0], fingerprint
 
     def compact(self, name: str, rows_per_file: int) -> None:
         """Join the small files that appends leave, and remove what no version needs any more.
@@ -205,6 +217,19 @@ class VectorStore:
             older_than=timedelta(microseconds=1),  # lance takes a timedelta of 0 for "not said"
             delete_unverified=True,
         )
+
+
+def _rows_of(dataset: Any) -> tuple[str, int]:
+    """The digest and the version that the rows of a stamped table are known by.
+
+    Those of its stamp and itself, unless all that was committed since are metadata.
+    """
+    at, digest, version = dataset.metadata.get(_ROWS_KEY, "0 - 0").split()
+    if int(at) == dataset.version:
+        return digest, int(version)
+    stamp = parse_stamp(dataset.metadata[METADATA_KEY])
+    assert stamp is not None  # it is stamped
+    return stamp.digest, int(dataset.version)
 
 
 def _aligned(rows: pa.Table) -> pa.Table:

@@ -8,6 +8,9 @@ OK = "ok"
 NOT_FINITE = "not_finite"  # of a vector
 MADE_BY = b"memtriggers_made_by"  # in the schema of a table of vectors: the model, as JSON
 
+# In the same place, or in a table's own metadata: no picture was made smaller before it was RGB.
+RGB_FIRST = b"memtriggers_rgb_first"
+
 # Rows in one file after compaction: about 1 GB of images, or as many vectors as are compacted at a
 # time. The last file is written again by the next compaction, so larger ones would make every night
 # write more.
@@ -111,6 +114,6 @@ def _vectors(name: str, dimensions: int, made_by: str) -> Table:
             ("vector", pa.list_(pa.float16(), dimensions)),
             ("status", pa.string()),  # OK or NOT_FINITE
         ],
-        {MADE_BY: made_by},
+        {MADE_BY: made_by, RGB_FIRST: "yes"},
     )
     return Table(name, schema)

@@ -69,7 +69,10 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 
 def encode_images(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
     """Commit the vectors that the models make of the stored images and their captions."""
+    from .clip.other_modes import forget_other_modes
+
     store = VectorStore(lake.vectors)
+    forget_other_modes(store, image_vectors_name(choice.clip_id))
     # Workers have working directories of their own: the path is absolute.
     images, version = str(store.path(IMAGES.name).absolute()), store.version(IMAGES.name)
     job = Job(

@@ -9,6 +9,7 @@ import pyarrow as pa
 from .captions.clip_tokens import MAX_CLIP_TOKENS, count_sample_tokens, define_clip_functions
 from .captions.shards import open_shard, run_on_workers
 from .captions.source import SourceFile, open_source
+from .captions.unreadable import read_source
 from .clusters.follow_up import with_follow_up_sets
 from .database import connect, count_rows, query, write_parquet
 from .lake import Lake
@@ -37,7 +38,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     with connect(lake) as connection:
         files = open_source(connection, study)
         if study.resources.scheduler is None:
-            keep_rows(connection, study)
+            read_source(connection, study, lambda: keep_rows(connection, study))
         else:
             _gather_rows(connection, study)
         for name in ("keyword_matches", "keyword_set_counts", "rejected_rows", "distinct_samples"):
@@ -99,10 +100,11 @@ def _gather_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
 
 def _keep_shard(study: Study) -> dict[str, pa.Table]:
     with open_shard(study) as connection:
-        keep_rows(connection, study)
+        read_source(connection, study, lambda: keep_rows(connection, study))
+        unreadable = connection.table("unreadable_rows").to_arrow_table()
         traces = connection.execute(query("traces")).to_arrow_table()
         matches = connection.table("row_matches").to_arrow_table()
-        return {"kept_rows": traces, "row_matches": matches}
+        return {"kept_rows": traces, "row_matches": matches, "unreadable_rows": unreadable}
 
 
 def declare_keyword_sets(connection: duckdb.DuckDBPyConnection, study: Study) -> None:

@@ -9,6 +9,7 @@ import duckdb
 from .captions.shards import open_shard, run_on_workers
 from .captions.source import open_source
 from .captions.stop_words import stop_words
+from .captions.unreadable import read_source
 from .database import connect, query, write_parquet
 from .errors import StageError
 from .lake import Lake
@@ -34,8 +35,12 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     with connect(lake) as connection:
         n_rows = sum(file.n_rows for file in open_source(connection, study))
         if study.resources.scheduler is None:
-            _count(connection, minimum)
-            n_words = _write(connection, study, lake, stamp, n_rows)
+
+            def count() -> int:
+                _count(connection, minimum)
+                return _write(connection, study, lake, stamp, n_rows)
+
+            n_words = read_source(connection, study, count)
         else:
             folder = lake.scratch / "words"
             try:
@@ -86,9 +91,13 @@ def _gather_counts(connection: duckdb.DuckDBPyConnection, study: Study, folder: 
 def _count_shard(study: Study) -> dict[str, bytes]:
     """The counts as parquet: most pairs are said once, and there are more of them than captions."""
     with open_shard(study) as connection, tempfile.TemporaryDirectory() as folder:
-        _count(connection, min_captions=1)
         path = Path(folder) / "counts.parquet"
-        return {name: _as_parquet(connection, name, path) for name in _COUNTS}
+
+        def count() -> dict[str, bytes]:
+            _count(connection, min_captions=1)
+            return {name: _as_parquet(connection, name, path) for name in _COUNTS}
+
+        return read_source(connection, study, count)
 
 
 def _as_parquet(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> bytes:

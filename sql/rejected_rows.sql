@@ -1,4 +1,6 @@
--- One row a dirty source row and rule that it breaks, whether it matches a keyword set or not.
+-- One row a dirty source row and rule that it breaks, whether it matches a keyword set or not. A row
+-- whose caption, url or id is not UTF-8 (invalid_utf8) is no sample: which one cannot be told. Its
+-- texts have the odd bytes escaped. Tables kept_rows, unreadable_rows.
 create or replace temp table rejected_rows as
 select
     source_file,
@@ -8,4 +10,7 @@ select
     url,
     caption
 from (select *, unnest(broken) as problem from kept_rows)
+union all
+select source_file, source_row, 'invalid_utf8' as rule, observed_value, url, caption
+from unreadable_rows
 order by source_file, source_row, rule;

@@ -1,6 +1,7 @@
 """The LAION-shaped parquet as one view, `source`, whatever its columns are called."""
 
 import html
+from collections.abc import Mapping
 from dataclasses import dataclass
 from glob import escape, glob
 from pathlib import Path
@@ -40,6 +41,13 @@ _SHAPES = (
 )
 
 
+# In a readable copy of a file: the file, and the text for which a row is not readable, escaped.
+ORIGINAL, NOT_UTF8 = "memtriggers_source_file", "memtriggers_not_utf8"
+_IS_READABLE = "(observed_value is null)"
+_SAID = "source_file, source_row, observed_value, url, caption"
+_NOTHING = "null::varchar, null::bigint, null::varchar, null::varchar, null::varchar"
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """One parquet file: which of its columns is what (None: it has none)."""
@@ -71,7 +79,7 @@ def open_source(connection: duckdb.DuckDBPyConnection, study: Study) -> list[Sou
     """Create the view `source` and the macros of `sql/macros.sql`; returns the files it reads.
 
     The view: source_file, source_row (0-based in its file), source_id, url, caption, width, height,
-    license, nsfw, similarity.
+    license, nsfw, similarity. It is read in `unreadable.read_source`.
 
     Raises:
         SourceError: no file, an unreadable one, or a column that cannot be told; names the file.
@@ -79,17 +87,44 @@ def open_source(connection: duckdb.DuckDBPyConnection, study: Study) -> list[Sou
     """
     define_macros(connection)
     files = read_source_files(study, connection)
-    groups: dict[str, list[SourceFile]] = {}
-    for file in files:
-        groups.setdefault(file.select, []).append(file)
-    selects = [
-        f"select filename as source_file, file_row_number as source_row, {select} "
-        f"from read_parquet([{', '.join(literal(as_pattern(file.path)) for file in group)}], "
-        "filename = true, file_row_number = true, union_by_name = true, binary_as_string = true)"
-        for select, group in groups.items()
-    ]
-    connection.execute(f"create or replace temp view source as {' union all '.join(selects)}")
+    create_source(connection, files, {})
     return files
+
+
+def create_source(
+    connection: duckdb.DuckDBPyConnection, files: list[SourceFile], copies: Mapping[str, str]
+) -> None:
+    """Create the view `source`, and the table unreadable_rows of what copies of files leave out."""
+    groups: dict[tuple[str, bool], list[str]] = {}
+    for file in files:
+        groups.setdefault((file.select, file.path in copies), []).append(file.path)
+    selects, unreadable = [], [f"select {_NOTHING} where false"]
+    for (select, is_copied), paths in groups.items():
+        if is_copied:
+            rows = (
+                f"(select {ORIGINAL} as source_file, file_row_number as source_row, "
+                f"{NOT_UTF8} as observed_value, {select} "
+                f"from {open_files([copies[path] for path in paths])})"
+            )
+            selects.append(f"select * exclude (observed_value) from {rows} where {_IS_READABLE}")
+            unreadable.append(f"select {_SAID} from {rows} where not {_IS_READABLE}")
+        else:
+            selects.append(
+                f"select filename as source_file, file_row_number as source_row, {select} "
+                f"from {open_files(paths)}"
+            )
+    connection.execute(f"create or replace temp view source as {' union all '.join(selects)}")
+    connection.execute(
+        f"create or replace temp table unreadable_rows({_SAID}) as {' union all '.join(unreadable)}"
+    )
+
+
+def open_files(paths: list[str]) -> str:
+    """What reads parquet files in SQL, with filename and file_row_number."""
+    return (
+        f"read_parquet([{', '.join(literal(as_pattern(path)) for path in paths)}], "
+        "filename = true, file_row_number = true, union_by_name = true, binary_as_string = true)"
+    )
 
 
 def define_macros(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,6 +1,5 @@
 """What an embedding worker does: the images and captions of one shard become unit vectors."""
 
-import io
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import compress
@@ -12,11 +11,10 @@ import pyarrow as pa
 import torch
 from dask.system import CPU_COUNT  # what this process may use, also in a container
 from numpy.typing import NDArray
-from PIL import Image
 
-from ...lance.tables import MADE_BY
+from ...lance.tables import MADE_BY, RGB_FIRST
 from ..gpus import gpu_of_worker
-from ..images.decode import image_limits
+from ..images.decode import image_limits, open_rgb
 from .batches import Batches
 from .copy_model import CopyChoice
 from .model import ClipChoice, describe_clip, load_clip
@@ -62,8 +60,7 @@ class Encoder:
 
     def decode(self, image: bytes) -> torch.Tensor:
         """One encoded image as the model takes it: (3, side, side) float32."""
-        with Image.open(io.BytesIO(image)) as picture:
-            pixels: torch.Tensor = self._clip.preprocess(picture)
+        pixels: torch.Tensor = self._clip.preprocess(open_rgb(image))
         return pixels
 
 
@@ -124,7 +121,7 @@ def encode_lacking(
     """The rows (sample_id, vector, status) of those of n items that lack a vector."""
     vectors = encode(list(compress(items, lacks)))
     table = vector_table(list(compress(sample_ids, lacks)), vectors)
-    return table.replace_schema_metadata({MADE_BY: made_by})
+    return table.replace_schema_metadata({MADE_BY: made_by, RGB_FIRST: "yes"})
 
 
 @lru_cache(maxsize=1)

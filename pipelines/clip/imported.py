@@ -18,6 +18,7 @@ import pyarrow as pa
 from ...lance.store import VectorStore
 from ...lance.tables import Table, caption_vectors, image_vectors
 from ..captions.source import SourceFile, open_source
+from ..captions.unreadable import read_source
 from ..database import connect, query
 from ..errors import LakeError, SourceError, StudyError
 from ..lake import Lake
@@ -44,7 +45,8 @@ def import_vectors(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
     _check(study)
     store = VectorStore(lake.vectors)
     with connect(lake) as connection:
-        metadata = _open_metadata(study, connection)
+        of_metadata = _study_of_metadata(study)
+        metadata = _open_metadata(of_metadata, connection)
         images = _open_arrays(study, study.data.vectors, metadata)
         captions = _open_arrays(study, study.data.caption_vectors, metadata)
         dimensions, made_by = next(iter(images.values())).shape[1], describe_clip(choice)
@@ -54,7 +56,7 @@ def import_vectors(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
         )
         for table in tables:
             _create(store, table)
-        n_in = _find_work(connection, store, lake, tables, bool(captions))
+        n_in = _find_work(connection, of_metadata, store, lake, tables, bool(captions))
         n_out = 0
         with progress("embed", n_in) as advance:
             for file, rows in _read_rows(connection):
@@ -80,11 +82,14 @@ def _check(study: Study) -> None:
         )
 
 
-def _open_metadata(study: Study, connection: duckdb.DuckDBPyConnection) -> dict[str, SourceFile]:
-    """Create the view `source` over the metadata; returns its files by number."""
+def _study_of_metadata(study: Study) -> Study:
     assert study.data.metadata is not None  # checked
-    only = replace(study, data=Data(parquet=(study.data.metadata,)))
-    files = {file.path: file for file in open_source(connection, only)}
+    return replace(study, data=Data(parquet=(study.data.metadata,)))
+
+
+def _open_metadata(metadata: Study, connection: duckdb.DuckDBPyConnection) -> dict[str, SourceFile]:
+    """Create the view `source` over the metadata; returns its files by number."""
+    files = {file.path: file for file in open_source(connection, metadata)}
     return {number: files[path] for number, path in _numbered(list(files)).items()}
 
 
@@ -146,6 +151,7 @@ def _create(store: VectorStore, table: Table) -> None:
 
 def _find_work(
     connection: duckdb.DuckDBPyConnection,
+    metadata: Study,
     store: VectorStore,
     lake: Lake,
     tables: tuple[Table, Table],
@@ -155,7 +161,8 @@ def _find_work(
     connection.register("image_vectors", store.sample_ids(tables[0].name))
     connection.register("caption_vectors", store.sample_ids(tables[1].name))
     values = {"samples": str(lake.samples), "captions": captions}
-    connection.execute(query("vectors_to_import"), values)
+    find = query("vectors_to_import")
+    read_source(connection, metadata, lambda: connection.execute(find, values))
     return len(connection.table("vectors_to_import"))
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from ..errors import ModelError
-from ..images.decode import image_limits
+from ..images.decode import image_limits, open_rgb
 from .batches import Batches
 from .copy_model import CopyChoice
 
@@ -76,7 +76,7 @@ class Tower:
             return self._batches.run(images, self._batch, blank_image(), self._size)
 
     def _batch(self, images: list[bytes]) -> NDArray[np.float32]:
-        pixels = torch.stack([self._transform(_open(image)) for image in images])
+        pixels = torch.stack([self._transform(open_rgb(image)) for image in images])
         return self._batches.forward(
             self._network, pixels.contiguous(memory_format=torch.channels_last)
         )
@@ -124,8 +124,3 @@ def blank_image() -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def _open(encoded: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(encoded)) as image:
-        return image.convert("RGB")

@@ -10,6 +10,7 @@ from scipy import stats
 
 from ..captions.source import open_source
 from ..captions.stop_words import stop_words
+from ..captions.unreadable import read_source
 from ..database import connect, query
 from ..errors import LakeError
 from ..lake import Lake
@@ -38,12 +39,16 @@ def find_word_sets(study: Study, lake: Lake) -> pa.Table:
         open_source(connection, study)
         connection.execute(query("domains"))
         _list_word_sets(connection, study, lake)
-        connection.execute(query("word_sets_corpus"))
-        connection.execute(query("word_sets_saying"), _paths(lake, "samples", "cluster_members"))
-        paths = _paths(lake, "samples", "keyword_sets", "clusters", "cluster_members")
-        found = connection.execute(query("word_sets"), paths).to_arrow_table()
+        found = read_source(connection, study, lambda: _count_word_sets(connection, lake))
         kinds = connection.execute(query("word_sets_kinds"), _paths(lake, "cluster_members"))
         return _with_intervals(found, kinds.to_arrow_table(), lake)
+
+
+def _count_word_sets(connection: duckdb.DuckDBPyConnection, lake: Lake) -> pa.Table:
+    connection.execute(query("word_sets_corpus"))
+    connection.execute(query("word_sets_saying"), _paths(lake, "samples", "cluster_members"))
+    paths = _paths(lake, "samples", "keyword_sets", "clusters", "cluster_members")
+    return connection.execute(query("word_sets"), paths).to_arrow_table()
 
 
 def _list_word_sets(connection: duckdb.DuckDBPyConnection, study: Study, lake: Lake) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from ...lance.store import VectorStore
 from ...lance.tables import BACKGROUND_IMAGES, GENERATED_IMAGES, IMAGES, OK, Table
 from ..captions.source import define_macros, open_source
+from ..captions.unreadable import read_source
 from ..database import connect, query
 from ..fetch import fetch_images
 from ..filter import declare_keyword_sets
@@ -66,7 +67,8 @@ def fetch_background(study: Study, lake: Lake, n: int) -> pa.Table:
         connection.execute(query("rules"))
         is_address = None if study.data.image_column else study.data.image_root is None
         values = {"n": n, "addresses": is_address}
-        connection.execute(query("object_background"), values)
+        background_query = query("object_background")
+        read_source(connection, study, lambda: connection.execute(background_query, values))
         background = connection.table("object_background").to_arrow_table()
         connection.register("stored_images", store.sample_ids(IMAGES.name))
         connection.register("stored_background", store.sample_ids(BACKGROUND_IMAGES.name))

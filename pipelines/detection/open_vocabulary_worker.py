@@ -1,6 +1,5 @@
 """What a worker does with images that objects are looked for in: the best box of each object."""
 
-import io
 from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 from ..clip.shards import read_images
 from ..errors import ModelError
 from ..gpus import gpu_of_worker
+from ..images.decode import open_rgb
 from .shards import OWL, DetectJob
 
 _BATCH = 8  # images in one forward pass: a large detector takes some 3 GB for them
@@ -47,7 +47,7 @@ def detect(ids: list[str], row_offsets: list[int], job: DetectJob) -> pa.Table:
         torch.set_num_threads(max(1, CPU_COUNT // job.workers_per_host))
         loaded = _load(job.folder, gpu_of_worker(job.device) or "cpu")
         pictures = [
-            _open(i) for i in read_images(job.images, job.version, row_offsets, ids, job.key)
+            open_rgb(i) for i in read_images(job.images, job.version, row_offsets, ids, job.key)
         ]
         scores, boxes = [], []
         for start in range(0, len(pictures), _BATCH):
@@ -76,11 +76,6 @@ def _load(folder: str, device: str) -> Loaded:
             f"objects: detector: {folder}: cannot be loaded: {' '.join(str(error).split())[:300]}"
         ) from None
     return Loaded(model.to(device).eval(), processor, device)
-
-
-def _open(image: bytes) -> Picture:
-    with Image.open(io.BytesIO(image)) as opened:
-        return opened.convert("RGB")
 
 
 def _look(loaded: Loaded, batch: list[Picture], texts: tuple[tuple[str, ...], ...]) -> Best:

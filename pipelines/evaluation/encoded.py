@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..clusters.edges import Vectors
 from ..errors import EvaluationError
-from ..images.decode import image_limits
+from ..images.decode import image_limits, open_rgb
 from ..progress import progress
 from .copies import KINDS, changed_alone, web_copy
 from .methods import Method
@@ -103,7 +103,7 @@ def _versions(
 ) -> Iterator[tuple[str, list[bytes]]]:
     """The pictures themselves, their copies, and the first ones' changes, encoded."""
     yield ORIGINAL, encoded
-    images = [Image.open(io.BytesIO(data)).convert("RGB") for data in encoded]
+    images = [open_rgb(data) for data in encoded]
     for number in range(n_copies):
         copies = zip(images, _generators(sample_ids, seed, number), strict=True)
         yield _copy_name(number), [_png(web_copy(image, rng)) for image, rng in copies]

@@ -1,6 +1,5 @@
 """What turns pictures into vectors: the model, and the peers beside it where installed."""
 
-import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +7,6 @@ from importlib.util import find_spec
 
 import numpy as np
 from dask.system import CPU_COUNT
-from PIL import Image
 
 from ..clip.batches import Batches
 from ..clip.copy_model import CopyChoice
@@ -17,6 +15,7 @@ from ..clip.model import ClipChoice
 from ..clip.tower import Preprocessing, Tower, load_copy_model
 from ..clusters.edges import Vectors, renormalised
 from ..gpus import choose_gpu
+from ..images.decode import open_rgb
 
 _BATCH = 16
 HASH_BITS = 64
@@ -80,7 +79,7 @@ def _hasher(name: str) -> Callable[[list[bytes]], Vectors]:
     function = getattr(imagehash, name)
 
     def encode(images: list[bytes]) -> Vectors:
-        bits = [function(_open(image)).hash.ravel() for image in images]
+        bits = [function(open_rgb(image)).hash.ravel() for image in images]
         return np.where(np.array(bits), 1, -1).astype(np.float32) / np.float32(HASH_BITS**0.5)
 
     return encode
@@ -101,8 +100,3 @@ def _imagenet_tower(batches: Batches) -> Tower:
     tower.load_state_dict(weights, strict=False)
     half = (0.5, 0.5, 0.5)
     return Tower(tower, Preprocessing((224, 224), None, half, half, "bicubic"), batches)
-
-
-def _open(encoded: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(encoded)) as image:
-        return image.convert("RGB")

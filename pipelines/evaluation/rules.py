@@ -1,6 +1,5 @@
 """Which pairs are true, which are false and which are neither."""
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +8,7 @@ from PIL import Image
 from scipy.sparse import csr_array
 
 from ..clusters.edges import Vectors
+from ..images.decode import open_rgb
 from .pairs import Mask, Rows, Rule
 
 _SIDE = 32  # pixels of a thumbnail
@@ -20,8 +20,7 @@ def thumbnail(encoded: bytes) -> Vectors:
 
     Of one grey throughout nothing is left: such images have only the last place, and so are alike.
     """
-    with Image.open(io.BytesIO(encoded)) as image:
-        small = image.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    small = open_rgb(encoded).resize((_SIDE, _SIDE), Image.Resampling.BOX)
     colours = np.append(np.asarray(small, np.float32).ravel(), np.float32(0))
     colours[:-1] -= colours[:-1].mean()
     norm = np.linalg.norm(colours)

@@ -113,6 +113,19 @@ def store_image(data: bytes, settings: Fetch) -> StoredImage:
         raise _not_decodable(data, error) from None
 
 
+def open_rgb(encoded: bytes, size: tuple[int, int] | None = None) -> Image.Image:
+    """The RGB pixels of a stored image, or of any that Pillow opens; transparent ones on white.
+
+    Whatever makes pictures smaller takes them from here: colours of a palette cannot be averaged.
+    Where a `size` in pixels is given, a JPEG may be decoded at a fraction that is no smaller.
+    """
+    with Image.open(io.BytesIO(encoded)) as picture:
+        if size is not None:
+            picture.draft("RGB", size)
+        picture.load()
+        return _rgb_on_white(picture)
+
+
 def _check_pixels(picture: Image.Image, settings: Fetch) -> None:
     if picture.width * picture.height > settings.max_pixels:
         raise _too_many_pixels(settings)
@@ -203,7 +216,8 @@ def _orientation(picture: Image.Image) -> int:
 def _rgb_on_white(picture: Image.Image) -> Image.Image:
     """RGB pixels of any mode; transparent ones lie on white."""
     if picture.mode.startswith("I;16"):
-        return picture.point(lambda value: value / 257).convert("L").convert("RGB")
+        whole = picture.convert("I")  # Pillow scales the values of no big-endian picture
+        return whole.point(lambda value: value / 257).convert("L").convert("RGB")
     if picture.mode in ("I", "F"):
         return _stretch(picture).convert("RGB")
     if not picture.has_transparency_data:

@@ -53,8 +53,8 @@ class TarSource:
         """The image's bytes.
 
         Raises:
-            Refused: not_found, too_large, or what img2dataset says of the row.
-            SourceError: the tar or its parquet cannot be read.
+            Refused: not_found, too_large, unreadable, or what img2dataset says of the row.
+            SourceError: the parquet cannot be read.
 
         """
         if self._shard is None or self._shard.path != row.source_file:
@@ -63,29 +63,49 @@ class TarSource:
 
 
 class _Shard:
-    """One parquet file and its tar."""
+    """One parquet file and its tar, which may be missing, or end early: its rows say so."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        tar_path = path.removesuffix(".parquet") + ".tar"
         try:
             parquet = pq.ParquetFile(open_file(path))
             self._keys: list[str] = parquet.read(["key"])["key"].to_pylist()
-            self._tar = tarfile.open(fileobj=open_file(tar_path), mode="r:")  # noqa: SIM115
-            members = list(self._tar)
-        except (OSError, KeyError, pa.ArrowException, tarfile.TarError) as error:
-            raise SourceError(f"{tar_path}: cannot be read with its parquet: {error}") from None
+        except (OSError, KeyError, pa.ArrowException) as error:
+            raise SourceError(f"{path}: cannot be read: {error}") from None
         self._outcomes = Outcomes(parquet)
-        names = {member: PurePosixPath(member.name) for member in members if member.isfile()}
-        self._images = {n.stem: member for member, n in names.items() if n.suffix not in _NO_IMAGES}
+        self._tar = _Tar(path.removesuffix(".parquet") + ".tar")
 
     def read(self, row: int, max_bytes: int) -> bytes:
         self._outcomes.check(row)
-        member = self._images.get(self._keys[row])
+        return self._tar.read(self._keys[row], max_bytes)
+
+
+class _Tar:
+    """The images of a tar by their keys: those that are whole, whatever became of the rest."""
+
+    def __init__(self, path: str) -> None:
+        self._path, self._images = path, dict[str, tarfile.TarInfo]()
+        self._problem: Refused | None = None  # what became of the images that are not there
+        try:
+            self._file = open_file(path)
+            self._tar = tarfile.open(fileobj=self._file, mode="r:")  # noqa: SIM115
+            for member in self._tar:
+                name = PurePosixPath(member.name)
+                if member.isfile() and name.suffix not in _NO_IMAGES:
+                    self._images[name.stem] = member
+        except FileNotFoundError:
+            self._problem = Refused("not_found", f"{path}: no such file")
+        except (PermissionError, tarfile.TarError) as error:
+            self._problem = Refused("unreadable", f"{path}: {error}")
+
+    def read(self, key: str, max_bytes: int) -> bytes:
+        member = self._images.get(key)
         if member is None:
-            raise Refused("not_found", f"no image {self._keys[row]} in the tar")
+            raise self._problem or Refused("not_found", f"no image {key} in the tar")
         if member.size > max_bytes:
             raise Refused("too_large", f"{member.size:,} bytes; at most {max_bytes:,}")
+        if member.offset_data + member.size > self._file.size():
+            raise Refused("unreadable", f"{self._path}: ends within {member.name}")
         file = self._tar.extractfile(member)
         assert file is not None  # it is a file
         return file.read()

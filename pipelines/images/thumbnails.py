@@ -11,7 +11,7 @@ from PIL import Image
 from ...lance.store import VectorStore
 from ..lake import Lake
 from ..quoting import literal
-from .decode import image_limits
+from .decode import image_limits, open_rgb
 
 LONG_SIDE = 96  # pixels
 _QUALITY = 80
@@ -54,10 +54,8 @@ def read_thumbnails(lake: Lake, table: str, key: str, ids: list[str]) -> dict[st
 
 
 def make_thumbnail(encoded: bytes) -> Thumbnail:
-    """Make a stored image small; it is upright, opaque and one frame already."""
-    with Image.open(io.BytesIO(encoded)) as image:
-        image.draft("RGB", (2 * LONG_SIDE, 2 * LONG_SIDE))  # a JPEG decodes at a fraction
-        picture = image.convert("RGB")
+    """Make a stored image small; it is upright and one frame already."""
+    picture = open_rgb(encoded, (2 * LONG_SIDE, 2 * LONG_SIDE))
     picture.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS, reducing_gap=2)
     file = io.BytesIO()
     picture.save(

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from PIL import Image, ImageStat
 
+from .decode import open_rgb
+
 Picture = Image.Image
 
 _FLAT = 5.0  # a tile whose colours have no larger standard deviation (of 0 to 255) shows nothing
@@ -25,8 +27,7 @@ def n_tiles(scales: Sequence[Scale]) -> int:
 
 def cut_tiles(image: bytes, scales: Sequence[Scale]) -> list[Picture]:
     """The tiles of an encoded picture, scale by scale, row by row."""
-    with Image.open(io.BytesIO(image)) as opened:
-        picture = opened.convert("RGB")
+    picture = open_rgb(image)
     return [picture.crop(box) for scale in scales for box in _boxes(*picture.size, scale)]
 
 

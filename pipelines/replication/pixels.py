@@ -5,7 +5,6 @@ and sums of them below are too, and less than 2⁵³: in float64 they are exact 
 matrix product adds them up, so that a copy has a distance of 0, not of what rounding leaves.
 """
 
-import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
+
+from ..images.decode import open_rgb
 
 PREPROCESSING = "short side to 256 (bicubic), centre 256 × 256, RGB"
 SIDE = 256  # pixels
@@ -39,8 +40,7 @@ def read_pixels(encoded: list[bytes]) -> Pixels:
 
 
 def _read(encoded: bytes) -> Pixels:
-    with Image.open(io.BytesIO(encoded)) as picture:
-        rgb = picture.convert("RGB")
+    rgb = open_rgb(encoded)
     scale = SIDE / min(rgb.size)
     if scale != 1:
         size = (max(SIDE, round(rgb.width * scale)), max(SIDE, round(rgb.height * scale)))

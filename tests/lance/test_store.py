@@ -114,6 +114,23 @@ def test_the_stamp_is_the_last_thing_that_a_table_gets(store: VectorStore) -> No
     assert changed is not None and changed[1] != recorded[1], "new rows change the fingerprint"
 
 
+def test_metadata_and_a_stamp_over_the_same_rows_leave_the_fingerprint(store: VectorStore) -> None:
+    store.append(VECTORS, rows(["a"]))
+    store.write_stamp(VECTORS.name, STAMP)
+    before = store.recorded(VECTORS.name)
+    later = Stamp({"clip": "2"}, {"fetch": "2"})
+    store.write_metadata(VECTORS.name, "a mark", "yes")
+    store.write_stamp(VECTORS.name, later)
+    assert before is not None and store.recorded(VECTORS.name) == (later, before[1])
+
+    store.append(VECTORS, rows(["b"]))  # and is then killed, before it is stamped
+    appended = store.recorded(VECTORS.name)
+    store.write_stamp(VECTORS.name, STAMP)
+    ended = store.recorded(VECTORS.name)
+    assert appended is not None and appended[1] != before[1]
+    assert ended == (STAMP, appended[1])
+
+
 def test_two_tables_are_recorded_only_when_they_agree(store: VectorStore) -> None:
     other = Table("other", VECTORS.schema)
     store.append(VECTORS, rows(["a"]))

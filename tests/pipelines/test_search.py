@@ -52,6 +52,19 @@ def test_an_image_finds_its_copy_first(
     assert [row["cosine"] for row in rows] == sorted((r["cosine"] for r in rows), reverse=True)
 
 
+def test_a_palette_finds_its_twin(
+    embedded: tuple[Study, list[str]], lake: Lake, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    study, ids = embedded
+    palette = tmp_path / "palette.png"
+    with Image.open(tmp_path / "images" / "7.png") as picture:
+        picture.quantize(256).save(palette)
+    (row,) = search(study, lake, image=palette, limit=1)
+    assert row["sample_id"] == ids[7] and row["cosine"] > 0.99
+
+
 def test_a_sample_that_left_the_study_is_not_found(
     embedded: tuple[Study, list[str]], lake: Lake, tmp_path: Path
 ) -> None:

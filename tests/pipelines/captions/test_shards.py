@@ -1,5 +1,6 @@
 """Two workers find and count what one machine does."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ FILES: list[list[dict[str, Any]]] = [
     [SAME, {"TEXT": "a red star"}, {"TEXT": "nothing", "URL": "no address"}],
     [SAME | {"similarity": 9.0}, SAME, {"TEXT": "the Van Gogh&eacute; of " + "gogh " * 80}],
 ]
+CASES = Path(__file__).parents[2] / "cases"
 TABLES = ("samples", "source_files", "keyword_sets", "keyword_matches", "rejected_rows")
 
 
@@ -34,7 +36,8 @@ def scheduler() -> Iterator[str]:
 @pytest.fixture
 def study(make_study: Callable[..., Study], write_laion: Callable[..., Path]) -> Study:
     for number, rows in enumerate(FILES):
-        write_laion(*rows, name=f"{number}.parquet")
+        path = write_laion(*rows, name=f"{number}.parquet")
+    shutil.copy(CASES / "bad_utf8.parquet", path.parent)
     sets = {"vg": {"include": ["van gogh"]}, "star": {"any": ["star"]}, "no": {"include": ["nil"]}}
     return make_study(sections="[words]\nbigram_min_captions = 2", **sets)
 
@@ -49,6 +52,8 @@ def test_the_same_answer_as_on_one_machine(study: Study, tmp_path: Path, schedul
         expected, found = (pq.read_table(getattr(lake, table)) for lake in (alone, together))
         assert expected.num_rows > 0
         assert found.equals(expected)
+    rules = pq.read_table(together.rejected_rows)["rule"].to_pylist()
+    assert rules.count("invalid_utf8") == 1
     n_rows = pq.read_table(together.samples).sort_by([("n_rows", "descending")])["n_rows"][0]
     assert n_rows.as_py() == 4
 

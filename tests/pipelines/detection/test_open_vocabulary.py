@@ -105,6 +105,22 @@ def test_the_best_box_is_that_of_transformers_itself(
             assert scored.boxes[number, place] == pytest.approx(np.clip(box, 0, 1), abs=1e-3)
 
 
+def test_a_transparent_picture_is_looked_at_on_white(
+    lake: Lake, make_detecting: Callable[..., Study]
+) -> None:
+    red = Image.new("RGBA", (60, 60), (255, 0, 0, 0))
+    rows: list[dict[str, Any]] = []
+    for number, one in enumerate((red, Image.new("RGB", red.size, "white"), red.convert("RGB"))):
+        buffer = io.BytesIO()
+        one.save(buffer, "PNG")
+        row = {"sample_id": f"{number:032x}", "status": "ok", "image": buffer.getvalue()}
+        rows.append(row)
+    VectorStore(lake.vectors).append(IMAGES, pa.Table.from_pylist(rows, IMAGES.schema))
+    looked = Looked(IMAGES, pa.array([row["sample_id"] for row in rows]), np.arange(3))
+    transparent, white, opaque = detect(make_detecting(), lake, looked).scores
+    assert np.allclose(transparent, white, atol=1e-6) and not np.allclose(white, opaque, atol=1e-6)
+
+
 def test_grounding_dino_is_asked_for_one_object_at_a_time(
     tmp_path: Path, lake: Lake, looked: Looked, make_detecting: Callable[..., Study]
 ) -> None:

@@ -1,6 +1,7 @@
 """Datasets as img2dataset leaves them: parquet with statuses, and tars beside it or a column."""
 
 import io
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.study import Study
 
 Rows = dict[str, dict[str, Any]]
+CASES = Path(__file__).parents[2] / "cases"
 FAILED = ("failed_to_download", "HTTP Error 404: Not Found")
 
 
@@ -107,7 +109,59 @@ def test_an_image_that_the_tar_lacks(
     assert [found[0] for _, found in sorted(rows.items())] == ["ok", "not_found"]
 
 
-def test_a_tar_that_is_missing_or_no_tar_is_one_line(
+@pytest.mark.parametrize(
+    ("content", "status", "reason"),
+    [
+        (None, "not_found", "no such file"),
+        (b"", "unreadable", "empty file"),
+        (b"not a tar", "unreadable", "truncated header"),
+    ],
+)
+def test_the_rows_of_a_tar_that_is_none_say_so_and_the_others_go_on(
+    write_shard: Callable[..., None],
+    draw: Callable[..., bytes],
+    make_study: Callable[..., Study],
+    lake: Lake,
+    tmp_path: Path,
+    run_stages: Callable[..., None],
+    read_images: Callable[[], Rows],
+    content: bytes | None,
+    status: str,
+    reason: str,
+) -> None:
+    write_shard(0, draw(0), None)
+    write_shard(1, draw(1))
+    tar = tmp_path / "00000.tar"
+    tar.unlink()
+    if content is not None:
+        tar.write_bytes(content)
+    rows = fetched(lake, run_stages, make_study(data="image_tars = true"), read_images)
+    assert rows["https://host.example/0.jpg"] == (status, f"{tar}: {reason}", None)
+    assert rows["https://host.example/1.jpg"] == (*FAILED, None)
+    assert rows["https://host.example/10000.jpg"] == ("ok", None, draw(1))
+
+
+def test_what_is_whole_in_a_tar_that_was_cut_is_an_image(
+    make_study: Callable[..., Study],
+    lake: Lake,
+    tmp_path: Path,
+    run_stages: Callable[..., None],
+    read_images: Callable[[], Rows],
+) -> None:
+    shutil.copytree(CASES / "tar_cut", tmp_path, dirs_exist_ok=True)
+    study = make_study(data="image_tars = true")
+    rows = fetched(lake, run_stages, study, read_images)
+    whole = ("ok", None)
+    assert [rows[f"https://second{n}.org/{n}.jpg"][:2] for n in range(8)] == [whole] * 8
+    cut = tmp_path / "00000.tar"
+    ends = ("unreadable", f"{cut}: ends within 000000004.jpg")
+    behind = ("unreadable", f"{cut}: unexpected end of data")
+    first = [rows[f"https://ex{n}.org/{n}.jpg"][:2] for n in range(8)]
+    assert first == [*[whole] * 4, ends, *[behind] * 3]
+    run_stages(study, "fetch")  # and the next night
+
+
+def test_a_parquet_without_keys_is_one_line(
     write_shard: Callable[..., None],
     draw: Callable[..., bytes],
     make_study: Callable[..., Study],
@@ -115,13 +169,10 @@ def test_a_tar_that_is_missing_or_no_tar_is_one_line(
     tmp_path: Path,
 ) -> None:
     write_shard(0, draw(0))
-    study = make_study(data="image_tars = true")
-    (tmp_path / "00000.tar").write_bytes(b"not a tar")
-    with pytest.raises(SourceError, match=r"00000\.tar: cannot be read"):
-        run_stages(study, "filter", "fetch")
-    (tmp_path / "00000.tar").unlink()
-    with pytest.raises(SourceError, match=r"00000\.tar: cannot be read"):
-        run_stages(study, "fetch")
+    parquet = tmp_path / "00000.parquet"
+    pq.write_table(pq.read_table(parquet).drop_columns("key"), parquet)
+    with pytest.raises(SourceError, match=r"00000\.parquet: cannot be read.*key"):
+        run_stages(make_study(data="image_tars = true"), "filter", "fetch")
 
 
 def test_a_column_of_images_with_statuses(
