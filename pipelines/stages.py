@@ -204,6 +204,7 @@ STAGES = {
             ("filter", "fetch", "clip", "copy_model"),
             _vectors,
             extra="embed",
+            version=2,  # every picture becomes RGB before it is made smaller
         ),
         Stage(
             "cluster",

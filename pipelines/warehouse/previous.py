@@ -69,12 +69,11 @@ def export_previous(lake: Lake, stamp: Stamp) -> str | None:
         lake.parquet("exports", name).unlink(missing_ok=True)
     if not lake.current.exists():
         return None
-    published = Kept(lake.current.resolve().with_suffix(""))
-    if published.stamp is None:
-        return _export_database(lake)
-    kept = _compared_with(published, stamp)
-    if kept is None or kept.stamp is None:
+    kept = _compared_with(Kept(lake.current.resolve().with_suffix("")), stamp)
+    if kept is None:
         return None
+    if kept.stamp is None:
+        return _export_database(lake, kept.folder.with_suffix(".duckdb"))
     for name in NAMES:
         with replacing(lake.parquet("exports", name)) as unfinished:
             shutil.copyfile(kept.file(name), unfinished)
@@ -92,11 +91,11 @@ def _data_of(stamp: Stamp) -> tuple[dict[str, str], dict[str, str]]:
     return stamp.study, {k: v for k, v in stamp.inputs.items() if k not in _LATER}
 
 
-def _export_database(lake: Lake) -> str | None:
+def _export_database(lake: Lake, database: Path) -> str | None:
     """The same from the database of a build of 0.1, which kept nothing; None if it is held."""
     with connect(lake) as connection:
         try:
-            connection.execute(f"attach {literal(str(lake.current))} as previous (read_only)")
+            connection.execute(f"attach {literal(str(database))} as previous (read_only)")
         except duckdb.Error:
             return None
         connection.execute("use previous")

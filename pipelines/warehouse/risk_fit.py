@@ -1,5 +1,6 @@
 """The fit that `replication_risk` is calculated with, and what it was fitted on, from files."""
 
+import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ import duckdb
 
 from ..database import first_line
 from ..errors import StudyError
-from ..stamp import file_fingerprint
 from ..study import Study
 from .tables import TRIGGER_VALIDATION
 
@@ -101,12 +101,16 @@ def insert_risk_fit(connection: duckdb.DuckDBPyConnection, study: Study) -> None
 
 
 def risk_fit_fingerprint(study: Study) -> str:
-    """Differs when the file does, or what it was fitted on."""
+    """Differs when the content of the file does, or what it was fitted on.
+
+    An upgrade of the package writes the bundled fit again, with another time.
+    """
     if study.risk.fit is None:
         return "none"
     path = _path(study, study.risk.fit)
-    files = [str(file) for file in (path, path.with_suffix(".csv")) if file.is_file()]
-    return file_fingerprint(files) if files else "none"
+    files = [file for file in (path, path.with_suffix(".csv")) if file.is_file()]
+    digests = (hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files)
+    return " ".join(digests) if files else "none"
 
 
 def _path(study: Study, fit: str) -> Path:

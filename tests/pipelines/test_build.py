@@ -259,24 +259,37 @@ def test_a_shell_that_holds_the_published_file_costs_no_changes(published: Lake)
     assert rows == [("x", 1)]
 
 
+NIGHT = Stamp({"cluster": "1"}, {"filter": "3", "prompts": "none"})
+
+
+def publish_again(lake: Lake, previous: str) -> str:
+    """Publish what is published as the build of the next night; returns its name."""
+    database, name = lake.scratch / "second.duckdb", f"20260102T000000Z-{NIGHT.digest}"
+    shutil.copy(lake.current, database)
+    with duckdb.connect(str(database), read_only=True) as connection:
+        keep_for_next(connection, lake.builds / name, NIGHT, Path(previous).stem)
+    publish(lake, database, name)
+    return name
+
+
 def test_the_second_build_of_a_refresh_says_what_the_first_one_did(published: Lake) -> None:
     """What `prompts` and the stages behind it bring changes no sample and no cluster."""
-    night = Stamp({"cluster": "1"}, {"filter": "3", "prompts": "none"})
-    assert export_previous(published, night) == Path(PUBLISHED).stem
-    database, name = published.scratch / "second.duckdb", f"20260102T000000Z-{night.digest}"
-    shutil.copy(published.current, database)
-    with duckdb.connect(str(database), read_only=True) as connection:
-        keep_for_next(connection, published.builds / name, night, Path(PUBLISHED).stem)
-    publish(published, database, name)
-    prompted = Stamp(night.study, night.inputs | {"prompts": "made"})
+    assert export_previous(published, NIGHT) == Path(PUBLISHED).stem
+    name = publish_again(published, Path(PUBLISHED).stem)
+    prompted = Stamp(NIGHT.study, NIGHT.inputs | {"prompts": "made"})
     assert export_previous(published, prompted) == Path(PUBLISHED).stem
-    another = Stamp(night.study, night.inputs | {"filter": "4"})
+    another = Stamp(NIGHT.study, NIGHT.inputs | {"filter": "4"})
     assert export_previous(published, another) == name
 
 
 def test_a_build_of_the_first_edition_is_compared_with(published: Lake) -> None:
     shutil.rmtree(published.builds / Path(PUBLISHED).stem)
-    assert export_previous(published, Stamp({}, {})) == PUBLISHED  # as build_info names it here
+    assert export_previous(published, NIGHT) == PUBLISHED  # as build_info names it here
+    publish_again(published, PUBLISHED)
+    prompted = Stamp(NIGHT.study, NIGHT.inputs | {"prompts": "made"})
+    assert (
+        export_previous(published, prompted) == PUBLISHED
+    )  # by the second build of the night, too
     rows = duckdb.read_parquet(str(published.parquet("exports", "previous_samples"))).fetchall()
     assert rows == [("x", 1)]
 

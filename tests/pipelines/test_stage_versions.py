@@ -1,13 +1,16 @@
 """Each stage has a version of its own: an upgrade recomputes what computes otherwise, no more."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES, expected_stamp
 from memtriggers.pipelines.stamp import VERSION, Stamp
-from memtriggers.pipelines.study import Data, KeywordSet, Study
+from memtriggers.pipelines.study import Data, KeywordSet, Risk, Study
+from memtriggers.pipelines.warehouse.risk_fit import risk_fit_fingerprint
 from memtriggers.tests.stage_code import code_of, reached_by, read_noted
 
 
@@ -46,3 +49,13 @@ def test_a_raised_version_makes_its_stage_stale_alone(lake: Lake) -> None:
     raised = expected_stamp(replace(stage, version=stage.version + 1), study, lake)
     assert raised.changes_since(before) == [VERSION]
     assert expected_stamp(stage, study, lake).changes_since(before) == []
+
+
+def test_a_fit_that_an_upgrade_writes_again_makes_nothing_stale(tmp_path: Path) -> None:
+    fit, study = tmp_path / "fit.json", Study(tmp_path, Data(("x",)), (), risk=Risk(fit="fit.json"))
+    fit.write_text("{}")
+    before = risk_fit_fingerprint(study)
+    os.utime(fit, (1, 1))
+    assert risk_fit_fingerprint(study) == before
+    fit.write_text("[]")
+    assert risk_fit_fingerprint(study) != before
