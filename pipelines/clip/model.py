@@ -91,7 +91,7 @@ def load_clip(choice: ClipChoice, device: str = "cpu") -> Clip:
     """Load a model in float32.
 
     Weights are read as safetensors or by `torch.load(weights_only=True)`, never as a pickle that
-    may execute something.
+    may execute something; nor is any code of a folder or of a hub.
 
     Raises:
         ModelError: it cannot be loaded; one line that names the file or the model.
@@ -103,6 +103,7 @@ def load_clip(choice: ClipChoice, device: str = "cpu") -> Clip:
     try:
         with _quiet():
             _check_pickle(choice)
+            text = _check_configuration(choice)
             tag = open_clip.get_pretrained_cfg(choice.model, choice.pretrained or "")
             model, preprocess = open_clip.create_model_from_pretrained(
                 choice.model,
@@ -111,7 +112,9 @@ def load_clip(choice: ClipChoice, device: str = "cpu") -> Clip:
                 # OpenAI's weights were trained with it; open_clip only warns and goes on without.
                 force_quick_gelu=bool(tag.get("quick_gelu", False)),
             )
-            tokenizer = open_clip.get_tokenizer(choice.model)
+            # Only a tokenizer of transformers takes it: it would ask whether to run what it finds.
+            safe = {"trust_remote_code": False} if text.get("hf_tokenizer_name") else {}
+            tokenizer = open_clip.get_tokenizer(choice.model, **safe)
         _check_vocabulary(model, tokenizer, where)
     except ModelError:
         raise
@@ -191,6 +194,20 @@ def _check_pickle(choice: ClipChoice) -> None:
             f"{choice.weights}: more than weights, or damaged: torch.load(weights_only=True) "
             "refuses it; save its state dict as safetensors where you trust it"
         ) from None
+
+
+def _check_configuration(choice: ClipChoice) -> dict[str, Any]:
+    """What is said of the text tower, where the model brings a configuration, and a safe one."""
+    from .configuration import check_configuration
+
+    if choice.model.startswith(_LOCAL):
+        return check_configuration(Path(choice.model.removeprefix(_LOCAL)) / _CONFIG)
+    if choice.model.startswith(_HUB):
+        from open_clip.pretrained import download_pretrained_from_hf
+
+        name = choice.model.removeprefix(_HUB)
+        return check_configuration(Path(download_pretrained_from_hf(name, filename=_CONFIG)))
+    return {}  # open_clip's own
 
 
 def _check_vocabulary(model: Any, tokenizer: Any, where: str) -> None:
