@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -135,6 +136,7 @@ def fetch_images(
     Raises:
         StudyError: image_root is no folder.
         SourceError: image_column is no column of bytes.
+        StageError: this machine has no network, or has run out of something.
 
     """
     from .images.decode import image_limits
@@ -146,10 +148,23 @@ def fetch_images(
         ThreadPoolExecutor(1) as writer,
     ):
         committer = _Committer(store, table, advance, writer)
-        try:
-            asyncio.run(_fetch_rows(study, _read_rows(connection), decoders, committer))
-        finally:
-            committer.finish()  # also what was fetched before an interrupt
+        with _faults_in_one_line():
+            try:
+                asyncio.run(_fetch_rows(study, _read_rows(connection), decoders, committer))
+            finally:
+                committer.finish()  # also what was fetched before an interrupt
+
+
+@contextmanager
+def _faults_in_one_line() -> Iterator[None]:
+    from .images.machine import fault_of
+
+    try:
+        yield
+    except (OSError, MemoryError, RuntimeError) as error:
+        if fault := fault_of(error):
+            raise StageError(f"fetch: {fault}; what is finished is kept") from None
+        raise
 
 
 def _read_rows(connection: duckdb.DuckDBPyConnection) -> Iterator["Row"]:
@@ -186,7 +201,8 @@ async def _fetch_row(
     """One row of the table `images`, whatever happens to it.
 
     Raises:
-        StageError: this machine ran out of something, or has no network.
+        StageError: this machine has no network.
+        OSError, MemoryError, RuntimeError: it has run out of something.
 
     """
     from .images.decode import Refused
@@ -201,8 +217,8 @@ async def _fetch_row(
     except MemtriggersError:
         raise
     except Exception as error:  # a server or a file can lead anywhere: not to the end of the stage
-        if fault := fault_of(error):
-            raise StageError(f"fetch: {fault}; what is finished is kept") from None
+        if fault_of(error):
+            raise
         fetched = _failure("unexpected", f"{type(error).__name__}: {error}", row.url)
     return {"sample_id": row.sample_id, "fetched_at": datetime.now(UTC), **fetched}
 

@@ -16,12 +16,14 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from memtriggers.pipelines.images.decode import Refused, image_limits, store_image
+from memtriggers.pipelines.images.network import finds_names
 from memtriggers.pipelines.images.rows import Row
 from memtriggers.pipelines.images.web import PublicResolver, WebSource, is_public, open_web
 from memtriggers.pipelines.study import Fetch, Study
 
 Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
 Routes = dict[str, Answer | list[Answer]]  # by path; of a list, each request takes one
+WITH_NETWORK = pytest.mark.skipif(not finds_names(), reason="this machine has no network")
 SETTINGS = Fetch(timeout=2.0, max_bytes=100_000, connections=4, allow_private_hosts=True)
 
 
@@ -195,7 +197,7 @@ def test_every_step_of_a_redirect_is_checked(serve: Callable[[Routes], str]) -> 
     assert get_from_outside(urls, Fetch(timeout=2.0)) == [
         *("private_address", "private_address", "invalid_url", b"image", b"image")
     ]
-    assert get_from_outside(urls, SETTINGS)[0] == b"image"
+    assert get_from_outside(urls[:1], SETTINGS) == [b"image"]
 
 
 def test_a_name_with_a_private_address_is_refused_where_it_is_resolved() -> None:
@@ -336,6 +338,7 @@ def test_nobody_listens() -> None:
         assert get(f"http://127.0.0.1:{port}/") == ["connection"]
 
 
+@WITH_NETWORK
 def test_what_is_no_address() -> None:
     urls = [None, "", "  ", "a.png", "ftp://a.example/a.png", "http://", "http:///a.png"]
     urls += ["http://a.example:99999/", "javascript:alert(1)", "http://" + "a" * 70 + ".example/"]
@@ -343,6 +346,7 @@ def test_what_is_no_address() -> None:
     assert set(get(*urls)) <= {"invalid_url", "dns"}
 
 
+@WITH_NETWORK
 def test_names_that_nobody_knows() -> None:
     assert get("http://nothing.invalid/a.png") == ["dns"]
 
