@@ -31,12 +31,12 @@ from PIL import Image
 from memtriggers.benchmarks.memory import peak_megabytes
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import GENERATED_IMAGES, IMAGES, image_vectors
+from memtriggers.pipelines import registry
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.page.pictures import folder_beside
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.study import Cluster, Data, KeywordSet, Report, Study
-from memtriggers.pipelines.warehouse import tables as warehouse
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -148,14 +148,14 @@ def make_lake(lake: Lake, clusters: int, families: list[str], seeds: int) -> Non
         connection.execute("create schema lake")
         for statement in NUMBERED.split(";"):
             run(connection, statement, known)
-        for table in warehouse.TABLES:
+        for table in registry.TABLES.values():
             if table.name in TABLES:
                 write_table(connection, table, lake, known)
         write_images(connection, VectorStore(lake.vectors))
 
 
 def write_table(
-    connection: duckdb.DuckDBPyConnection, table: warehouse.Table, lake: Lake, known: Known
+    connection: duckdb.DuckDBPyConnection, table: registry.LakeTable, lake: Lake, known: Known
 ) -> None:
     """What a query leaves out of the table's columns is null."""
     columns = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())

@@ -113,7 +113,7 @@ def _dbt(study: Study, lake: Lake, database: Path, folder: Path) -> DbtRun:
 def _build_info(
     build: str, now: datetime, stamp: Stamp, previous: str | None
 ) -> tuple[object, ...]:
-    """The row that a build writes about itself, in the order of `BUILD_INFO`."""
+    """The row that a build writes about itself, in the order of the table build_info."""
     versions = [metadata.version(name) for name in ("memtriggers", "duckdb", "dbt-duckdb")]
     return build, now.replace(tzinfo=None), stamp.text, *versions, previous
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .lake import Lake, replacing
+from .registry import TABLES
 
 WANTED, PLACEHOLDER, REMOVE = "wanted", "placeholder", "remove"
 MARKS = (WANTED, PLACEHOLDER, REMOVE)
@@ -33,14 +34,7 @@ THRESHOLDS = pa.schema(
         ("decided_at", pa.timestamp("us")),  # UTC
     ]
 )
-CLUSTER_MARKS = pa.schema(
-    [
-        ("threshold", pa.float64()),
-        ("sample_id", pa.string()),
-        ("mark", pa.string()),
-        ("decided_at", pa.timestamp("us")),
-    ]
-)
+CLUSTER_MARKS = TABLES["cluster_marks"].schema
 _FILES = {"decided_thresholds": "replication_thresholds", "cluster_marks": "cluster_marks"}
 _SCHEMAS = {"decided_thresholds": THRESHOLDS, "cluster_marks": CLUSTER_MARKS}
 _KEYS = {

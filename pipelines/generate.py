@@ -24,6 +24,7 @@ from .generation.model import find_generator, load_generator
 from .generation.shards import GenerateJob, GeneratorChoice, Load, SeedShard
 from .lake import Lake, replacing
 from .progress import progress
+from .registry import TABLES
 from .runs import Counts
 from .stamp import Stamp
 from .study import Study
@@ -102,21 +103,7 @@ def _add_generator(lake: Lake, choice: GeneratorChoice) -> None:
         pq.write_table(pa.Table.from_pylist([*others, row], GENERATORS), unfinished)
 
 
-GENERATORS = pa.schema(
-    [
-        ("generator_id", pa.string()),
-        ("model", pa.string()),
-        ("revision", pa.string()),
-        ("weights_hash", pa.string()),
-        ("lora", pa.string()),
-        ("scheduler", pa.string()),
-        ("steps", pa.int32()),
-        ("guidance_scale", pa.float64()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("dtype", pa.string()),
-    ]
-)
+GENERATORS = TABLES["generators"].schema
 
 
 def _generate(study: Study, lake: Lake, job: GenerateJob) -> Counts:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .errors import LakeError
 from .masking import mask
+from .registry import TABLES
 from .runs import Run
 
 if TYPE_CHECKING:
@@ -22,27 +23,17 @@ if TYPE_CHECKING:
 class Lake:
     """Where each stage writes. Every path has exactly one writer.
 
-    samples/            filter   samples, sample_rows, source_files
-    keyword_matches/    filter   keyword_sets, keyword_matches
-    rejected/           filter   rejected_rows
-    words/              words    words, bigrams
+    A parquet file for each table of the registry, `lake.samples` and so on; and beside them:
+
     lance/              fetch    images; embed: image_vectors, caption_vectors;
                                  generate: generated_images, generated_vectors;
                                  objects: background_images, object_tiles, object_boxes
-    clusters/           cluster  near_duplicates, clusters, cluster_members,
-                                 cluster_thresholds
-    word_sets/          cluster  word_sets, follow_up_sets
-    prompts/            prompts  prompts, replication_thresholds, answers of a language model
-    generators/         generate generators
-    scores/             score    replication_scores, background, replication_by_family,
-                                 prompt_scores
-    objects/            objects  object_detections, object_detectors, object_rates,
-                                 object_candidates
-    decisions/          explore  replication_thresholds, cluster_marks: what a person decided
+    prompts/answers/    prompts  what a language model answered
     exports/, builds/   build    scalar columns of the Lance tables; published databases
     docs/               build    index.html, the documentation of the tables
     report/             report   index.html; images/, where it were too large with them
     evaluations/        evaluate summary.json, curves.parquet, evaluation.html, by model
+    decisions/          explore  what a person decided
     runs/               each     one file a run
     """
 
@@ -73,139 +64,21 @@ class Lake:
         show_tables(connection, VectorStore(self.vectors), query)
         return connection.sql(query, params=values)
 
+    def __getattr__(self, name: str) -> Path:
+        """The parquet file of a table of the registry: `lake.samples`."""
+        table = TABLES.get(name)
+        if table is None or table.folder is None:
+            raise AttributeError(f"a lake has no table or path {name!r}", name=name, obj=self)
+        return self.parquet(table.folder, name)
+
     def parquet(self, folder: str, table: str) -> Path:
         """The parquet file of a table, e.g. `samples/samples.parquet`."""
         return self.root / folder / f"{table}.parquet"
 
     @property
-    def samples(self) -> Path:
-        """Every matched sample."""
-        return self.parquet("samples", "samples")
-
-    @property
-    def sample_rows(self) -> Path:
-        """Every source row of the matched samples."""
-        return self.parquet("samples", "sample_rows")
-
-    @property
-    def source_files(self) -> Path:
-        """Every parquet file that was read."""
-        return self.parquet("samples", "source_files")
-
-    @property
-    def keyword_sets(self) -> Path:
-        """The keyword sets of the study, as they were matched."""
-        return self.parquet("keyword_matches", "keyword_sets")
-
-    @property
-    def keyword_matches(self) -> Path:
-        """Keyword set × sample."""
-        return self.parquet("keyword_matches", "keyword_matches")
-
-    @property
-    def rejected_rows(self) -> Path:
-        """Source row × rule."""
-        return self.parquet("rejected", "rejected_rows")
-
-    @property
-    def words(self) -> Path:
-        """Every word of the corpus."""
-        return self.parquet("words", "words")
-
-    @property
-    def bigrams(self) -> Path:
-        """Every pair of adjacent words that enough captions of the corpus say."""
-        return self.parquet("words", "bigrams")
-
-    @property
-    def near_duplicates(self) -> Path:
-        """The edges of the maximum spanning forest."""
-        return self.parquet("clusters", "near_duplicates")
-
-    @property
-    def clusters(self) -> Path:
-        """Threshold × cluster."""
-        return self.parquet("clusters", "clusters")
-
-    @property
-    def cluster_members(self) -> Path:
-        """Threshold × embedded sample."""
-        return self.parquet("clusters", "cluster_members")
-
-    @property
-    def cluster_thresholds(self) -> Path:
-        """Threshold: the number and sizes of clusters."""
-        return self.parquet("clusters", "cluster_thresholds")
-
-    @property
-    def word_sets(self) -> Path:
-        """Keyword set × threshold × cluster × word set."""
-        return self.parquet("word_sets", "word_sets")
-
-    @property
-    def follow_up_sets(self) -> Path:
-        """The word sets that become keyword sets, with the keyword set they were found in."""
-        return self.parquet("word_sets", "follow_up_sets")
-
-    @property
-    def prompts(self) -> Path:
-        """Every prompt, those that were set aside too."""
-        return self.parquet("prompts", "prompts")
-
-    @property
     def prompt_answers(self) -> Path:
         """What a language model answered, one file a question."""
         return self.root / "prompts" / "answers"
-
-    @property
-    def generators(self) -> Path:
-        """The text-to-image models that images were generated with."""
-        return self.parquet("generators", "generators")
-
-    @property
-    def replication_thresholds(self) -> Path:
-        """Cluster × metric × reference."""
-        return self.parquet("prompts", "replication_thresholds")
-
-    @property
-    def replication_scores(self) -> Path:
-        """Generator × prompt × seed × metric × reference."""
-        return self.parquet("scores", "replication_scores")
-
-    @property
-    def background(self) -> Path:
-        """Generator × cluster × metric × reference: generations of other clusters' prompts."""
-        return self.parquet("scores", "background")
-
-    @property
-    def replication_by_family(self) -> Path:
-        """Generator × keyword set × family × metric × reference."""
-        return self.parquet("scores", "replication_by_family")
-
-    @property
-    def prompt_scores(self) -> Path:
-        """Generator × prompt × detector."""
-        return self.parquet("scores", "prompt_scores")
-
-    @property
-    def object_detections(self) -> Path:
-        """Detector × object × image."""
-        return self.parquet("objects", "object_detections")
-
-    @property
-    def object_detectors(self) -> Path:
-        """Detector × object × population: thresholds, and how often they err."""
-        return self.parquet("objects", "object_detectors")
-
-    @property
-    def object_rates(self) -> Path:
-        """Keyword set × object × detector × population × generator × prompt."""
-        return self.parquet("objects", "object_rates")
-
-    @property
-    def object_candidates(self) -> Path:
-        """Keyword set × object of the vocabulary."""
-        return self.parquet("objects", "object_candidates")
 
     @property
     def vectors(self) -> Path:

@@ -19,6 +19,7 @@ from .generation.prompt_file import read_prompt_file
 from .generation.similarity import caption_similarities
 from .generation.texts import KEYWORDS, Prompt, PromptCluster, fill_template, find_clusters
 from .lake import Lake, replacing
+from .registry import TABLES
 from .runs import Counts
 from .stamp import Stamp, read_parquet_stamp
 from .study import Study
@@ -177,19 +178,4 @@ def _table(study: Study, lake: Lake, threshold: float, prompts: Prompts) -> pa.T
     return pa.table(columns, schema=PROMPTS)
 
 
-PROMPTS = pa.schema(
-    [
-        ("prompt_id", pa.string()),
-        ("keyword_set", pa.string()),
-        ("threshold", pa.float64()),
-        ("cluster_id", pa.string()),
-        ("family", pa.string()),
-        ("prompt", pa.string()),
-        ("source", pa.string()),
-        ("clip_tokens", pa.int32()),
-        ("status", pa.string()),
-        ("status_reason", pa.string()),
-        ("caption_similarity", pa.float64()),
-        ("nearest_sample_id", pa.string()),
-    ]
-)
+PROMPTS = TABLES["prompts"].schema

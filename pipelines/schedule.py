@@ -30,6 +30,7 @@ from dagster_dbt import (
 )
 
 from .lake import Lake
+from .registry import TABLES
 from .stages import ORDER, STAGES, Stage
 from .study_file import load_study
 from .warehouse.dbt_run import MODELS, DbtRun
@@ -42,27 +43,6 @@ _OUTSIDE = (
 )
 # Its tables are published by a second build, after the stages that read those of the first.
 _SECOND_BUILD = "build_again"
-_WRITERS = {
-    "filter": (
-        "samples",
-        "sample_rows",
-        "source_files",
-        "keyword_sets",
-        "keyword_matches",
-        "rejected_rows",
-    ),
-    "words": ("words", "bigrams"),
-    "fetch": ("images",),
-    "embed": ("image_vectors",),
-    "cluster": (
-        "near_duplicates",
-        "clusters",
-        "cluster_members",
-        "cluster_thresholds",
-        "word_sets",
-        "follow_up_sets",
-    ),
-}
 
 
 class StageTranslator(DagsterDbtTranslator):
@@ -71,9 +51,9 @@ class StageTranslator(DagsterDbtTranslator):
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> AssetKey:
         """The stage for a source that a stage writes; else the key that dagster-dbt gives."""
         if dbt_resource_props["resource_type"] == "source":
-            for stage, tables in _WRITERS.items():
-                if dbt_resource_props["name"] in tables:
-                    return AssetKey(stage)
+            writer = TABLES[dbt_resource_props["name"]].stage
+            if writer in ORDER[: ORDER.index("build")]:
+                return AssetKey(writer)
         key: AssetKey = super().get_asset_key(dbt_resource_props)
         return key.with_prefix("warehouse")
 

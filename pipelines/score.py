@@ -13,6 +13,7 @@ from .generation.model import load_generator
 from .generation.shards import Load
 from .lake import Lake, replacing
 from .progress import progress
+from .registry import TABLES
 from .replication import background, families
 from .replication.background import backgrounds_of
 from .replication.consistency import consistency
@@ -32,30 +33,8 @@ from .runs import Counts
 from .stamp import METADATA_KEY, Stamp
 from .study import Study
 
-REPLICATION_SCORES = pa.schema(
-    [
-        ("generator_id", pa.string()),
-        ("prompt_id", pa.string()),
-        ("seed", pa.int64()),
-        ("metric", pa.string()),
-        ("reference", pa.string()),
-        ("score", pa.float64()),
-        ("matched_sample_id", pa.string()),
-        ("matched_cluster_id", pa.string()),
-        ("model", pa.string()),
-        ("preprocessing", pa.string()),
-    ]
-)
-PROMPT_SCORES = pa.schema(
-    [
-        ("generator_id", pa.string()),
-        ("prompt_id", pa.string()),
-        ("detector", pa.string()),
-        ("score", pa.float64()),
-        ("upper_bound", pa.float64()),
-        ("settings", pa.string()),
-    ]
-)
+REPLICATION_SCORES = TABLES["replication_scores"].schema
+PROMPT_SCORES = TABLES["prompt_scores"].schema
 
 Row = dict[str, Any]
 

@@ -8,6 +8,7 @@ from importlib import import_module
 
 from .errors import MissingExtra, StageError
 from .lake import Lake
+from .registry import tables_of
 from .runs import Counts, Run
 from .stamp import VERSION, Stamp, file_fingerprint, read_parquet_stamp
 from .study import Study
@@ -23,10 +24,21 @@ class Stage:
     help: str
     study_keys: tuple[str, ...]
     inputs: tuple[str, ...]
-    recorded: Callable[[Lake, Study], tuple[Stamp, str] | None]
+    read_recorded: Callable[[Lake, Study], tuple[Stamp, str] | None] | None = None
     extra: str | None = None
     sections: tuple[str, ...] = ()  # of the study: without all of them a refresh leaves it out
     version: int = 1  # raised when it computes something else of the same: old results are stale
+
+    def recorded(self, lake: Lake, study: Study) -> tuple[Stamp, str] | None:
+        """The stamp of what the stage wrote last, and a fingerprint of it; None when there is none.
+
+        A stage that writes parquet alone is known by the stamp: its output follows from it.
+        """
+        if self.read_recorded is not None:
+            return self.read_recorded(lake, study)
+        files = [getattr(lake, t.name) for t in tables_of(self.name) if t.is_recorded]
+        stamp = read_parquet_stamp(*files)
+        return None if stamp is None else (stamp, stamp.digest)
 
     def is_wanted(self, study: Study) -> bool:
         """Whether the study has a section that the stage works for."""
@@ -123,16 +135,6 @@ def _fingerprint(name: str, study: Study, lake: Lake) -> str:
     return "none" if recorded is None else recorded[1]
 
 
-def _from_parquet(*tables: str) -> Callable[[Lake, Study], tuple[Stamp, str] | None]:
-    """The stamp that parquet files carry; a deterministic output is known by its stamp alone."""
-
-    def recorded(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
-        stamp = read_parquet_stamp(*(getattr(lake, table) for table in tables))
-        return None if stamp is None else (stamp, stamp.digest)
-
-    return recorded
-
-
 def _images(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
     from .fetch import recorded
 
@@ -177,17 +179,12 @@ STAGES = {
             "Find the captions that match the keyword sets, and the rows that are dirty.",
             ("data", "keyword_set"),
             ("parquet", "follow_up_sets"),
-            # Not sample_rows: a lake of 0.1 has none, and is not stale for it.
-            _from_parquet(
-                "samples", "source_files", "keyword_sets", "keyword_matches", "rejected_rows"
-            ),
         ),
         Stage(
             "words",
             "Count every word and pair of adjacent words of the whole corpus.",
             ("data", "keyword_set", "words"),
             ("parquet",),
-            _from_parquet("words", "bigrams"),
         ),
         Stage(
             "fetch",
@@ -211,13 +208,6 @@ STAGES = {
             "Group nearly identical images, and find the words that come with them.",
             ("cluster", "data", "words", "follow_up"),
             ("parquet", "filter", "fetch", "embed", "thresholds"),
-            _from_parquet(
-                "near_duplicates",
-                "clusters",
-                "cluster_members",
-                "cluster_thresholds",
-                "word_sets",
-            ),
             extra="embed",
         ),
         Stage(
@@ -257,9 +247,6 @@ STAGES = {
                 *("filter", "fetch", "embed", "cluster", "prompts", "generate", "copy_model"),
                 "decided_thresholds",
             ),
-            _from_parquet(
-                "replication_scores", "background", "replication_by_family", "prompt_scores"
-            ),
             extra="generate",
             sections=("generator",),
         ),
@@ -270,9 +257,6 @@ STAGES = {
             (
                 *("parquet", "filter", "fetch", "cluster", "clip"),
                 *("thresholds", "prompts", "generate", "object_files"),
-            ),
-            _from_parquet(
-                "object_detections", "object_detectors", "object_rates", "object_candidates"
             ),
             extra="embed",
             sections=("objects", "object"),

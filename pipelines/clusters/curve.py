@@ -6,23 +6,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..registry import TABLES
 from .edges import Edges
 from .forest import components
 
 STEPS = 200  # thresholds in 1 of cosine
-SCHEMA = pa.schema(
-    {
-        "threshold": pa.float64(),
-        "is_computed": pa.bool_(),
-        "n_clusters": pa.int64(),
-        "n_samples_clustered": pa.int64(),
-        "n_samples_largest": pa.int64(),
-        "share_clustered": pa.float64(),
-        "share_largest": pa.float64(),
-        "is_suggested": pa.bool_(),
-        "reason": pa.string(),
-    }
-)
+SCHEMA = TABLES["cluster_thresholds"].schema
 
 
 def threshold_curve(forest: Edges, n: int, thresholds: Sequence[float], min_size: int) -> pa.Table:

@@ -5,30 +5,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from scipy import stats
 
+from ..registry import TABLES
 from .catalog import Sought
 
 Counts = npt.NDArray[np.float64]
 
-SCHEMA = pa.schema(
-    [
-        ("keyword_set", pa.string()),
-        ("object", pa.string()),
-        ("detector_id", pa.string()),
-        ("candidate_rank", pa.int32()),
-        ("n", pa.int64()),
-        ("n_with_object", pa.int64()),
-        ("rate", pa.float64()),
-        ("n_background", pa.int64()),
-        ("background_rate", pa.float64()),
-        ("lift", pa.float64()),
-        ("ci_low", pa.float64()),
-        ("ci_high", pa.float64()),
-        ("q_value", pa.float64()),
-    ]
-)
+SCHEMA = TABLES["object_candidates"].schema
 
 
 def candidate_rows(

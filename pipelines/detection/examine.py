@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..errors import SourceError, StudyError
+from ..registry import TABLES
 from ..study import NamedObject, Study
 from .calibration import (
     FROM_BACKGROUND,
@@ -196,17 +197,4 @@ def detector_rows(detector_id: str, found: Mapping[str, Calibration]) -> Iterato
             }
 
 
-DETECTORS = pa.schema(
-    [
-        ("detector_id", pa.string()),
-        ("object", pa.string()),
-        ("population", pa.string()),
-        ("threshold", pa.float64()),
-        ("method", pa.string()),
-        ("n_labelled_with", pa.int64()),
-        ("n_labelled_without", pa.int64()),
-        ("sensitivity", pa.float64()),
-        ("specificity", pa.float64()),
-        ("precision", pa.float64()),
-    ]
-)
+DETECTORS = TABLES["object_detectors"].schema

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from ..clusters.intervals import wilson_interval
+from ..registry import TABLES
 from .calibration import Calibration, Errors
 from .images import GENERATED, TRAIN
 
@@ -19,28 +19,7 @@ _LEAST_USE = 0.05  # sensitivity + specificity - 1, below which a detector says 
 Draws = npt.NDArray[np.float64]
 Row = dict[str, Any]
 
-SCHEMA = pa.schema(
-    [
-        ("keyword_set", pa.string()),
-        ("object", pa.string()),
-        ("detector_id", pa.string()),
-        ("population", pa.string()),
-        ("generator_id", pa.string()),
-        ("family", pa.string()),
-        ("prompt_id", pa.string()),
-        ("n", pa.int64()),
-        ("n_with_object", pa.int64()),
-        ("rate", pa.float64()),
-        ("ci_low", pa.float64()),
-        ("ci_high", pa.float64()),
-        ("corrected_rate", pa.float64()),
-        ("corrected_ci_low", pa.float64()),
-        ("corrected_ci_high", pa.float64()),
-        ("amplification", pa.float64()),
-        ("amplification_ci_low", pa.float64()),
-        ("amplification_ci_high", pa.float64()),
-    ]
-)
+SCHEMA = TABLES["object_rates"].schema
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
+from ..registry import TABLES
 from .decided import Thresholds
 from .generations import Generations, Prompted
 from .metrics import Comparison, is_distance
@@ -14,18 +14,7 @@ from .pictures import IMAGE, Pictures, Which, concatenated_pictures
 from .references import MEDOID, MEMBERS, Target
 from .surroundings import RELATIVE, Surrounded, surround_stored
 
-SCHEMA = pa.schema(
-    [
-        ("generator_id", pa.string()),
-        ("keyword_set", pa.string()),
-        ("threshold", pa.float64()),
-        ("cluster_id", pa.string()),
-        ("metric", pa.string()),
-        ("reference", pa.string()),
-        ("n_background", pa.int64()),
-        ("background_rate", pa.float64()),
-    ]
-)
+SCHEMA = TABLES["background"].schema
 _PICTURES = 500  # of a generator, taken alike from all of its prompts
 
 

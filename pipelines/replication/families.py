@@ -14,28 +14,10 @@ from scipy import stats
 from ..clusters.intervals import wilson_interval
 from ..database import connect, query
 from ..lake import Lake
+from ..registry import TABLES
 from .decided import thresholds_in_force
 
-SCHEMA = pa.schema(
-    [
-        ("generator_id", pa.string()),
-        ("keyword_set", pa.string()),
-        ("metric", pa.string()),
-        ("reference", pa.string()),
-        ("family", pa.string()),
-        ("n_clusters", pa.int64()),
-        ("n_prompts", pa.int64()),
-        ("n_generations", pa.int64()),
-        ("replication_rate", pa.float64()),
-        ("ci_low", pa.float64()),
-        ("ci_high", pa.float64()),
-        ("difference", pa.float64()),
-        ("difference_ci_low", pa.float64()),
-        ("difference_ci_high", pa.float64()),
-        ("n_pairs", pa.int64()),
-        ("p_value", pa.float64()),
-    ]
-)
+SCHEMA = TABLES["replication_by_family"].schema
 BASELINE = "keywords"  # the family that the others are compared with
 _REPLICATES = 1_000
 

@@ -16,6 +16,7 @@ from ..clusters.edges import Rows
 from ..database import connect, query, write_stamped
 from ..errors import StudyError
 from ..lake import Lake
+from ..registry import TABLES
 from ..stamp import Stamp
 from ..study import ReplicationThreshold, Study
 from .metrics import (
@@ -42,21 +43,7 @@ from .surroundings import COPY, RELATIVE
 from .tiles import add_training_tiles
 
 MANUAL, SUGGESTED, EXPLORATORY = "manual", "suggested", "exploratory"
-SCHEMA = pa.schema(
-    [
-        ("keyword_set", pa.string()),
-        ("threshold", pa.float64()),
-        ("cluster_id", pa.string()),
-        ("metric", pa.string()),
-        ("reference", pa.string()),
-        ("replication_threshold", pa.float64()),
-        ("is_distance", pa.bool_()),
-        ("method", pa.string()),
-        ("reason", pa.string()),
-        ("n_non_copies", pa.int64()),
-        ("bands", pa.list_(pa.float64())),
-    ]
-)
+SCHEMA = TABLES["replication_thresholds"].schema
 
 _NON_COPIES = 10_000  # that cosines are taken of
 _DECODED = 200  # whose pixels or tiles are compared

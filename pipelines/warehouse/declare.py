@@ -9,15 +9,7 @@ from ..database import first_line
 from ..errors import BuildError
 from ..lake import Lake
 from ..quoting import identifier, literal
-from .tables import (
-    BUILD_INFO,
-    KEYWORD_SET_THRESHOLDS,
-    RISK_FITS,
-    RUNS,
-    TABLES,
-    TRIGGER_VALIDATION,
-    Table,
-)
+from ..registry import TABLES, LakeTable
 
 
 def declare_tables(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
@@ -28,30 +20,22 @@ def declare_tables(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
 
     """
     connection.execute("create schema lake")
-    for table in TABLES:
-        path = table.path(lake)
-        if path.exists():
+    for table in TABLES.values():
+        path = None if table.folder is None else lake.parquet(table.folder, table.name)
+        if path is not None and path.exists():
             _declare_parquet(connection, table, path)
+        elif table.name == "runs" and any(lake.runs.glob("*.json")):
+            _declare_runs(connection, table, lake.runs)
         else:
-            _declare_empty(connection, table.name, table.columns)
-    if any(lake.runs.glob("*.json")):
-        _declare_runs(connection, lake.runs)
-    else:
-        _declare_empty(connection, "runs", RUNS)
-    _declare_empty(connection, "build_info", BUILD_INFO)
-    _declare_empty(connection, "risk_fits", RISK_FITS)
-    _declare_empty(connection, "trigger_validation", TRIGGER_VALIDATION)
-    _declare_empty(connection, "keyword_set_thresholds", KEYWORD_SET_THRESHOLDS)
+            _declare_empty(connection, table)
 
 
-def _declare_empty(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, str]
-) -> None:
-    typed = ", ".join(f"{identifier(column)} {kind}" for column, kind in columns.items())
-    connection.execute(f"create table lake.{name} ({typed})")
+def _declare_empty(connection: duckdb.DuckDBPyConnection, table: LakeTable) -> None:
+    typed = ", ".join(f"{identifier(column)} {kind}" for column, kind in table.columns.items())
+    connection.execute(f"create table lake.{table.name} ({typed})")
 
 
-def _declare_parquet(connection: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
+def _declare_parquet(connection: duckdb.DuckDBPyConnection, table: LakeTable, path: Path) -> None:
     columns = ", ".join(
         f"cast({identifier(name)} as {kind}) as {identifier(name)}"
         for name, kind in table.columns.items()
@@ -66,9 +50,9 @@ def _declare_parquet(connection: duckdb.DuckDBPyConnection, table: Table, path: 
         ) from None
 
 
-def _declare_runs(connection: duckdb.DuckDBPyConnection, runs: Path) -> None:
+def _declare_runs(connection: duckdb.DuckDBPyConnection, table: LakeTable, runs: Path) -> None:
     files = literal(f"{escape(str(runs))}/*.json")
-    columns = ", ".join(f"{name}: {literal(kind)}" for name, kind in RUNS.items())
+    columns = ", ".join(f"{name}: {literal(kind)}" for name, kind in table.columns.items())
     connection.execute(
         f"create view lake.runs as select * from read_json({files}, columns = {{{columns}}}, "
         "format = 'newline_delimited')"

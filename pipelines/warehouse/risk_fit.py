@@ -11,8 +11,8 @@ import duckdb
 
 from ..database import first_line
 from ..errors import StudyError
+from ..registry import TABLES
 from ..study import Study
-from .tables import TRIGGER_VALIDATION
 
 BUNDLED = "bundled"
 BUNDLED_FIT = Path(__file__).resolve().parents[2] / "sample/validation/results/risk_fit.json"
@@ -92,7 +92,7 @@ def insert_risk_fit(connection: duckdb.DuckDBPyConnection, study: Study) -> None
         try:
             connection.execute(
                 "insert into lake.trigger_validation by name from read_csv($path, types = $types)",
-                {"path": str(known), "types": TRIGGER_VALIDATION},
+                {"path": str(known), "types": TABLES["trigger_validation"].columns},
             )
         except duckdb.Error as error:
             raise StudyError(

@@ -22,20 +22,11 @@ from memtriggers.lance.tables import IMAGES, image_vectors
 from memtriggers.pipelines import build
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.registry import TABLES
 from memtriggers.pipelines.stamp import Stamp
 from memtriggers.pipelines.study import Study
 from memtriggers.pipelines.study_file import load_study
-from memtriggers.pipelines.warehouse.tables import TABLES
 
-ARROW_TYPES = {
-    "varchar": pa.string(),
-    "varchar[]": pa.list_(pa.string()),
-    "integer": pa.int32(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "double[]": pa.list_(pa.float64()),
-    "boolean": pa.bool_(),
-}
 HOSTILE = "<script>alert(1)</script> | **red** 'star' \"\\ \x1b[31m\n$x${{ ref('x') }} שלום 🌟"
 
 ONE, TWO = "https://One.example/x.jpg", "http://user@two.example:8080/y.jpg?z=1"
@@ -202,13 +193,11 @@ PIXELS = {"b": (200, 100), "c": (100, 150)}  # the others: 100 x 100
 
 def write_parquet(lake: Lake) -> None:
     """The files of `filter`, `words` and `cluster`; what a row leaves out is 0 words or null."""
-    for table in TABLES:
-        if table.name in TABLE_ROWS:
-            schema = pa.schema([(c, ARROW_TYPES[kind]) for c, kind in table.columns.items()])
-            rows = [{"n_captions": 0, "n_occurrences": 0} | r for r in TABLE_ROWS[table.name]]
-            path = table.path(lake)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    for name, rows in TABLE_ROWS.items():
+        full = [{"n_captions": 0, "n_occurrences": 0} | row for row in rows]
+        path = getattr(lake, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(full, schema=TABLES[name].schema), path)
 
 
 def write_lance(lake: Lake, clip_id: str) -> None:

@@ -15,9 +15,9 @@ from memtriggers.lance.tables import image_vectors
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.errors import LakeError, StudyError
 from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.registry import tables_of
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.study import Study
-from memtriggers.pipelines.warehouse.tables import TABLES
 
 Rows = list[dict[str, Any]]
 PAINTINGS = Path(__file__).parents[3] / "shared" / "data" / "wild-paintings"
@@ -129,14 +129,12 @@ def test_no_vectors_at_all_make_empty_typed_tables(
     table = image_vectors(find_clip(study).clip_id, 16)
     VectorStore(lake.vectors).create(table)
     run_stages(study, "cluster")
-    arrow = {"varchar": "string", "double": "double", "bigint": "int64", "boolean": "bool"}
-    for table in TABLES:
-        if table.path(lake).parent.name in ("clusters", "word_sets"):
-            written = pq.read_table(table.path(lake))
-            assert written.num_rows == 0
-            assert {
-                f.name: str(f.type) for f in written.schema if not pa.types.is_list(f.type)
-            } == {name: arrow[kind] for name, kind in table.columns.items() if kind != "varchar[]"}
+    for table in tables_of("cluster"):
+        written = pq.read_table(getattr(lake, table.name))
+        assert written.num_rows == 0
+        assert {f.name: f.type for f in written.schema if not pa.types.is_list(f.type)} == {
+            f.name: f.type for f in table.schema if not pa.types.is_list(f.type)
+        }
 
 
 def test_the_order_of_the_store_changes_nothing(
