@@ -161,7 +161,7 @@ def write_table(
     columns = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
     connection.execute(f"create table lake.{table.name} ({columns})")
     run(connection, f"insert into lake.{table.name} by name {TABLES[table.name]}", known)
-    path = table.path(lake)
+    path: Path = getattr(lake, table.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     connection.sql(f"from lake.{table.name}").write_parquet(str(path))
 
