@@ -210,7 +210,7 @@ def run_command(folder: Path, *arguments: str) -> Command:
             peak = max(peak, proportional_bytes(process.pid))
         except psutil.NoSuchProcess:
             break
-        time.sleep(0.25)
+        time.sleep(1)
     output, _ = process.communicate()
     assert process.returncode == 0
     return Command(folder / "lake", output, of_children() - started, peak)

@@ -133,16 +133,14 @@ def test_without_exposures_there_is_none(built_lake: Lake) -> None:
     assert built_lake.sql("from risk_fits").fetchall() == []
 
 
-def test_another_fit_makes_the_build_stale(
-    risky: tuple[Study, Lake], make_risky: Callable[..., Study], tmp_path: Path
-) -> None:
+def test_another_fit_makes_the_build_stale(risky: tuple[Study, Lake], built_study: Study) -> None:
     study, lake = risky
     assert STAGES["build"].why_stale(study, lake) == []
-    shutil.copy(study.path("fit.csv"), tmp_path)
-    assert STAGES["build"].why_stale(make_risky(views=VIEWS), lake) == []
-    another = FIT | {"name": "another"}
-    assert STAGES["build"].why_stale(make_risky(another, VIEWS), lake) == ["input risk_fit"]
-    assert STAGES["build"].why_stale(make_risky(another, 50), lake) == [
+    another = json.dumps(FIT | {"name": "another"})
+    study = write_risky(study.folder, built_study, another, VIEWS)
+    assert STAGES["build"].why_stale(study, lake) == ["input risk_fit"]
+    study = write_risky(study.folder, built_study, another, 50)
+    assert STAGES["build"].why_stale(study, lake) == [
         "study key risk",
         "input risk_fit",
     ]
