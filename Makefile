@@ -5,13 +5,18 @@ BIN := .venv/bin
 LAKE := memtriggers-demo
 STUDY := memtriggers-study
 
-.PHONY: demo test lint types check bench study screenshots clean
+PYTEST := $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+
+.PHONY: demo test test-slow lint types check bench study screenshots clean
 
 demo: .venv/installed  ## the whole loop on bundled rows, and where the report is
 	$(BIN)/memtriggers demo --lake $(LAKE)
 
-test: .venv/installed  ## run the tests
-	$(BIN)/pytest
+test: .venv/installed  ## run the tests that a change needs
+	$(PYTEST) -m 'not slow'
+
+test-slow: .venv/installed  ## trainings, packaging, kills, browser tours, the whole demo
+	$(PYTEST) -m slow
 
 lint: .venv/installed
 	$(BIN)/ruff check .
@@ -21,7 +26,7 @@ types: .venv/installed
 	mkdir -p .types && ln -sfn .. .types/memtriggers
 	MYPYPATH=.types $(BIN)/mypy -p memtriggers
 
-check: lint types test  ## what CI runs
+check: lint types test test-slow  ## what CI runs
 
 bench: .venv/installed  ## time us and the peers in turn
 	$(BIN)/pip install --quiet --editable '.[bench]'

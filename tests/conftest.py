@@ -1,28 +1,51 @@
 """Studies over small parquet files, made for one test each; the sample and the demo, run once."""
+# ruff: noqa: E402
 
 import json
+import logging
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+# Two tests run at a time, each with workers of its own: threads that share the two cores of a small
+# machine only wait for each other. Read when torch and the BLAS are loaded, and by every process
+# that a test starts.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+# As in our workers: torch's threads would spin for seconds on a machine that has other work.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, settings
 
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.study import Resources, Study
 from memtriggers.pipelines.study_file import load_study
+from memtriggers.pipelines.workers import WORKER_ENVIRONMENT
+from memtriggers.tests.processor import of_children
 
-# As in our workers: torch's threads would spin for seconds on a machine that has other work. Read
-# when torch is imported, which nothing above does.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# Lakes that several files look at, and the group of tests that do: it runs where the lake is made.
+SHARED = {
+    "demo": "demo",
+    "van_gogh": "small lakes",
+    "built_lake": "small lakes",
+    "clip_art": "clip_art",
+    "hostile": "hostile",
+}
+ON_WORKERS = ("embed", "generate", "score", "objects")
+
+# What an example takes depends on the machine: a slow one is no failure.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 LAION_SCHEMA = pa.schema(
     {
@@ -36,6 +59,20 @@ LAION_SCHEMA = pa.schema(
         "similarity": pa.float64(),
     }
 )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares a lake, or else a file, where tests run in several processes.
+
+    What needs the whole demo is slow.
+    """
+    for item in items:
+        if "demo" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("xdist_group") is None:
+            shared = [SHARED[name] for name in SHARED if name in getattr(item, "fixturenames", ())]
+            item.add_marker(pytest.mark.xdist_group([*shared, item.path.name][0]))
 
 
 def laion_row(number: int, **changes: Any) -> dict[str, Any]:
@@ -95,14 +132,44 @@ def make_study(tmp_path: Path) -> Callable[..., Study]:
     return make
 
 
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Dask cluster of one worker: each that starts imports torch for seconds."""
+    import dask
+    from distributed import LocalCluster
+
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}),
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+            local_directory=str(tmp_path_factory.mktemp("dask")),
+            silence_logs=logging.CRITICAL,
+        ) as started,
+    ):
+        yield started.scheduler_address
+
+
 @pytest.fixture
-def run_stages(lake: Lake) -> Callable[..., None]:
-    """Run stages in the lake, the way a command does."""
+def run_stages(lake: Lake, request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Run stages in the lake, the way a command does.
+
+    Those that need workers join the cluster that all tests share, unless the study has resources of
+    its own or the test is marked `own_workers`.
+    """
 
     def run(study: Study, *names: str) -> None:
+        joined = study
+        own = request.node.get_closest_marker("own_workers") or study.resources != Resources()
+        if not own and set(names) & set(ON_WORKERS):
+            shared = Resources(scheduler=request.getfixturevalue("cluster"))
+            joined = replace(study, resources=shared)
         with lake.lock():
             for name in names:
-                STAGES[name].run(study, lake)
+                STAGES[name].run(joined if name in ON_WORKERS else study, lake)
 
     return run
 
@@ -113,7 +180,7 @@ class Command:
 
     lake: Path
     output: str
-    seconds: float
+    seconds: float  # of processors
     peak_bytes: int
 
 
@@ -131,7 +198,7 @@ def proportional_bytes(pid: int) -> int:
 
 def run_command(folder: Path, *arguments: str) -> Command:
     """Run a command as a person does, and measure it."""
-    started, peak = time.monotonic(), 0
+    started, peak = of_children(), 0
     process = subprocess.Popen(
         [sys.executable, "-m", "memtriggers", *arguments, "--lake", str(folder / "lake")],
         stdout=subprocess.PIPE,
@@ -143,10 +210,10 @@ def run_command(folder: Path, *arguments: str) -> Command:
             peak = max(peak, proportional_bytes(process.pid))
         except psutil.NoSuchProcess:
             break
-        time.sleep(0.25)
+        time.sleep(1)
     output, _ = process.communicate()
     assert process.returncode == 0
-    return Command(folder / "lake", output, time.monotonic() - started, peak)
+    return Command(folder / "lake", output, of_children() - started, peak)
 
 
 @pytest.fixture(scope="session")
@@ -160,3 +227,16 @@ def clip_art(tmp_path_factory: pytest.TempPathFactory) -> Command:
     """The bundled sample, scanned once for all tests."""
     study = Path(__file__).parents[1] / "studies" / "openclipart.toml"
     return run_command(tmp_path_factory.mktemp("clip-art"), "refresh", "--study", str(study))
+
+
+@pytest.fixture(scope="session")
+def van_gogh(tmp_path_factory: pytest.TempPathFactory, cluster: str) -> Path:
+    """A folder with the paper's study, made small, and the lake that one `refresh` made of it."""
+    from memtriggers.tests import van_gogh  # imports torch
+
+    folder, served = tmp_path_factory.mktemp("van_gogh"), tmp_path_factory.mktemp("served")
+    with van_gogh.serve(served) as address:
+        van_gogh.write_world(folder, served, address)
+        van_gogh.write_study(folder)
+        assert "report" in van_gogh.refresh(folder, cluster)
+    return folder

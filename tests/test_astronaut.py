@@ -62,11 +62,12 @@ def write_study(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
+def published(tmp_path_factory: pytest.TempPathFactory, cluster: str) -> duckdb.DuckDBPyConnection:
     """What one `refresh` of the study publishes."""
     folder = tmp_path_factory.mktemp("astronaut")
     write_world(folder)
     command = ["refresh", "--study", str(write_study(folder)), "--lake", str(folder / "lake")]
+    command += ["--scheduler", cluster]
     done = subprocess.run(
         [sys.executable, "-m", "memtriggers", *command], capture_output=True, text=True
     )

@@ -53,9 +53,9 @@ def ask(lake: Path, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
-def test_four_minutes_and_three_gigabytes(demo: Any) -> None:
-    print(f"demo: {demo.seconds:.0f} s, {demo.peak_bytes / 1e9:.2f} GB at most")
-    assert demo.seconds < 240
+def test_ten_minutes_of_a_processor_and_three_gigabytes(demo: Any) -> None:
+    print(f"demo: {demo.seconds:.0f} s of processors, {demo.peak_bytes / 1e9:.2f} GB at most")
+    assert demo.seconds < 600
     assert demo.peak_bytes < 3e9
     assert str(demo.lake / "report" / "index.html") in demo.output
 

@@ -64,6 +64,7 @@ def base(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin"
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_what_it_needs_and_no_more(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     folders = {name.split("/")[1] for name in names if name.startswith("memtriggers/")}
@@ -74,6 +75,7 @@ def test_the_wheel_holds_what_it_needs_and_no_more(wheel: Path) -> None:
     assert "memtriggers/lance/__init__.py" not in names
 
 
+@pytest.mark.slow
 def test_the_demo_finds_its_rows_and_its_model_in_the_wheel(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path)
     studies = tmp_path / "memtriggers" / "studies"
@@ -105,6 +107,7 @@ def test_lance_is_still_pylance_from_the_root() -> None:
     assert printed == "lance\n"
 
 
+@pytest.mark.slow
 def test_the_base_install_filters_counts_builds_and_queries(
     base: Path, tmp_path: Path, write_captions: Callable[..., Path]
 ) -> None:
@@ -121,6 +124,7 @@ def test_the_base_install_filters_counts_builds_and_queries(
         assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode != 0
 
 
+@pytest.mark.slow
 def test_the_base_install_says_which_extra_is_missing(
     base: Path, tmp_path: Path, write_captions: Callable[..., Path]
 ) -> None:

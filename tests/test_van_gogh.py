@@ -6,125 +6,24 @@ few and random weights.
 """
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.refresh import stale_stages
 from memtriggers.pipelines.study_file import load_study
 from memtriggers.tests.reports import Report, check_figures
-from memtriggers.tests.small_world import painting, save_small_clip
-from memtriggers.tests.tiny_diffusion import SIDE, save_tiny_pipeline
+from memtriggers.tests.van_gogh import DEAD, OVERLONG, SEEDS, STUDY, refresh
 
-STUDY = Path(__file__).parents[1] / "studies" / "van_gogh.toml"
-SEEDS = 2
 FAMILIES = ("irrelevant", "keywords", "long", "short", "without_name")
 
-# Captions and the work that their images show; "{}" is a number, and a work of None an image alone.
-CORPUS: tuple[tuple[int, str, str | None], ...] = (
-    (14, "Van Gogh Starry Night print {}", "starry night"),
-    (9, "Vincent van Gogh self-portrait {}", "self-portrait"),
-    (8, "Vincent van Gogh almond blossoming tree {}", "almond"),
-    (7, "Van Gogh vase with sunflowers {}", "sunflowers"),
-    (6, "Van Gogh cafe terrace at night {}", "terrace"),
-    (5, "Van Gogh Starry Night over the Rhone {}", "rhone"),
-    (4, "Vincent van Gogh irises {}", "irises"),
-    (3, "Almond tree blossoming canvas {}", "almond"),
-    (3, "An almond orchard blossoming {}", None),
-    (1, "Sunflower canvas {}", "sunflowers"),
-    (9, "A sunflower field {}", None),
-    (12, "A mountain lake {}", None),
-)
-DEAD, OVERLONG = "van gogh, an image that is gone", "van gogh " + "ø " * 80
-
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address that serves it."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            """Say nothing: requests are no part of what a test prints."""
-
-    folder = tmp_path_factory.mktemp("served")
-    handler = partial(Quiet, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
-        yield folder, f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-
-
-def write_world(folder: Path, served: Path, address: str) -> None:
-    """LAION-400M's columns in two files."""
-    rows = []
-    for count, caption, work in CORPUS:
-        for _ in range(count):
-            number = len(rows)
-            (served / f"{number}.jpg").write_bytes(painting(work, number))
-            rows.append({"URL": f"{address}/{number}.jpg", "TEXT": caption.format(number)})
-    rows += [{"URL": f"{address}/{n}.gone", "TEXT": t} for n, t in enumerate((DEAD, OVERLONG))]
-    common = {"HEIGHT": 64, "WIDTH": 64, "LICENSE": "?", "NSFW": "UNLIKELY", "similarity": 0.3}
-    table = pa.Table.from_pylist([{"SAMPLE_ID": n, **row, **common} for n, row in enumerate(rows)])
-    (folder / "laion400m").mkdir()
-    half = len(rows) // 2
-    pq.write_table(table.slice(0, half), folder / "laion400m" / "part-0.parquet")
-    pq.write_table(table.slice(half), folder / "laion400m" / "part-1.parquet")
-
-
-def write_study(folder: Path) -> Path:
-    """The study of the paper, with what it names replaced by what there is here."""
-    clip = save_small_clip(folder / "clip")
-    here = {
-        'model = "ViT-L-14"\npretrained = "openai"': f'model = "{clip}"',
-        # Random weights put all images close together.
-        "thresholds = [0.85, 0.9, 0.95]": "thresholds = [0.9995, 0.9997, 0.9999]",
-        "threshold = 0.9\n": "threshold = 0.9997\n",
-        '"CompVis/stable-diffusion-v1-4"\ndtype = "float16"': (
-            f'"{save_tiny_pipeline(folder / "diffusion")}"\n'
-            f"steps = 2\nwidth = {SIDE}\nheight = {SIDE}"
-        ),
-        "n_seeds = 500": f"n_seeds = {SEEDS}",
-        "[report]": "[fetch]\nallow_private_hosts = true\n[report]",
-    }
-    text = STUDY.read_text(encoding="utf-8")
-    for paper, small in here.items():
-        assert paper in text
-        text = text.replace(paper, small)
-    path = folder / "van_gogh.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, server: tuple[Path, str]) -> Path:
-    """A folder with the study and the lake that one `refresh` made of it."""
-    folder = tmp_path_factory.mktemp("van_gogh")
-    write_world(folder, *server)
-    assert "report" in refresh(folder, write_study(folder))
-    return folder
-
-
-def refresh(folder: Path, study: Path) -> str:
-    command = ["-m", "memtriggers", "refresh", "--study", study, "--lake", folder / "lake"]
-    done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def published(world: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(str(world / "lake" / "current.duckdb"), read_only=True) as connection:
+def published(van_gogh: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(van_gogh / "lake" / "current.duckdb"), read_only=True) as connection:
         yield connection
 
 
@@ -196,10 +95,43 @@ def test_every_family_has_a_rate_with_bands_and_a_background(
         assert low <= rate <= high
 
 
+def test_every_generation_has_every_score(published: duckdb.DuckDBPyConnection) -> None:
+    (n_prompts,) = published.execute("select count(*) from prompts").fetchone() or (0,)
+    (n,) = published.execute("select count(*) from generations").fetchone() or (0,)
+    assert n == SEEDS * n_prompts > 0
+    scored = published.execute(
+        "select metric, reference, count(*) from replication_scores group by all order by all"
+    ).fetchall()
+    assert scored == [
+        *(("clip", name, n) for name in ("keyword_set", "medoid", "members")),
+        ("clip", "representatives", n),
+        *(
+            (metric, name, n)
+            for metric in ("l2", "l2_tiles", "webster")
+            for name in ("medoid", "representatives")
+        ),
+    ]
+    methods = published.execute("select distinct method from replication_thresholds").fetchall()
+    assert sorted(methods) == [("manual",), ("suggested",)]
+    rates = published.execute(
+        "select n_generations, n_replicated, replication_rate from replication"
+    ).fetchall()
+    assert all(n == SEEDS and share == copies / SEEDS for n, copies, share in rates)
+    detectors = published.execute(
+        "select detector, count(*), min(score) from prompt_scores group by all order by all"
+    ).fetchall()
+    assert [row[:2] for row in detectors] == [
+        ("clip_largest_clique", n_prompts),
+        ("clip_pair_cosine_mean", n_prompts),
+        ("wen_magnitude", n_prompts),
+    ]
+    assert detectors[2][2] > 0
+
+
 def test_the_report_shows_what_comes_back_beside_the_originals(
-    world: Path, published: duckdb.DuckDBPyConnection
+    van_gogh: Path, published: duckdb.DuckDBPyConnection
 ) -> None:
-    lake = Lake(world / "lake")
+    lake = Lake(van_gogh / "lake")
     report = Report(lake.report.read_text(encoding="utf-8"))
     assert check_figures(report, lake) > 500
     (n_prompts,) = published.execute("select count(*) from prompts").fetchone() or (0,)
@@ -209,8 +141,8 @@ def test_the_report_shows_what_comes_back_beside_the_originals(
     assert len(generations) == SEEDS * n_prompts  # no band has more than are shown of it
 
 
-def test_a_second_refresh_has_nothing_to_do(world: Path) -> None:
-    assert refresh(world, world / "van_gogh.toml").startswith("nothing to do")
+def test_a_second_refresh_has_nothing_to_do(van_gogh: Path, cluster: str) -> None:
+    assert refresh(van_gogh, cluster).startswith("nothing to do")
 
 
 def test_every_number_of_the_paper_has_its_column(published: duckdb.DuckDBPyConnection) -> None:
@@ -232,11 +164,11 @@ def test_every_number_of_the_paper_has_its_column(published: duckdb.DuckDBPyConn
     ],
 )
 def test_a_change_makes_stale_what_comes_after(
-    world: Path, before: str, after: str, first: str
+    van_gogh: Path, before: str, after: str, first: str
 ) -> None:
-    changed = world / "changed.toml"
-    text = (world / "van_gogh.toml").read_text(encoding="utf-8")
+    changed = van_gogh / "changed.toml"
+    text = (van_gogh / "van_gogh.toml").read_text(encoding="utf-8")
     changed.write_text(text.replace(before, after), encoding="utf-8")
     flow = ["prompts", "generate", "score", "build", "report"]
-    stale = stale_stages(load_study(changed), Lake(world / "lake"))
+    stale = stale_stages(load_study(changed), Lake(van_gogh / "lake"))
     assert list(stale) == flow[flow.index(first) :]

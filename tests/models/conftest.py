@@ -3,6 +3,7 @@
 sample  a  b  c  d  e  f  g         h         i          j        k        l
 star    x  x  x           rejected  overlong  not found
 sea           x  x  x  x                                 pending  fetched  not finite
+blue                x
 0.9     [a  b  c][d  e] f
 0.8     [a  b  c  d  e] f
 """
@@ -45,7 +46,8 @@ SAMPLES: list[dict[str, Any]] = [
     {"sample_id": "k", "url": "images/k.webp", "caption": "sea", "words": "sea"},
     {"sample_id": "l", "url": "images/l.webp", "caption": "sea", "words": "sea"},
 ]
-MATCHES = {"star": "abcghi", "sea": "cdefjkl", "nothing": ""}
+MATCHES = {"star": "abcghi", "sea": "cdefjkl", "nothing": "", "blue": "e"}
+PARENTS = {"sea": "star", "blue": "sea"}  # with three samples in a cluster, and with two
 CLUSTERS: list[dict[str, Any]] = [
     {"threshold": 0.9, "cluster_id": "a", "n_samples": 3, "medoid_sample_id": "b"},
     {"threshold": 0.9, "cluster_id": "d", "n_samples": 2, "medoid_sample_id": "e"},
@@ -86,7 +88,7 @@ TABLE_ROWS: dict[str, list[dict[str, Any]]] = {
         {
             "keyword_set": name,
             "include": [name],
-            "parent_keyword_set": "star" if name == "sea" else None,
+            "parent_keyword_set": PARENTS.get(name),
             "n_samples": len(ids),
         }
         for name, ids in MATCHES.items()

@@ -83,6 +83,7 @@ def test_a_marked_placeholder_is_left_out_as_one_that_is_found(
         "select keyword_set, cluster_id, cluster_rank from keyword_clusters where threshold = 0.9"
     )
     assert own_lake.sql(f"{query} order by all").fetchall() == [
+        ("blue", "d", 1),
         ("sea", "a", None),
         ("sea", "d", 1),
         ("star", "a", None),

@@ -46,6 +46,7 @@ def test_domains_are_hosts(published: Database) -> None:
 def test_the_funnel_says_what_each_step_lost(published: Database) -> None:
     query = "select keyword_set, step, n_samples, n_lost, reason from funnel order by 1, step_order"
     assert rows(published, query) == [
+        *(("blue", step, 1, 0, None) for step in STEPS),
         *(("nothing", step, 0, 0, None) for step in STEPS),
         ("sea", "matched", 7, 0, None),
         ("sea", "clean", 7, 0, None),
@@ -67,6 +68,8 @@ def test_clusters_are_ranked_for_each_keyword_set(published: Database) -> None:
         from keyword_clusters order by all
     """
     assert rows(published, query) == [
+        ("blue", 0.8, 1, "a", 1, 1.0, 1.0, True),
+        ("blue", 0.9, 1, "d", 1, 1.0, 1.0, True),
         ("sea", 0.8, 1, "a", 3, 0.75, 0.75, True),
         ("sea", 0.9, 1, "d", 2, 0.5, 0.5, False),
         ("sea", 0.9, 2, "a", 1, 0.25, 0.75, True),

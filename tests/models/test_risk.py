@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,46 +29,7 @@ FIT: dict[str, Any] = {
     ],
     "typical_contrast": 0.3,
 }
-
-
-@pytest.fixture
-def make_risky(built_study: Study, tmp_path: Path) -> Callable[..., Study]:
-    """The study of the small lake, with a fit of its own and the exposures stated."""
-
-    def make(fit: Any = FIT, views: float = 100) -> Study:
-        text = fit if isinstance(fit, str) else json.dumps(fit)
-        (tmp_path / "fit.json").write_text(text, encoding="utf-8")
-        study = (built_study.folder / "study.toml").read_text("utf-8")
-        study += f'\n[risk]\nviews = {views}\nfit = "fit.json"\n'
-        (tmp_path / "study.toml").write_text(study, encoding="utf-8")
-        return load_study(tmp_path / "study.toml")
-
-    return make
-
-
-def test_the_risk_is_the_formula_and_its_interval_the_delta_method(
-    make_risky: Callable[..., Study], own_lake: Lake
-) -> None:
-    build.run(make_risky(), own_lake, Stamp({}, {}))
-    rows = own_lake.sql(
-        "select n_in_cluster, word_sets.n_samples, colour_stddev / 255, replication_risk, "
-        "replication_risk_low, replication_risk_high, risk_fit from word_sets "
-        "join clusters using (threshold, cluster_id) "
-        "join samples on medoid_sample_id = samples.sample_id"
-    ).fetchall()
-    assert {row[2] for row in rows} == {0.2, None}, "an image that is not stored is a typical one"
-    beta, covariance = np.array(list(FIT["coefficients"].values())), np.array(FIT["covariance"])
-    for n, of, contrast, *found, name in rows:
-        shown = 0.3 if contrast is None else contrast
-        x = np.array([1, np.log(n * 100), np.log((n + 0.5) / (of - n + 0.5)), shown])
-        error = 1.959964 * np.sqrt(x @ covariance @ x)
-        logits = beta @ x + np.array([0, -error, error])
-        assert found == pytest.approx(1 / (1 + np.exp(-logits)), rel=1e-9)
-        assert name == "made up"
-    fits = own_lake.sql("select views, coefficients, covariance from risk_fits").fetchall()
-    assert fits == [(100.0, beta.tolist(), FIT["covariance"])]
-
-
+VIEWS = 7.0
 VALIDATION = """\
 group_id,kind,prompt_kind,guidance_scale,n_captions,n_copies,exposures,contrast,split,n_generations,n_replicated
 share-24-4-0,share,words,3.0,24,4,400,0.25,fit,64,16
@@ -77,13 +39,68 @@ words_alone-12-0-0,words_alone,words,3.0,12,0,0,,,64,1
 """
 
 
-def test_what_a_fit_was_made_of_is_published_beside_what_it_says(
-    make_risky: Callable[..., Study], own_lake: Lake, tmp_path: Path
+@pytest.fixture
+def make_risky(built_study: Study, tmp_path: Path) -> Callable[..., Study]:
+    """The study of the small lake, with a fit of its own and the exposures stated."""
+
+    def make(fit: Any = FIT, views: float = 100) -> Study:
+        return write_risky(
+            tmp_path, built_study, fit if isinstance(fit, str) else json.dumps(fit), views
+        )
+
+    return make
+
+
+def write_risky(folder: Path, small: Study, fit: str, views: float) -> Study:
+    (folder / "fit.json").write_text(fit, encoding="utf-8")
+    study = (small.folder / "study.toml").read_text("utf-8")
+    study += f'\n[risk]\nviews = {views}\nfit = "fit.json"\n'
+    (folder / "study.toml").write_text(study, encoding="utf-8")
+    return load_study(folder / "study.toml")
+
+
+@pytest.fixture(scope="module")
+def risky(
+    built_lake: Lake, built_study: Study, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Study, Lake]:
+    """The small lake built again with a fit, beside which stands what it was made of."""
+    folder = tmp_path_factory.mktemp("risky")
+    lake = Lake(shutil.copytree(built_lake.root, folder / "lake", symlinks=True))
+    (folder / "fit.csv").write_text(VALIDATION, encoding="utf-8")
+    # The exposures of the study say nothing of the planted groups.
+    study = write_risky(folder, built_study, json.dumps(FIT), VIEWS)
+    STAGES["build"].run(study, lake)
+    return study, lake
+
+
+def test_the_risk_is_the_formula_and_its_interval_the_delta_method(
+    risky: tuple[Study, Lake],
 ) -> None:
-    study = make_risky(views=7)  # those of the study say nothing of the planted groups
-    (tmp_path / "fit.csv").write_text(VALIDATION, encoding="utf-8")
-    build.run(study, own_lake, Stamp({}, {}))
-    found = own_lake.sql(
+    _, lake = risky
+    rows = lake.sql(
+        "select n_in_cluster, word_sets.n_samples, colour_stddev / 255, replication_risk, "
+        "replication_risk_low, replication_risk_high, risk_fit from word_sets "
+        "join clusters using (threshold, cluster_id) "
+        "join samples on medoid_sample_id = samples.sample_id"
+    ).fetchall()
+    assert {row[2] for row in rows} == {0.2, None}, "an image that is not stored is a typical one"
+    beta, covariance = np.array(list(FIT["coefficients"].values())), np.array(FIT["covariance"])
+    for n, of, contrast, *found, name in rows:
+        shown = 0.3 if contrast is None else contrast
+        x = np.array([1, np.log(n * VIEWS), np.log((n + 0.5) / (of - n + 0.5)), shown])
+        error = 1.959964 * np.sqrt(x @ covariance @ x)
+        logits = beta @ x + np.array([0, -error, error])
+        assert found == pytest.approx(1 / (1 + np.exp(-logits)), rel=1e-9)
+        assert name == "made up"
+    fits = lake.sql("select views, coefficients, covariance from risk_fits").fetchall()
+    assert fits == [(VIEWS, beta.tolist(), FIT["covariance"])]
+
+
+def test_what_a_fit_was_made_of_is_published_beside_what_it_says(
+    risky: tuple[Study, Lake],
+) -> None:
+    _, lake = risky
+    found = lake.sql(
         "select group_id, prompt_kind, share, replication_rate, replication_risk "
         "from trigger_validation order by group_id, prompt_kind"
     ).fetchall()
@@ -95,6 +112,12 @@ def test_what_a_fit_was_made_of_is_published_beside_what_it_says(
         ("share-24-4-0", "words", 4 / 24, 0.25, pytest.approx(risk)),
         ("words_alone-12-0-0", "words", 0.0, 1 / 64, None),
     ]
+
+
+def test_what_no_fit_was_made_of_is_one_line(
+    make_risky: Callable[..., Study], own_lake: Lake, tmp_path: Path
+) -> None:
+    study = make_risky()
     (tmp_path / "fit.csv").write_text("group_id\nshare-24-4-0\n", encoding="utf-8")
     assert STAGES["build"].why_stale(study, own_lake) != []
     with pytest.raises(StudyError, match=r"fit\.csv: not what a fit was made of: ") as caught:
@@ -102,24 +125,22 @@ def test_what_a_fit_was_made_of_is_published_beside_what_it_says(
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_without_exposures_there_is_none(built_study: Study, own_lake: Lake) -> None:
-    build.run(built_study, own_lake, Stamp({}, {}))
-    (row,) = own_lake.sql(
+def test_without_exposures_there_is_none(built_lake: Lake) -> None:
+    (row,) = built_lake.sql(
         "select count(replication_risk), count(risk_fit), count(*) > 0 from word_sets"
     ).fetchall()
     assert row == (0, 0, True)
-    assert own_lake.sql("from risk_fits").fetchall() == []
+    assert built_lake.sql("from risk_fits").fetchall() == []
 
 
-def test_another_fit_makes_the_build_stale(
-    make_risky: Callable[..., Study], own_lake: Lake, tmp_path: Path
-) -> None:
-    study = make_risky()
-    STAGES["build"].run(study, own_lake)
-    assert STAGES["build"].why_stale(study, own_lake) == []
-    (tmp_path / "fit.json").write_text(json.dumps(FIT | {"name": "another"}), encoding="utf-8")
-    assert STAGES["build"].why_stale(study, own_lake) == ["input risk_fit"]
-    assert STAGES["build"].why_stale(make_risky(views=50), own_lake) == [
+def test_another_fit_makes_the_build_stale(risky: tuple[Study, Lake], built_study: Study) -> None:
+    study, lake = risky
+    assert STAGES["build"].why_stale(study, lake) == []
+    another = json.dumps(FIT | {"name": "another"})
+    study = write_risky(study.folder, built_study, another, VIEWS)
+    assert STAGES["build"].why_stale(study, lake) == ["input risk_fit"]
+    study = write_risky(study.folder, built_study, another, 50)
+    assert STAGES["build"].why_stale(study, lake) == [
         "study key risk",
         "input risk_fit",
     ]

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import image_vectors
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.study import Resources, Study
 from memtriggers.tests.hostile import Scanned, scan, write_study
 
 SAMPLES_SCHEMA = pa.schema(
@@ -55,11 +56,13 @@ CLIP = '[clip]\nmodel = "ViT-B-32"\npretrained = "openai"\n'
 
 
 @pytest.fixture(scope="session")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
+def hostile(tmp_path_factory: pytest.TempPathFactory, cluster: str) -> Scanned:
     """Clusters of real images under hostile captions, and their report."""
     study = write_study(tmp_path_factory.mktemp("hostile"))
     lake = Lake(study.folder / "lake")
-    scan(study, lake, "filter", "words", "fetch", "embed", "cluster", "build", "report")
+    scan(study, lake, "filter", "words", "fetch")
+    scan(replace(study, resources=Resources(scheduler=cluster)), lake, "embed")
+    scan(study, lake, "cluster", "build", "report")
     return Scanned(study, lake)
 
 

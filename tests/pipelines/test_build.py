@@ -172,7 +172,7 @@ build.run(study, Lake(Path({str(published.root)!r})), Stamp({{}}, {{}}))
     while not list(published.scratch.glob("build-*/target")) and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate()
     assert stderr.strip().endswith("KeyboardInterrupt")
     _assert_nothing_changed(published)
 

@@ -33,6 +33,7 @@ from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.study import Data, Study
 from memtriggers.pipelines.study_file import load_study
+from memtriggers.tests.processor import measured
 
 ROOT = Path(__file__).resolve().parents[2]
 WILD = ROOT.parent / "shared" / "data" / "wild-paintings"
@@ -333,12 +334,15 @@ def test_a_recommendation_is_written_beside_the_weights(folder: Path, tiny_clip:
 
 
 def test_copies_and_captions_that_it_was_never_trained_on() -> None:
-    """All held-out images of the sample, and copies of each as `evaluate --sample` makes them.
+    """All held-out images of the sample, and a copy of each as `evaluate --sample` makes them.
 
     The aim is 0.9: the model card says by how little it is missed, and why.
     """
-    model, pictures = load_model(find_clip(BUNDLED), 64), sample_pictures(0, 1000)
-    encoded = encode_all(pictures, [model.method], 0, 5)
+    with measured() as loading:
+        model = load_model(find_clip(BUNDLED), 64)
+    pictures = sample_pictures(0, 1000)
+    with measured() as encoding:
+        encoded = encode_all(pictures, [model.method], 0, 1)
     assert pictures.series is not None
     alike = alike_rule(encoded.thumbnails, label_rule(pictures.series))
     copies = measure_copies(encoded, alike).figures[0].at_precision["0.99"]
@@ -349,10 +353,10 @@ def test_copies_and_captions_that_it_was_never_trained_on() -> None:
     print(f"copies {copies.recall:.3f}, text to image {forth.recall / forth.chance:.0f} x chance")
     assert copies.recall > 0.89
     assert forth.recall > 10 * forth.chance
-    images_per_second = 1 / encoded.seconds[model.method.name]
-    print(f"loaded in {model.seconds:.2f} s, {images_per_second:.0f} images a second")
-    assert model.seconds < 2
-    assert images_per_second > 40
+    images_per_second = 2 * len(images) / encoding[0]  # and read, changed and compared by pixels
+    print(f"loaded in {loading[0]:.2f} s, {images_per_second:.0f} images a second")
+    assert loading[0] < 4
+    assert images_per_second > 10
 
 
 def test_paintings_that_it_was_never_trained_on(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Follow-up sets: which word sets become keyword sets, and what a refresh makes of them."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from memtriggers.pipelines.clusters.follow_up import follow_up_sets, with_follow_up_sets
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.refresh import refresh_lake, stale_stages
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.runs import Run
+from memtriggers.pipelines.study import Resources, Study
 from memtriggers.pipelines.study_file import load_study
 
 # (caption, picture): two of Van Gogh's pictures, and others that say the words of one without him.
@@ -95,25 +97,33 @@ def test_each_set_is_looked_at_by_its_own_threshold(chosen: Callable[..., Any]) 
     assert set(chosen(sections(top=5), **sets)) == {"gogh: almond", "gogh: sunflowers"}
 
 
-@pytest.fixture
-def study(tmp_path: Path, tiny_clip: Path, draw: Callable[..., bytes]) -> Study:
-    """The corpus with its pictures in the parquet."""
+@pytest.fixture(scope="module")
+def refreshed(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_clip: Path,
+    draw: Callable[..., bytes],
+    cluster: str,
+) -> tuple[Path, list[Run]]:
+    """A folder with the corpus, its pictures in the parquet, a study and a lake; and its runs."""
+    folder = tmp_path_factory.mktemp("followed")
     rows = [
         {"URL": f"{n}.png", "TEXT": caption, "image": draw(picture)}
         for n, (caption, picture) in enumerate(CORPUS)
     ]
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "corpus.parquet")
-    (tmp_path / "study.toml").write_text(
+    pq.write_table(pa.Table.from_pylist(rows), folder / "corpus.parquet")
+    (folder / "study.toml").write_text(
         f'[data]\nparquet = "*.parquet"\nimage_column = "image"\n[clip]\nmodel = "{tiny_clip}"\n'
         "[cluster]\nthresholds = [0.999]\n[follow_up]\ntop = 5\n"
         '[[keyword_set]]\nname = "gogh"\ninclude = ["van gogh"]\n'
     )
-    return load_study(tmp_path / "study.toml")
+    study, lake = load_study(folder / "study.toml", Resources(scheduler=cluster)), folder / "lake"
+    with Lake(lake).lock():
+        return folder, refresh_lake(study, Lake(lake), lambda run: None)
 
 
-def test_a_refresh_follows_up_once_and_publishes_once(study: Study, lake: Lake) -> None:
-    with lake.lock():
-        runs = refresh_lake(study, lake, lambda run: None)
+def test_a_refresh_follows_up_once_and_publishes_once(refreshed: tuple[Path, list[Run]]) -> None:
+    folder, runs = refreshed
+    study, lake = load_study(folder / "study.toml"), Lake(folder / "lake")
     assert [run.stage for run in runs] == [
         *("filter", "words", "fetch", "embed", "cluster"),
         *("filter", "fetch", "embed", "cluster", "build", "report"),
@@ -142,17 +152,17 @@ def test_a_refresh_follows_up_once_and_publishes_once(study: Study, lake: Lake) 
 
 
 def test_what_is_chosen_stays_until_the_study_changes(
-    study: Study, lake: Lake, tmp_path: Path
+    refreshed: tuple[Path, list[Run]], tmp_path: Path
 ) -> None:
-    with lake.lock():
-        refresh_lake(study, lake, lambda run: None)
-    before = follow_up_sets(study, lake)
-    text = (tmp_path / "study.toml").read_text()
-    (tmp_path / "study.toml").write_text(text.replace('["van gogh"]', '["gogh"]'))
-    other = load_study(tmp_path / "study.toml")
+    folder = shutil.copytree(refreshed[0], tmp_path / "copy", symlinks=True)
+    file, lake = folder / "study.toml", Lake(folder / "lake")
+    before = follow_up_sets(load_study(file), lake)
+    text = file.read_text()
+    file.write_text(text.replace('["van gogh"]', '["gogh"]'))
+    other = load_study(file)
     assert with_follow_up_sets(other, lake) == other  # chosen for another study
-    (tmp_path / "study.toml").write_text(text.replace("top = 5", "top = 0"))
-    without = load_study(tmp_path / "study.toml")
+    file.write_text(text.replace("top = 5", "top = 0"))
+    without = load_study(file)
     with lake.lock():
         refresh_lake(without, lake, lambda run: None)
     assert before

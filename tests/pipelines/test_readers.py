@@ -12,18 +12,21 @@ import pytest
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.warehouse.publish import BUILDS_KEPT, publish
 
-N_READERS, SECONDS, N_ROWS, N_MOVES = 10, 8.0, 20_000, 2_000
+N_READERS, N_BUILDS, N_ROWS, N_MOVES = 10, 20, 20_000, 2_000
 # A build is one number in every row of two tables: another number in an answer is another build's.
 READ = """
 import json, sys
 from memtriggers import Lake
-lake, seen = Lake(sys.argv[1]), []
+lake, seen, builds = Lake(sys.argv[1]), [], set()
 print("ready", flush=True)
 while not (lake.root / "stop").exists():
     found = lake.sql('''
         select min(build), max(build), count(*) from (from samples union all from clusters)
     ''').fetchone()
     seen.append(found)
+    builds.add(found[0])
+    if len(builds) == 4:
+        (lake.root / f"seen-{sys.argv[2]}").touch()
 print(json.dumps(seen))
 """
 # Reading the pointer is faster than moving it: a moment without one is met within a few moves.
@@ -62,9 +65,9 @@ def publish_empty(lake: Lake, number: int) -> None:
 def readers(lake: Lake) -> Iterator[list["subprocess.Popen[str]"]]:
     publish_rows(lake, 0)
     command = [sys.executable, "-c", READ, str(lake.root)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     started = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(N_READERS)
+        subprocess.Popen([*command, str(number)], **pipes, text=True) for number in range(N_READERS)
     ]
     for reader in started:
         assert reader.stdout is not None
@@ -76,14 +79,15 @@ def readers(lake: Lake) -> Iterator[list["subprocess.Popen[str]"]]:
 
 
 def test_ten_readers_meet_no_writer(lake: Lake, readers: list["subprocess.Popen[str]"]) -> None:
-    number, until = 0, time.monotonic() + SECONDS
-    while time.monotonic() < until:
+    number = 0
+    while number < N_BUILDS or len(list(lake.root.glob("seen-*"))) < N_READERS:
         number += 1
         publish_rows(lake, number)
         time.sleep(0.3)  # far more often than a build can be made
+        assert all(reader.poll() is None for reader in readers)
     (lake.root / "stop").touch()
     for reader in readers:
-        output, errors = reader.communicate(timeout=60)
+        output, errors = reader.communicate()
         assert (reader.returncode, errors) == (0, "")
         answers = json.loads(output)
         assert all(low == high and n == 2 * N_ROWS for low, high, n in answers)
@@ -104,6 +108,6 @@ def test_there_is_a_pointer_at_every_moment(lake: Lake) -> None:
         for number in range(1, N_MOVES):
             publish_empty(lake, number)
         (lake.root / "stop").touch()
-        output, errors = follower.communicate(timeout=60)
+        output, errors = follower.communicate()
     assert (follower.returncode, errors) == (0, "")
     assert int(output) > N_MOVES // 100, "it looked while the pointer moved"

@@ -1,6 +1,7 @@
 """The report: every figure is its query's, hostile captions stay text, the file stands alone."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from memtriggers.pipelines.page.pictures import folder_beside
 from memtriggers.pipelines.report import recorded
 from memtriggers.pipelines.stages import STAGES, expected_stamp
 from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.study_file import load_study
 from memtriggers.tests.hostile import HOSTILE, Scanned, scan, write_study
 from memtriggers.tests.reports import Report, ask_command_line, check_figures
 
@@ -138,9 +140,17 @@ def test_what_was_lost_is_named_in_the_funnel(report: Report) -> None:
     assert "over_77_clip_tokens 1" in lost and "not_found 1" in lost
 
 
-def test_a_lake_without_images_is_reported_section_by_section(study: Study) -> None:
-    lake = Lake(study.folder / "unfetched")
+@pytest.fixture(scope="module")
+def unfetched(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
+    """The same study in a lake that has no images."""
+    study = write_study(tmp_path_factory.mktemp("unfetched"))
+    lake = Lake(study.folder / "lake")
     scan(study, lake, "filter", "build", "report")
+    return Scanned(study, lake)
+
+
+def test_a_lake_without_images_is_reported_section_by_section(unfetched: Scanned) -> None:
+    lake = unfetched.lake
     report = Report(lake.report.read_text(encoding="utf-8"))
     assert check_figures(report, lake) > 20
     for sentence in (
@@ -157,12 +167,11 @@ def test_a_lake_without_images_is_reported_section_by_section(study: Study) -> N
     assert "Nothing is there to be taken out" not in report.text
 
 
-def test_it_says_what_the_last_build_changed(tmp_path: Path) -> None:
-    study = write_study(tmp_path)
-    lake = Lake(tmp_path / "lake")
-    scan(study, lake, "filter", "build")
-    rows = pq.read_table(tmp_path / "rows.parquet")
-    pq.write_table(rows.slice(3), tmp_path / "rows.parquet")
+def test_it_says_what_the_last_build_changed(unfetched: Scanned, tmp_path: Path) -> None:
+    folder = shutil.copytree(unfetched.study.folder, tmp_path / "changed", symlinks=True)
+    study, lake = load_study(folder / "study.toml"), Lake(folder / "lake")
+    rows = pq.read_table(folder / "rows.parquet")
+    pq.write_table(rows.slice(3), folder / "rows.parquet")
     scan(study, lake, "filter", "build", "report")
     report = Report(lake.report.read_text(encoding="utf-8"))
     assert check_figures(report, lake) > 20

@@ -18,6 +18,8 @@ if CHROMIUM is None:
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
 
+pytestmark = pytest.mark.slow
+PATIENCE = 600_000  # milliseconds: the machine may be busy
 WIDE, NARROW, PAPER = 1280, 390, 690  # pixels; A4 between its margins
 # What is skipped while it is out of sight would have no size.
 ALL_IN_SIGHT = "* { content-visibility: visible !important; }"
@@ -36,6 +38,10 @@ DECODE = """() => Promise.allSettled([...document.images].map(image => {
     image.loading = "eager";
     return image.decode();
 }))"""
+IN_SIGHT = """selector => {
+    const top = document.querySelector(selector).getBoundingClientRect().top;
+    return 0 <= top && top < innerHeight;
+}"""
 MISSING_PICTURES = """() => [...document.images].filter(
     image => !image.complete || !image.naturalWidth).map(image => image.alt)"""
 
@@ -49,7 +55,18 @@ def browser(hostile: Scanned) -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="module", params=["demo", "hostile"])
+def new_page(browser: Any, **options: Any) -> Any:
+    page = browser.new_page(**options)
+    page.set_default_timeout(PATIENCE)
+    return page
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("demo", "hostile")
+    ],
+)
 def report(request: pytest.FixtureRequest) -> Path:
     """The page of the demo, which has every chart, and that of hostile captions."""
     made = request.getfixturevalue(request.param)
@@ -63,7 +80,7 @@ def report(request: pytest.FixtureRequest) -> Path:
 )
 def page(request: pytest.FixtureRequest, browser: Any, report: Path) -> Iterator[Any]:
     width, scheme = request.param
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = new_page(browser, viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.said = []
     page.on("console", lambda message: page.said.append(message.text))
     page.on("pageerror", lambda error: page.said.append(str(error)))
@@ -105,7 +122,7 @@ def test_axe_finds_nothing_serious(page: Any) -> None:
 
 
 def test_the_sql_opens_by_keyboard(browser: Any, report: Path) -> None:
-    page = browser.new_page(viewport={"width": WIDE, "height": 900})
+    page = new_page(browser, viewport={"width": WIDE, "height": 900})
     page.goto(report.as_uri())
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -117,18 +134,17 @@ def test_the_sql_opens_by_keyboard(browser: Any, report: Path) -> None:
 
 def test_a_link_of_the_head_leads_to_its_section(browser: Any, report: Path) -> None:
     """Also past sections that were never laid out, whose height is a guess."""
-    page = browser.new_page(viewport={"width": WIDE, "height": 900})
+    page = new_page(browser, viewport={"width": WIDE, "height": 900})
     page.goto(report.as_uri())
     page.get_by_role("link", name="Removal list").click()
-    page.wait_for_timeout(500)
-    assert 0 <= page.locator("#removal").bounding_box()["y"] < 900
+    page.wait_for_function(IN_SIGHT, arg="#removal")
     page.close()
 
 
 def test_on_paper_nothing_is_cut_off_and_what_is_closed_is_left_out(
     browser: Any, report: Path
 ) -> None:
-    page = browser.new_page(viewport={"width": PAPER, "height": 900})
+    page = new_page(browser, viewport={"width": PAPER, "height": 900})
     page.goto(report.as_uri())
     page.emulate_media(media="print")
     assert page.evaluate(CUT_OFF) == []
@@ -144,7 +160,7 @@ def test_pictures_beside_the_page_load(
     with monkeypatch.context() as small:
         small.setattr("memtriggers.pipelines.report._LARGEST_FILE", 1_000)
         scan(hostile.study, hostile.lake, "report")
-    page = browser.new_page()
+    page = new_page(browser)
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.goto(hostile.lake.report.as_uri())

@@ -88,7 +88,7 @@ def embed(study: Study, lake: Lake, before: str = "") -> subprocess.CompletedPro
     code = f"import sys\n{before}\nfrom memtriggers.pipelines.cli import main\nmain()"
     command = [sys.executable, "-c", code, "embed", "--lake", str(lake.root)]
     command += ["--study", str(study.folder / "study.toml")]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 SMALL_SHARDS = """
@@ -119,6 +119,7 @@ VectorStore.append = append_while_dying
 )
 
 
+@pytest.mark.slow
 def test_kills_at_any_moment_of_a_commit(study: Study, lake: Lake, tmp_path: Path) -> None:
     chance, n_before = random.Random(0), 0
     for _ in range(6):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -94,9 +95,12 @@ def test_an_interrupt_is_one_line(clip_art: Any) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(3)
+    database = str((clip_art.lake / "current.duckdb").resolve())
+    opened = psutil.Process(process.pid)
+    while database not in {file.path for file in opened.open_files()}:  # then it is asked
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate()
     assert process.returncode == 130
     assert stderr.strip() == "Interrupted; what is finished is kept: run the command again"
 

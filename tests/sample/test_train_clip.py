@@ -109,6 +109,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_a_training_that_was_killed_ends_where_an_undisturbed_one_does(tmp_path: Path) -> None:
     recipe = train_clip.Recipe(steps=2, size=64, batch=8)
@@ -130,6 +131,7 @@ def test_a_training_that_was_killed_ends_where_an_undisturbed_one_does(tmp_path:
         assert torch.equal(weights, again.average[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_the_last_phase_starts_from_a_model(tmp_path: Path) -> None:
     folder = data.HERE / "clip"

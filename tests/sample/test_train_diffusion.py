@@ -82,6 +82,7 @@ def test_each_distinct_image_is_kept_once(rows: Rows) -> None:
     assert rows.weights.tolist() == [1.0] * N
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_model_and_another_another(rows: Rows, tmp_path: Path) -> None:
     first, second = train(rows, tmp_path / "a"), train(rows, tmp_path / "b")
     assert all(map(same, first, second))
@@ -89,6 +90,7 @@ def test_the_same_seed_gives_the_same_model_and_another_another(rows: Rows, tmp_
     assert same(first[0], third[0]) and not same(first[1], third[1])
 
 
+@pytest.mark.slow
 def test_a_training_that_was_interrupted_ends_as_one_that_was_not(
     rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +111,7 @@ def test_a_training_that_was_interrupted_ends_as_one_that_was_not(
     assert all(map(same, undisturbed, resumed))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_recipe_or_other_rows_is_refused(
     rows: Rows, tmp_path: Path
 ) -> None:
@@ -131,6 +134,7 @@ def test_every_row_is_seen_once_a_view_and_weighted_ones_as_often_as_they_weigh(
     assert counts[0] / counts[1:].mean() == pytest.approx(3, abs=0.3)
 
 
+@pytest.mark.slow
 def test_what_is_saved_is_a_stable_diffusion_pipeline(rows: Rows, tmp_path: Path) -> None:
     pipeline = as_pipeline(*train(rows, tmp_path / "checkpoints"))
     pipeline.to(torch.float16).save_pretrained(tmp_path / "model", safe_serialization=True)

@@ -19,6 +19,7 @@ from memtriggers.sample.validation import __main__ as command
 from memtriggers.sample.validation import rates, tables, trainings
 from memtriggers.sample.validation.trainings import Run
 
+pytestmark = pytest.mark.slow
 PLANTED = HERE / "planted"
 GROUPS = [
     *(f"word_level-{n}-{n}-{i}" for n in (1, 8, 16) for i in (0, 1)),

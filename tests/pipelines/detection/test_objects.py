@@ -1,4 +1,8 @@
-"""The objects stage on the planted rows: what was pasted in is found, at the rate that it has."""
+"""The objects stage on planted rows: what was pasted in is found, at the rate that it has.
+
+The study is the bundled one, on a part of its rows: a forward pass for each of the 35 tiles of all
+its images takes minutes.
+"""
 
 import csv
 import hashlib
@@ -26,13 +30,15 @@ from memtriggers.pipelines.study_file import load_study
 from memtriggers.tests.reports import Report, check_figures
 
 ROOT = Path(__file__).parents[3]
-STUDY, PLANTED = ROOT / "studies" / "objects.toml", ROOT / "sample" / "planted"
+STUDIES, PLANTED = ROOT / "studies", ROOT / "sample" / "planted"
+N_OF_A_SET = 16  # images of each keyword, of 32
+N_LABELLED, N_OTHERS = 30, 60  # images of the background, of 600
 SHARE = 0.5  # of the images of each keyword, by the plan of sample/plant.py
 ASKED = {  # prompt: its keyword set, family, and how many of its images show the flag, of how many
     "a yogurt poster": ("yogurt", "short", 9, 10),
     "yogurt": ("yogurt", "keywords", 5, 10),
-    "a flag with yogurt": ("yogurt", "irrelevant", 10, 10),  # which asks for it
-    "something else": ("yogurt", "without_name", 10, 10),  # which does not say the keyword
+    "a flag with yogurt": ("yogurt", "irrelevant", 2, 2),  # which asks for it
+    "something else": ("yogurt", "without_name", 2, 2),  # which does not say the keyword
 }
 
 GENERATOR = {
@@ -50,38 +56,64 @@ GENERATOR = {
 
 @dataclass(frozen=True)
 class Planted:
-    """The lake in which the stage has run, what it said, and what is true."""
+    """The study, the lake in which the stage has run, what it said, and what is true."""
 
+    study: Path
     lake: Lake
     output: str
     truth: dict[str, str]  # role by sample_id
     held_out: set[str]  # sample_ids of the groups whose images nobody labelled
 
 
-def run(lake: Lake, *arguments: str) -> str:
-    result = CliRunner().invoke(
-        cli, [*arguments, "--study", str(STUDY), "--lake", str(lake.root)], catch_exceptions=False
-    )
+def run(study: Path, lake: Lake, *arguments: str) -> str:
+    given = ["--study", str(study), "--lake", str(lake.root)]
+    result = CliRunner().invoke(cli, [*arguments, *given], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+def planted(tmp_path_factory: pytest.TempPathFactory, cluster: str) -> Planted:
     """The study of objects, run on images and on what is made to look generated, once."""
-    lake = Lake(tmp_path_factory.mktemp("objects") / "lake")
+    folder = tmp_path_factory.mktemp("objects")
+    lake, rows = Lake(folder / "lake"), read_rows()
+    study = write_study(folder, rows)
     for stage in ("filter", "fetch"):
-        run(lake, stage)
-    rows = read_rows()
+        run(study, lake, stage)
     generate(lake, [row for row in rows if row["group_id"].startswith("object_level")])
-    output = run(lake, "objects", "--device", "cpu")
+    output = run(study, lake, "objects", "--scheduler", cluster)
     truth = {row["sample_id"]: row["role"] for row in rows}
     held_out = {
         row["sample_id"]
         for row in rows
         if row["group_id"] in ("object_level-32-16-1", "object_level-32-16-3")
     }
-    return Planted(lake, output, truth, held_out)
+    return Planted(study, lake, output, truth, held_out)
+
+
+def write_study(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    """The bundled study, and the rows that it is asked about."""
+    labelled = read_labels()
+    others = [row for row in rows if not row["group_id"].startswith("object_level")]
+    kept = [
+        *[row for row in others if row["sample_id"] in labelled][:N_LABELLED],
+        *[row for row in others if row["sample_id"] not in labelled][:N_OTHERS],
+    ]
+    for group in sorted({row["group_id"] for row in rows} - {row["group_id"] for row in others}):
+        for role in ("object", "other"):
+            of_role = [row for row in rows if (row["group_id"], row["role"]) == (group, role)]
+            kept += of_role[: N_OF_A_SET // 2]
+    table = [{name: row[name] for name in ("URL", "TEXT", "jpg")} for row in kept]
+    pq.write_table(pa.Table.from_pylist(table), folder / "planted.parquet")
+    text = (STUDIES / "objects.toml").read_text("utf-8").replace("../sample/planted/", "")
+    (folder / "planted_flags.csv").write_bytes((STUDIES / "planted_flags.csv").read_bytes())
+    (folder / "objects.toml").write_text(text, "utf-8")
+    return folder / "objects.toml"
+
+
+def read_labels() -> set[str]:
+    with (STUDIES / "planted_flags.csv").open(encoding="utf-8") as file:
+        return {row["sample_id"] for row in csv.DictReader(file)}
 
 
 def read_rows() -> list[dict[str, Any]]:
@@ -159,7 +191,7 @@ def test_the_interval_of_the_rate_contains_the_true_share(planted: Planted) -> N
     }
     assert len(rates) == 5
     for keyword_set, row in rates.items():
-        assert row["n"] == 32 and row["rate"] < SHARE, "it misses some"
+        assert row["n"] == N_OF_A_SET and row["rate"] < SHARE, "it misses some"
         assert row["corrected_ci_low"] <= SHARE <= row["corrected_ci_high"], keyword_set
     unseen = [rates[name]["corrected_rate"] for name in ("yellow ball", "quiet bird")]
     assert sum(unseen) / 2 == pytest.approx(SHARE, abs=0.15), "of labels that are of other sets"
@@ -167,8 +199,7 @@ def test_the_interval_of_the_rate_contains_the_true_share(planted: Planted) -> N
 
 def test_few_images_without_it_are_taken_for_it(planted: Planted) -> None:
     """Of keyword sets and a background of which no image was labelled."""
-    with (ROOT / "studies" / "planted_flags.csv").open(encoding="utf-8") as file:
-        labelled = {row["sample_id"] for row in csv.DictReader(file)}
+    labelled = read_labels()
     seen = [
         row
         for row in read(planted.lake.object_detections)
@@ -176,7 +207,7 @@ def test_few_images_without_it_are_taken_for_it(planted: Planted) -> None:
         and not row["is_named"]
         and planted.truth.get(row["image_id"], "object") != "object"
     ]
-    assert len(seen) > 250
+    assert len(seen) == N_OTHERS + 2 * N_OF_A_SET // 2
     assert sum(row["shows"] for row in seen) / len(seen) < 0.03
     found = [
         row["shows"]
@@ -220,12 +251,14 @@ def test_generations_are_counted_where_the_prompt_asks_for_the_keyword_alone(
 
 def test_errors_are_printed_with_what_was_found(planted: Planted) -> None:
     assert "precision  recall  specificity" in planted.output
-    assert "amplification" in planted.output and "of 32" in planted.output
+    assert "amplification" in planted.output and f"of {N_OF_A_SET}" in planted.output
     detectors = read(planted.lake.object_detectors)
     assert {row["population"] for row in detectors} == {"train", "generated"}
     for row in detectors:
         assert row["method"] == "labels"
-        assert (row["n_labelled_with"], row["n_labelled_without"]) == (48, 148)
+        with_it = 3 * N_OF_A_SET // 2
+        found = row["n_labelled_with"], row["n_labelled_without"]
+        assert found == (with_it, with_it + N_LABELLED)
         assert row["specificity"] > 0.95 and row["sensitivity"] > 0.5 and row["precision"] > 0.8
 
 
@@ -235,7 +268,7 @@ def test_a_second_run_embeds_and_fetches_nothing_and_says_the_same(planted: Plan
     assert len(names) == 2
     versions = {name: store.version(name) for name in (*names, BACKGROUND_IMAGES.name, IMAGES.name)}
     before = [read(path) for path in sorted((planted.lake.root / "objects").glob("*.parquet"))]
-    run(planted.lake, "objects")
+    run(planted.study, planted.lake, "objects")
     after = [read(path) for path in sorted((planted.lake.root / "objects").glob("*.parquet"))]
     assert before == after and len(after) == 4
     assert versions == {name: store.version(name) for name in versions}
@@ -248,7 +281,7 @@ def test_a_lost_tile_is_made_again_and_nothing_else(planted: Planted) -> None:
     n, before = store.count(name), read(planted.lake.object_detections)
     store.delete(name, "sample_id < '04'")
     assert store.count(name) < n
-    run(planted.lake, "objects")
+    run(planted.study, planted.lake, "objects")
     assert store.count(name) == n
     scores = [(row["image_id"], row["shows"]) for row in read(planted.lake.object_detections)]
     assert scores == [(row["image_id"], row["shows"]) for row in before]
@@ -256,7 +289,7 @@ def test_a_lost_tile_is_made_again_and_nothing_else(planted: Planted) -> None:
 
 def test_captions_without_the_object_become_prompts(planted: Planted, tmp_path: Path) -> None:
     file = tmp_path / "paired.csv"
-    assert "prompts: " in run(planted.lake, "objects", "--paired", str(file))
+    assert "prompts: " in run(planted.study, planted.lake, "objects", "--paired", str(file))
     with file.open(encoding="utf-8", newline="") as opened:
         rows = list(csv.DictReader(opened))
     detections = {r["image_id"]: r for r in read(planted.lake.object_detections)}
@@ -271,10 +304,10 @@ def test_captions_without_the_object_become_prompts(planted: Planted, tmp_path: 
 def test_the_tables_are_published_and_a_change_of_labels_makes_the_stage_stale(
     planted: Planted,
 ) -> None:
-    study = load_study(STUDY)
+    study = load_study(planted.study)
     assert STAGES["objects"].why_stale(study, planted.lake) == []
     for stage in ("words", "embed", "cluster", "build", "report"):
-        run(planted.lake, stage)
+        run(planted.study, planted.lake, stage)
     with duckdb.connect(str(planted.lake.current), read_only=True) as connection:
         (n,) = connection.execute(
             "select count(*) from object_detections join samples on sample_id = image_id "

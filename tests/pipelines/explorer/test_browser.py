@@ -1,5 +1,6 @@
 """The explorer in a real browser: looked at, decided in, and what the next build makes of that."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -16,12 +17,36 @@ from memtriggers.pipelines.decisions import read_decisions
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.study_file import load_study
+from memtriggers.tests.explorers import Server, make_hostile, start, stop
 
 pytest.importorskip("starlette", reason="the extra explore is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[3]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+PATIENCE = 600_000  # milliseconds: the machine may be busy
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def explored(demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The lake of the demo, whose generations copy."""
+    text = (ROOT / "studies" / "demo.toml").read_text("utf-8")
+    text = text.replace("../sample", str(ROOT / "sample")) + "\n"
+    text = text.replace("demo_prompts.csv", str(ROOT / "studies" / "demo_prompts.csv"))
+    # Without Wen's magnitude, which takes the generator and longer than all the rest.
+    text = re.sub(r"\[generator\][^\[]*", "", text)
+    folder = tmp_path_factory.mktemp("explored")
+    (folder / "study.toml").write_text(text, "utf-8")
+    return make_hostile(demo.lake, folder / "study.toml", folder)
+
+
+@pytest.fixture(scope="module")
+def server(explored: Any) -> Iterator[Server]:
+    running = start("--lake", explored.lake.root, "--study", explored.study)
+    yield running
+    stop(running)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +69,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         width, height = SIZES[size]
         viewport = {"width": width, "height": height}
         contexts.append(browser.new_context(viewport=viewport, color_scheme=scheme))
+        contexts[-1].set_default_timeout(PATIENCE)
         page = contexts[-1].new_page()
         page.on("console", lambda said: wrong.append(f"{said.type}: {said.text}"))
         page.on("pageerror", lambda error: wrong.append(str(error)))

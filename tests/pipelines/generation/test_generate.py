@@ -84,7 +84,7 @@ def generate(
     code = f"import sys\n{before}\nfrom memtriggers.pipelines.cli import main\nmain()"
     command = [sys.executable, "-c", code, "generate", "--lake", str(lake.root), *options]
     command += ["--study", str(study.folder / "study.toml")]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 # Kills a process after so many commits; the first of a new lake makes an empty table.

@@ -144,7 +144,7 @@ def generate(study: Study, lake: Lake, **environment: str) -> "subprocess.Comple
     if study.resources.scheduler is not None:
         command += ["--scheduler", study.resources.scheduler]
     environment = dict(os.environ) | environment
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
 def test_what_a_worker_refuses_is_one_line_and_leaves_no_generator(

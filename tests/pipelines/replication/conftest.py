@@ -17,7 +17,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from distributed import LocalCluster
 from PIL import Image
 
 from memtriggers.lance.store import VectorStore
@@ -230,15 +229,6 @@ def tiny_diffusion(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from memtriggers.tests.tiny_diffusion import save_tiny_pipeline  # imports torch
 
     return save_tiny_pipeline(tmp_path_factory.mktemp("diffusion"))
-
-
-@pytest.fixture(scope="session")
-def scheduler() -> Iterator[str]:
-    """The address of a worker in this process: starting one anew takes seconds."""
-    with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
-    ) as cluster:
-        yield cluster.scheduler_address
 
 
 def _generated(

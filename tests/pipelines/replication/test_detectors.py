@@ -67,13 +67,22 @@ class Judge:
         return CliRunner().invoke(cli, [*command, "--scores", str(self.file), *options])
 
 
+@pytest.fixture(scope="module")
+def judges() -> list[Judge]:
+    """The judge that the first test has made."""
+    return []
+
+
 @pytest.fixture
 def judge(
+    judges: list[Judge],
     make_planted: Callable[..., Any],
     generate: Callable[..., None],
     run_stages: Callable[..., None],
     tmp_path: Path,
 ) -> Judge:
+    if judges:
+        return judges[0]
     planted = make_planted(families=FAMILIES)
     fix_thresholds(planted.study, planted.lake, STAMP)
     for number in range(3):
@@ -83,7 +92,8 @@ def judge(
             generate(planted, {planted.prompt_id(number, family): copied})
     score.run(planted.study, planted.lake, STAMP)
     run_stages(planted.study, "build")
-    return Judge(planted, tmp_path / "theirs.csv")
+    judges.append(Judge(planted, tmp_path / "theirs.csv"))
+    return judges[0]
 
 
 def prompt_rows(planted: Any) -> list[list[object]]:

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings(  # all of TorchScript, by torch
 
 @pytest.fixture
 def make_describing(
-    make_study: Callable[..., Study], tiny_clip: Path, descriptor: Path, scheduler: str
+    make_study: Callable[..., Study], tiny_clip: Path, descriptor: Path, cluster: str
 ) -> Callable[[bool], Study]:
     """A study with a descriptor of copies, or without."""
 
@@ -39,7 +39,7 @@ def make_describing(
         if has_copies:
             sha256 = hashlib.sha256(descriptor.read_bytes()).hexdigest()
             section += f'[copy_model]\npath = "{descriptor}"\nsha256 = "{sha256}"\n'
-        return replace(make_study(sections=section), resources=Resources(scheduler=scheduler))
+        return replace(make_study(sections=section), resources=Resources(scheduler=cluster))
 
     return make
 

@@ -1,20 +1,15 @@
-"""The flow from prompts to copies with real parts, and what `probe` prints."""
+"""What `probe` prints, with real parts."""
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from memtriggers.pipelines.cli import cli
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.stages import ORDER, STAGES
-from memtriggers.pipelines.study import Resources, Study
+from memtriggers.pipelines.study import Study
 
 
 @pytest.fixture
@@ -26,7 +21,6 @@ def make_generating(
     tiny_diffusion: Path,
     draw: Callable[..., bytes],
     one_thread: None,
-    scheduler: str,
 ) -> Callable[[], Study]:
     """Two clusters of the same picture under several captions, and a tiny generator."""
 
@@ -44,48 +38,11 @@ def make_generating(
             f'[generator]\nmodel = "{tiny_diffusion}"\nsteps = 2\nwidth = 32\nheight = 32\n'
             "n_seeds = 3\n[score]\nprobe_seeds = 2\n"
         )
-        study = make_study(
+        return make_study(
             data='image_root = "images"', sections=sections, star={"include": ["star"]}
         )
-        return replace(study, resources=Resources(scheduler=scheduler))
 
     return make
-
-
-def test_the_flow_from_prompts_to_replication(
-    make_generating: Callable[[], Study], run_stages: Callable[..., None], lake: Lake
-) -> None:
-    study = make_generating()
-    run_stages(study, *(name for name in ORDER[:-1] if STAGES[name].is_wanted(study)))
-    assert STAGES["score"].why_stale(study, lake) == []
-    thresholds = pq.read_table(lake.replication_thresholds).to_pylist()
-    assert {row["method"] for row in thresholds} == {"suggested"}
-    with duckdb.connect(str(lake.current), read_only=True) as published:
-        scored = published.execute(
-            "select metric, reference, count(*) from replication_scores group by all order by all"
-        ).fetchall()
-        assert scored == [
-            *(("clip", name, 12) for name in ("keyword_set", "medoid", "members")),
-            ("clip", "representatives", 12),
-            *(
-                (metric, name, 12)
-                for metric in ("l2", "l2_tiles", "webster")
-                for name in ("medoid", "representatives")
-            ),
-        ]
-        rates = published.execute(
-            "select n_generations, n_replicated, replication_rate from replication"
-        ).fetchall()
-        assert all(n == 3 and share == copies / 3 for n, copies, share in rates)
-        detectors = published.execute(
-            "select detector, count(*), min(score) from prompt_scores group by all order by all"
-        ).fetchall()
-    assert [row[:2] for row in detectors] == [
-        ("clip_largest_clique", 4),
-        ("clip_pair_cosine_mean", 4),
-        ("wen_magnitude", 4),
-    ]
-    assert detectors[2][2] > 0
 
 
 def test_probe_prints_tokens_and_words(

@@ -114,13 +114,13 @@ def encoded(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def test_a_quarter_in_noise_is_found_by_tiles_alone(
-    make_planted: Any, generate: Any, store_copies: Any, descriptor: Path, scheduler: str
+    make_planted: Any, generate: Any, store_copies: Any, descriptor: Path, cluster: str
 ) -> None:
     planted = make_planted(
         sections(descriptor, "sscd", "sscd_tiles"),
         pictures=[encoded(blocks(number)) for number in range(100)],
     )
-    study = replace(planted.study, resources=Resources(scheduler=scheduler))
+    study = replace(planted.study, resources=Resources(scheduler=cluster))
     row = min(planted.cluster(0), key=planted.ids.__getitem__)  # the first representative
     half, pasted = SIDE // 2, noise(1)
     pasted[half:, half:] = blocks(row)[:half, SIDE // 4 : SIDE // 4 + half]  # at another place
