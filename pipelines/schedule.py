@@ -29,18 +29,13 @@ from dagster_dbt import (
     build_dbt_asset_specs,
 )
 
+from .inputs import INPUTS
 from .lake import Lake
 from .registry import TABLES
 from .stages import ORDER, STAGES, Stage
 from .study_file import load_study
 from .warehouse.dbt_run import MODELS, DbtRun
 
-# Inputs that no stage writes, or a stage after the one that reads them: the night before.
-_OUTSIDE = (
-    *("parquet", "clip", "copy_model", "thresholds", "follow_up_sets"),
-    *("generator", "prompt_file", "risk_fit", "object_files"),
-    *("decided_thresholds", "cluster_marks"),
-)
 # Its tables are published by a second build, after the stages that read those of the first.
 _SECOND_BUILD = "build_again"
 
@@ -82,7 +77,7 @@ def _spec(name: str, models: list[AssetSpec], is_second: bool) -> AssetSpec:
     if is_second:
         deps = [AssetKey(before) for before in stage.inputs if before in ORDER[ORDER.index(name) :]]
         return AssetSpec(_SECOND_BUILD, deps=deps, description=stage.help)
-    deps = [AssetKey(before) for before in stage.inputs if before not in (*_OUTSIDE, "build")]
+    deps = [AssetKey(before) for before in stage.inputs if before not in (*INPUTS, "build")]
     if name == "prompts" or "build" in stage.inputs:
         deps += [model.key for model in models]
     if "build" in stage.inputs:

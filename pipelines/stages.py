@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from .errors import MissingExtra, StageError
+from .inputs import INPUTS
 from .lake import Lake
 from .registry import tables_of
 from .runs import Counts, Run
-from .stamp import VERSION, Stamp, file_fingerprint, read_parquet_stamp
+from .stamp import VERSION, Stamp, read_parquet_stamp
 from .study import Study
 
 log = logging.getLogger(__name__)
@@ -90,47 +91,9 @@ def expected_stamp(stage: Stage, study: Study, lake: Lake) -> Stamp:
 
 
 def _fingerprint(name: str, study: Study, lake: Lake) -> str:
-    if name == "parquet":
-        from .captions.source import find_files
-
-        return file_fingerprint(find_files(study))
-    if name == "clip":
-        from .clip.model import find_clip
-
-        return find_clip(study).clip_id
-    if name == "follow_up_sets":
-        from .clusters.follow_up import follow_up_sets
-
-        return ", ".join(str(k) for k in follow_up_sets(study, lake)) or "none"
-    if name == "copy_model":
-        from .clip.copy_model import find_copy_model
-
-        copies = find_copy_model(study)
-        return "none" if copies is None else copies.copy_id
-    if name == "thresholds":
-        from .thresholds import resolve_thresholds
-
-        return resolve_thresholds(study, lake).fingerprint
-    if name == "generator":
-        from .generation.model import generator_fingerprint
-
-        return generator_fingerprint(study)
-    if name == "prompt_file":
-        from .generation.prompt_file import prompt_file_fingerprint
-
-        return prompt_file_fingerprint(study)
-    if name == "object_files":
-        from .detection.catalog import object_files_fingerprint
-
-        return object_files_fingerprint(study)
-    if name in ("decided_thresholds", "cluster_marks"):
-        from .decisions import decisions_fingerprint
-
-        return decisions_fingerprint(lake, name)
-    if name == "risk_fit":
-        from .warehouse.risk_fit import risk_fit_fingerprint
-
-        return risk_fit_fingerprint(study)
+    """That of an input, or of what the stage of that name has written."""
+    if name in INPUTS:
+        return INPUTS[name](study, lake)
     recorded = STAGES[name].recorded(lake, study)
     return "none" if recorded is None else recorded[1]
 
