@@ -249,6 +249,53 @@ def built_lake(tmp_path_factory: pytest.TempPathFactory, built_study: Study) -> 
     return lake
 
 
+@pytest.fixture(scope="session")
+def rebuilt(built_lake: Lake, built_study: Study, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A copy of the lake of conftest.py, changed by hand and built again.
+
+    At 0.9, sample a is gone, so that the cluster [a b c] is [b c]; [d e] has fallen apart; f, which
+    was alone, has a new sample m beside it. At 0.8, [a b c d e] is [b c d e]. 0.7 is new.
+    """
+    lake = Lake(tmp_path_factory.mktemp("changes") / "lake")
+    shutil.copytree(built_lake.root, lake.root, symlinks=True)
+    _edit(lake.samples, "a", {"sample_id": "m", "caption": "sea", "status": "ok", "n_rows": 2})
+    _edit(lake.keyword_matches, "a", {"keyword_set": "star", "sample_id": "m"})
+    _edit(lake.near_duplicates, "a", {"sample_id": "f", "other_sample_id": "m", "cosine": 0.95})
+    groups = {
+        0.9: {"bc": ("b", "b"), "d": (None, "d"), "e": (None, "e"), "fm": ("f", "f")},
+        0.8: {"bcde": ("b", "b"), "f": (None, "f"), "m": (None, "m")},
+        0.7: {"bcdefm": ("b", "b")},
+    }
+    _write(lake.cluster_members, [
+        {"threshold": t, "sample_id": s, "cluster_id": c, "representative_sample_id": medoid}
+        for t, clusters in groups.items()
+        for members, (c, medoid) in clusters.items()
+        for s in members
+    ])  # fmt: skip
+    before = pq.read_table(lake.clusters).to_pylist()[0]
+    _write(lake.clusters, [
+        before | {"threshold": t, "cluster_id": c, "n_samples": len(members), "medoid_sample_id": c}
+        for t, clusters in groups.items()
+        for members, (c, _) in clusters.items()
+        if c is not None
+    ])  # fmt: skip
+    moved = {"a": "b", "d": "f"}
+    sets = pq.read_table(lake.word_sets).to_pylist()
+    _write(lake.word_sets, [row | {"cluster_id": moved[row["cluster_id"]]} for row in sets])
+    with lake.lock():
+        build.run(built_study, lake, Stamp({"cluster": "2"}, {}))
+    return lake
+
+
+def _write(path: Path, rows: list[dict[str, object]]) -> None:
+    pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(path)), path)
+
+
+def _edit(path: Path, gone: str, new: dict[str, object]) -> None:
+    rows = pq.read_table(path).to_pylist()
+    _write(path, [*(row for row in rows if row["sample_id"] != gone), new])
+
+
 @pytest.fixture
 def own_lake(built_lake: Lake, tmp_path: Path) -> Lake:
     """A copy of the small lake, to build in."""

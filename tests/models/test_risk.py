@@ -61,16 +61,22 @@ def write_risky(folder: Path, small: Study, fit: str, views: float) -> Study:
 
 @pytest.fixture(scope="module")
 def risky(
-    built_lake: Lake, built_study: Study, tmp_path_factory: pytest.TempPathFactory
+    rebuilt: Lake, built_study: Study, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Study, Lake]:
-    """The small lake built again with a fit, beside which stands what it was made of."""
+    """The lake that was changed, as it is, with a fit beside which stands what it was made of."""
     folder = tmp_path_factory.mktemp("risky")
-    lake = Lake(shutil.copytree(built_lake.root, folder / "lake", symlinks=True))
+    lake = Lake(shutil.copytree(rebuilt.root, folder / "lake", symlinks=True))
     (folder / "fit.csv").write_text(VALIDATION, encoding="utf-8")
     # The exposures of the study say nothing of the planted groups.
     study = write_risky(folder, built_study, json.dumps(FIT), VIEWS)
     STAGES["build"].run(study, lake)
     return study, lake
+
+
+def test_a_third_build_of_the_same_lake_changes_nothing(risky: tuple[Study, Lake]) -> None:
+    _, lake = risky
+    assert lake.sql("from changes").fetchall() == []
+    assert lake.sql("from clusters").fetchall() != []
 
 
 def test_the_risk_is_the_formula_and_its_interval_the_delta_method(

@@ -79,6 +79,7 @@ def with_image(ids: list[str]) -> list[str]:
     return [sample_id for number, sample_id in enumerate(ids) if number % 10 != 9]
 
 
+@pytest.mark.own_workers
 def test_vectors_are_those_of_the_model(
     make_fetched: Any, run_stages: Callable[..., None], lake: Lake, draw: Callable[..., bytes]
 ) -> None:
@@ -181,6 +182,7 @@ def test_vectors_that_are_not_finite_are_rows_without_a_vector(
     assert {status for status, _ in captions.values()} == {"ok"}
 
 
+@pytest.mark.own_workers
 def test_a_model_that_cannot_be_loaded_is_one_line(
     make_fetched: Any, run_stages: Callable[..., None], lake: Lake, tiny_clip: Path, tmp_path: Path
 ) -> None:
@@ -325,6 +327,7 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(
     lake: Lake,
     tmp_path: Path,
     start: Callable[..., subprocess.Popen[str]],
+    cluster: str,
 ) -> None:
     study, ids = make_fetched(2000)
     process = start(RUN.format(**values(lake, tmp_path, KILL_WORKERS, 2)))
@@ -335,7 +338,7 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(
 
     undisturbed = copy_of(lake, tmp_path / "undisturbed")
     with undisturbed.lock():
-        STAGES["embed"].run(study, undisturbed)
+        STAGES["embed"].run(replace(study, resources=Resources(scheduler=cluster)), undisturbed)
     assert read_vectors(undisturbed, study) == interrupted
 
 
@@ -358,7 +361,7 @@ def test_an_interrupt_ends_it_without_a_word_from_the_workers(
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[str]:
+def two_hosts(tmp_path: Path) -> Iterator[str]:
     """A scheduler and two workers, processes of their own as on three hosts; yields the address."""
     folder = tmp_path / "cluster"
     folder.mkdir()
@@ -401,21 +404,21 @@ def test_a_cluster_of_two_workers_and_two_local_ones_give_the_same_table(
     run_stages: Callable[..., None],
     lake: Lake,
     tmp_path: Path,
-    cluster: str,
+    two_hosts: str,
 ) -> None:
     study, ids = make_fetched(1400)
     run_stages(study, "embed")
     expected = read_vectors(lake, study)
     assert set(expected[0]) == set(with_image(ids))
     for name, resources in (
-        ("cluster", Resources(scheduler=cluster)),
+        ("cluster", Resources(scheduler=two_hosts)),
         ("two", Resources(workers=2, device="cpu")),
     ):
         other = copy_of(lake, tmp_path / name)
         with other.lock():
             STAGES["embed"].run(replace(study, resources=resources), other)
         assert read_vectors(other, study) == expected
-    with Client(cluster) as client:
+    with Client(two_hosts) as client:
         assert client.run(lambda: "torch" in sys.modules).keys() == client.nthreads().keys()
         assert all(client.run(lambda: "torch" in sys.modules).values()), "both did some of it"
 

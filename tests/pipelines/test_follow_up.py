@@ -14,6 +14,7 @@ from memtriggers.pipelines.clusters.follow_up import follow_up_sets, with_follow
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.refresh import refresh_lake, stale_stages
 from memtriggers.pipelines.runs import Run
+from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.study import Resources, Study
 from memtriggers.pipelines.study_file import load_study
 
@@ -163,7 +164,10 @@ def test_what_is_chosen_stays_until_the_study_changes(
     assert with_follow_up_sets(other, lake) == other  # chosen for another study
     file.write_text(text.replace("top = 5", "top = 0"))
     without = load_study(file)
+    assert {"filter", "cluster", "build"} <= stale_stages(without, lake).keys()
     with lake.lock():
-        refresh_lake(without, lake, lambda run: None)
-    assert before
-    assert lake.sql("select keyword_set from keyword_sets").fetchall() == [("gogh",)]
+        for stage in ("filter", "cluster"):
+            STAGES[stage].run(without, lake)
+    assert before and follow_up_sets(without, lake) == ()
+    assert pq.read_table(lake.keyword_sets)["keyword_set"].to_pylist() == ["gogh"]
+    assert set(pq.read_table(lake.keyword_matches)["keyword_set"].to_pylist()) == {"gogh"}

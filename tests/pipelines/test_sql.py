@@ -42,7 +42,7 @@ def expected(clip_art: Any) -> list[dict[str, Any]]:
 
 
 def test_json(expected: list[dict[str, Any]]) -> None:
-    assert expected[0] == {"keyword_set": "flag", "include": ["flag"], "n_samples": 490}
+    assert expected[0] == {"keyword_set": "flag", "include": ["flag"], "n_samples": 123}
 
 
 def test_csv(clip_art: Any, expected: list[dict[str, Any]]) -> None:
@@ -161,9 +161,9 @@ def test_the_shell_is_duckdbs_where_it_is_installed(clip_art: Any) -> None:
 
 def test_a_lake_answers_in_python(clip_art: Any) -> None:
     query = "select n_samples from keyword_sets where keyword_set = 'flag'"
-    assert Lake(str(clip_art.lake)).sql(query).fetchall() == [(490,)]
+    assert Lake(str(clip_art.lake)).sql(query).fetchall() == [(123,)]
     bound = query.replace("'flag'", "$name")
-    assert Lake(clip_art.lake).sql(bound, {"name": "flag"}).fetchall() == [(490,)]
+    assert Lake(clip_art.lake).sql(bound, {"name": "flag"}).fetchall() == [(123,)]
     with pytest.raises(duckdb.InvalidInputException, match="read-only"):
         Lake(clip_art.lake).sql("drop table samples")
     with pytest.raises(LakeError, match="nothing is published yet"):

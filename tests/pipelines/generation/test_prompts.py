@@ -23,7 +23,6 @@ from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.study import Study
 from memtriggers.pipelines.study_file import load_study
 
-CLIP_ART = Path(__file__).parents[3] / "studies" / "openclipart.toml"
 Rows = list[dict[str, Any]]
 
 
@@ -34,11 +33,12 @@ def lake(clip_art: Any, tmp_path: Path) -> Lake:
 
 
 @pytest.fixture
-def make_prompting(tmp_path: Path) -> Callable[..., Study]:
+def make_prompting(clip_art: Any, tmp_path: Path) -> Callable[..., Study]:
     """The study of the bundled sample with keys of `[prompts]`."""
+    text = (clip_art.lake.parent / "openclipart.toml").read_text("utf-8")
+    text = text.replace("openclipart.parquet", str(clip_art.lake.parent / "openclipart.parquet"))
 
     def make(prompts: str = "clusters = 2") -> Study:
-        text = CLIP_ART.read_text("utf-8").replace("../sample", str(CLIP_ART.parents[1] / "sample"))
         path = tmp_path / "study.toml"
         path.write_text(f'{text}\n[prompts]\n{prompts}\n[score]\nmetrics = ["clip"]', "utf-8")
         return load_study(path)
@@ -320,7 +320,7 @@ def test_prompts_stay_when_their_clusters_grow_and_wait_when_they_are_none(
     """At a lower threshold each is part of a larger cluster; at a higher one, some are none."""
     run_stages(make_prompting("clusters = 2\nthreshold = 0.9"), "prompts")
     before = {row["prompt_id"]: row for row in read_prompts(lake)}
-    for threshold in (0.85, 0.95):
+    for threshold in (0.85, 0.99):
         run_stages(make_prompting(f"clusters = 2\nthreshold = {threshold}"), "prompts")
         after = {row["prompt_id"]: row for row in read_prompts(lake)}
         holders = cluster_of_each_sample(lake, threshold)
