@@ -182,6 +182,7 @@ def test_both_detectors_write_the_tables_of_the_stage(
     write_laion: Callable[..., Path],
     make_study: Callable[..., Study],
     run_stages: Callable[..., None],
+    tiny_clip: Path,
 ) -> None:
     """The whole stage on pictures of noise: a labelled half of them says what is chance."""
     n = 24
@@ -192,6 +193,7 @@ def test_both_detectors_write_the_tables_of_the_stage(
     sections = OBJECTS.replace('name = "helmet"', 'name = "helmet"\nlabels = "labels.csv"').replace(
         '"american flag"]', '"american flag"]\nlabels = "labels.csv"'
     )
+    sections = f'[clip]\nmodel = "{tiny_clip}"\n{sections}'
     study = make_study(
         data='image_root = "."', sections=sections, astronaut={"include": ["astronaut"]}
     )
