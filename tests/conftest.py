@@ -240,8 +240,8 @@ def clip_art(tmp_path_factory: pytest.TempPathFactory, cluster: str) -> Command:
         captions = (re.findall(r"\w+", caption.lower()) for caption in table["TEXT"].to_pylist())
         kept |= set([row for row, words in enumerate(captions) if word in words][:N_OF_A_SET])
     rows = table.take(sorted(kept)).to_pylist()
-    # Copies whose captions say nothing that tells their cluster.
-    rows += [row | {"TEXT": "a star"} for row in rows if "star 77pt" in row["TEXT"]]
+    # A copy of a star whose caption says nothing of its cluster.
+    rows += [row | {"TEXT": "a flower"} for row in rows if "star 77pt04step" in row["TEXT"]]
     pq.write_table(pa.Table.from_pylist(rows, table.schema), folder / "openclipart.parquet")
     text = text.replace("../sample/openclipart.parquet", "openclipart.parquet")
     text = text.replace("[0.85, 0.9, 0.95]", "[0.85, 0.9, 0.95, 0.99]")  # where clusters fall apart
