@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 from contextlib import chdir
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from memtriggers.pipelines.evaluation.retrieval import retrieval
 from memtriggers.pipelines.evaluation.rules import alike_rule, label_rule
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Data, Study
+from memtriggers.pipelines.study import Data, Resources, Study
 from memtriggers.pipelines.study_file import load_study
 from memtriggers.tests.processor import measured
 
@@ -54,7 +55,7 @@ def picture(number: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, cluster: str) -> Path:
     """A study, its source, and a lake in which 16 images have vectors of a random model."""
     folder = tmp_path_factory.mktemp("evaluate")
     rows = {
@@ -68,10 +69,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> Path:
         '[data]\nparquet = "rows.parquet"\nimage_column = "image"\n'
         f'[clip]\nmodel = "{tiny_clip}"\n[[keyword_set]]\nname = "all"\ninclude = ["*"]\n'
     )
-    lake = Lake(folder / "lake")
+    lake, study = Lake(folder / "lake"), load_study(folder / "study.toml")
     with lake.lock():
-        for stage in ("filter", "fetch", "embed"):
-            STAGES[stage].run(load_study(folder / "study.toml"), lake)
+        for stage in ("filter", "fetch"):
+            STAGES[stage].run(study, lake)
+        STAGES["embed"].run(replace(study, resources=Resources(scheduler=cluster)), lake)
     return folder
 
 
