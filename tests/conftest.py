@@ -45,6 +45,8 @@ SHARED = {
     "clip_art": "clip_art",
     "hostile": "hostile",
 }
+# What takes longest comes first, so that no process works alone at the end.
+FIRST = ("demo", "small lakes", "clip_art", "test_objects.py", "test_astronaut.py")
 N_OF_A_SET = 80  # clip-art images of each keyword set, and more where one says two
 ROOT = Path(__file__).parents[1]
 ON_WORKERS = ("embed", "generate", "score", "objects")
@@ -77,8 +79,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "demo" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("xdist_group") is None:
-            shared = [SHARED[name] for name in SHARED if name in getattr(item, "fixturenames", ())]
-            item.add_marker(pytest.mark.xdist_group([*shared, item.path.name][0]))
+            item.add_marker(pytest.mark.xdist_group(group_of(item)))
+    places = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(group_of(item), len(FIRST)))
+
+
+def group_of(item: pytest.Item) -> str:
+    """What a test says, the lake that it shares, or its file."""
+    said = item.get_closest_marker("xdist_group")
+    used = getattr(item, "fixturenames", ())
+    return [
+        *(said.args if said else ()),
+        *(SHARED[n] for n in SHARED if n in used),
+        item.path.name,
+    ][0]
 
 
 def laion_row(number: int, **changes: Any) -> dict[str, Any]:
