@@ -294,6 +294,7 @@ def wait_until_gone(session: int) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.own_workers
 def test_a_kill_and_a_second_start_end_like_an_undisturbed_run(
     make_fetched: Any,
     run_stages: Callable[..., None],

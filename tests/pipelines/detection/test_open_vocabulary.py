@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from memtriggers.pipelines.detection.open_vocabulary import OpenVocabulary, find
 from memtriggers.pipelines.detection.seen import Scored, see
 from memtriggers.pipelines.errors import ModelError
 from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.study import Resources, Study
 from memtriggers.tests.tiny_detectors import save_tiny_dino, save_tiny_owl
 
 SIZES = ((80, 40), (40, 80), (64, 64), (7, 90), (33, 31))  # width, height
@@ -60,12 +61,15 @@ def looked(lake: Lake) -> Looked:
 
 @pytest.fixture
 def make_detecting(
-    tmp_path: Path, write_captions: Callable[..., Path], make_study: Callable[..., Study]
+    tmp_path: Path,
+    write_captions: Callable[..., Path],
+    make_study: Callable[..., Study],
+    cluster: str,
 ) -> Callable[..., Study]:
     def make(version: int = 2, sections: str = OBJECTS) -> Study:
         write_captions("a")
         save_tiny_owl(tmp_path / "detector", version)
-        return make_study(sections=sections)
+        return replace(make_study(sections=sections), resources=Resources(scheduler=cluster))
 
     return make
 
@@ -198,6 +202,7 @@ def test_both_detectors_write_the_tables_of_the_stage(
     write_laion: Callable[..., Path],
     make_study: Callable[..., Study],
     run_stages: Callable[..., None],
+    tiny_clip: Path,
 ) -> None:
     """The whole stage on pictures of noise: a labelled half of them says what is chance."""
     n = 24
@@ -208,6 +213,7 @@ def test_both_detectors_write_the_tables_of_the_stage(
     sections = OBJECTS.replace('name = "helmet"', 'name = "helmet"\nlabels = "labels.csv"').replace(
         '"american flag"]', '"american flag"]\nlabels = "labels.csv"'
     )
+    sections = f'[clip]\nmodel = "{tiny_clip}"\n{sections}'
     study = make_study(
         data='image_root = "."', sections=sections, astronaut={"include": ["astronaut"]}
     )

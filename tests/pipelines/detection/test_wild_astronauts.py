@@ -24,6 +24,7 @@ labels = "flags.csv"
 """
 
 
+@pytest.mark.usefixtures("ten_tiles")
 @pytest.mark.skipif(not WILD.is_dir(), reason="needs ../shared/data/wild-astronauts")
 def test_every_caption_counts_as_not_naming_the_flag_and_errors_are_printed(
     tmp_path: Path,
