@@ -259,6 +259,8 @@ def rebuilt(built_lake: Lake, built_study: Study, tmp_path_factory: pytest.TempP
     lake = Lake(tmp_path_factory.mktemp("changes") / "lake")
     shutil.copytree(built_lake.root, lake.root, symlinks=True)
     _edit(lake.samples, "a", {"sample_id": "m", "caption": "sea", "status": "ok", "n_rows": 2})
+    rows = [{"sample_id": "m", "source_file": "/data/y.parquet", "source_row": n} for n in (0, 1)]
+    _edit(lake.sample_rows, "a", *rows)
     _edit(lake.keyword_matches, "a", {"keyword_set": "star", "sample_id": "m"})
     _edit(lake.near_duplicates, "a", {"sample_id": "f", "other_sample_id": "m", "cosine": 0.95})
     groups = {
@@ -291,9 +293,9 @@ def _write(path: Path, rows: list[dict[str, object]]) -> None:
     pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(path)), path)
 
 
-def _edit(path: Path, gone: str, new: dict[str, object]) -> None:
+def _edit(path: Path, gone: str, *new: dict[str, object]) -> None:
     rows = pq.read_table(path).to_pylist()
-    _write(path, [*(row for row in rows if row["sample_id"] != gone), new])
+    _write(path, [*(row for row in rows if row["sample_id"] != gone), *new])
 
 
 @pytest.fixture

@@ -163,9 +163,10 @@ def test_a_subset_in_the_format_of_datacomp(
 ) -> None:
     lake = Lake(tmp_path / "lake")
     lake.root.mkdir()
-    shutil.copy(built_lake.current, lake.current)
+    shutil.copyfile(built_lake.current, lake.current)
     with duckdb.connect(str(lake.current)) as connection:
-        connection.execute("update samples set source_id = md5(sample_id)")
+        connection.execute("update sample_rows set source_id = md5(sample_id)")
+        connection.execute("update keyword_sets set include = ['*'] where keyword_set = 'star'")
         uids = connection.execute(
             "select md5(sample_id) from removal_list where threshold = 0.9 and keep_rule = 'best' "
             "and action = $action order by 1",
@@ -180,7 +181,11 @@ def test_a_subset_in_the_format_of_datacomp(
 
 @pytest.mark.parametrize(
     ("what", "message"),
-    [("kept", "sample a has the source_id None"), ("weights", "npy holds uids alone")],
+    [
+        ("removal-list", "sample a has the source_id None"),
+        ("kept", "only samples of a keyword set are known here"),
+        ("weights", "npy holds uids alone"),
+    ],
 )
 def test_what_has_no_uid_is_no_subset(
     built_lake: Lake, tmp_path: Path, what: str, message: str
