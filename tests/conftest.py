@@ -35,18 +35,9 @@ from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.study import Resources, Study
 from memtriggers.pipelines.study_file import load_study
 from memtriggers.pipelines.workers import WORKER_ENVIRONMENT
+from memtriggers.tests.groups import check_group, make_scheduler, place_of
 from memtriggers.tests.processor import of_children
 
-# Lakes that several files look at, and the group of tests that do: it runs where the lake is made.
-SHARED = {
-    "demo": "demo",
-    "van_gogh": "small lakes",
-    "built_lake": "small lakes",
-    "clip_art": "clip_art",
-    "hostile": "hostile",
-}
-# What takes longest comes first, so that no process works alone at the end.
-FIRST = ("demo", "small lakes", "clip_art", "test_objects.py", "test_astronaut.py")
 N_OF_A_SET = 80  # clip-art images of each keyword set, and more where one says two
 ROOT = Path(__file__).parents[1]
 ON_WORKERS = ("embed", "generate", "score", "objects")
@@ -71,28 +62,18 @@ LAION_SCHEMA = pa.schema(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares a lake, or else a file, where tests run in several processes.
-
-    What needs the whole demo is slow.
-    """
+    """What needs the whole demo is slow; the groups that take longest come first."""
     for item in items:
         if "demo" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(group_of(item)))
-    places = {name: place for place, name in enumerate(FIRST)}
-    items.sort(key=lambda item: places.get(group_of(item), len(FIRST)))
+        check_group(item)
+    items.sort(key=lambda item: place_of(item.nodeid))
 
 
-def group_of(item: pytest.Item) -> str:
-    """What a test says, the lake that it shares, or its file."""
-    said = item.get_closest_marker("xdist_group")
-    used = getattr(item, "fixturenames", ())
-    return [
-        *(said.args if said else ()),
-        *(SHARED[n] for n in SHARED if n in used),
-        item.path.name,
-    ][0]
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each group of tests to one process."""
+    return make_scheduler(config, log)
 
 
 def laion_row(number: int, **changes: Any) -> dict[str, Any]:

@@ -93,8 +93,8 @@ def test_an_unknown_threshold_names_the_known_ones(clip_art: Any, tmp_path: Path
 @pytest.mark.parametrize(
     ("scanned", "threshold", "n_rows"),
     [
-        pytest.param("clip_art", 0.9, 20, marks=pytest.mark.xdist_group("clip_art")),
-        pytest.param("demo", 0.82, 100, marks=[pytest.mark.slow, pytest.mark.xdist_group("demo")]),
+        ("clip_art", 0.9, 20),
+        pytest.param("demo", 0.82, 100, marks=pytest.mark.slow),
     ],
 )
 def test_of_so_many_rows_the_riskiest_clusters_go_whole(

@@ -47,8 +47,8 @@ MISSING_PICTURES = """() => [...document.images].filter(
 
 
 @pytest.fixture(scope="module")
-def browser(hostile: Scanned) -> Iterator[Any]:
-    """Opened when the lakes are there: it keeps an event loop, beside which `fetch` has none."""
+def browser(report: Path) -> Iterator[Any]:
+    """Opened when the lake is there: it keeps an event loop, beside which `fetch` has none."""
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -154,6 +154,7 @@ def test_on_paper_nothing_is_cut_off_and_what_is_closed_is_left_out(
     page.close()
 
 
+@pytest.mark.parametrize("report", ["hostile"], indirect=True)
 def test_pictures_beside_the_page_load(
     browser: Any, hostile: Scanned, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,7 @@ def handler(routes: Routes) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/hang":
-                time.sleep(3)
+                time.sleep(30)  # longer than any test waits
                 return
             status, headers, body = next_answer(routes, self.path)
             self.send_response(status)
@@ -237,7 +237,7 @@ def test_every_answer_has_its_status_and_nothing_inside_is_asked(
     }
     port = serve({path: answer for path, (answer, _) in answers.items()}).rpartition(":")[2]
     urls = [f"http://public.example:{port}{path}" for path in answers]
-    settings = Fetch(timeout=2.0, max_bytes=10**8)
+    settings = Fetch(timeout=6.0, max_bytes=10**8)
     fetched = get_from_outside(urls, settings)
     with image_limits(settings.max_pixels):
         statuses = [store(data, settings) for data in fetched]
@@ -287,7 +287,7 @@ def test_a_host_has_few_connections_at_a_time_and_waiting_is_no_timeout() -> Non
             nonlocal at_once, most
             at_once += 1
             most = max(most, at_once)
-            time.sleep(0.1)
+            time.sleep(0.5)
             at_once -= 1
             self.send_response(204)
             self.end_headers()
@@ -297,7 +297,7 @@ def test_a_host_has_few_connections_at_a_time_and_waiting_is_no_timeout() -> Non
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        settings = replace(SETTINGS, timeout=0.5, connections=64, connections_per_host=2)
+        settings = replace(SETTINGS, timeout=3.0, connections=64, connections_per_host=2)
         url = f"http://127.0.0.1:{server.server_port}/"
         assert get(*[url] * 16, settings=settings) == [b""] * 16
         server.shutdown()
@@ -327,7 +327,7 @@ def test_sizes_are_limited_whatever_the_server_says(serve: Callable[[Routes], st
 
 def test_a_hang_and_a_hang_up(serve: Callable[[Routes], str]) -> None:
     base = serve({"/half": (200, {"Content-Length": "1000"}, b"half")})
-    settings = Fetch(timeout=0.3, retries=1, allow_private_hosts=True)
+    settings = Fetch(timeout=3.0, retries=1, allow_private_hosts=True)
     assert get(f"{base}/hang", f"{base}/half", settings=settings) == ["timeout", "connection"]
 
 
