@@ -13,7 +13,7 @@ import pytest
 GROUPS = {
     "demo": r"/test_demo\.py|about_the_demo|\[demo|explorer/test_browser\.py",
     "small lakes": r"^tests/models/|/test_van_gogh\.py|explorer/test_server\.py",
-    "clip_art": r"/test_(sql|export|prompts|evaluate)\.py",
+    "clip_art": r"/test_(sql|export|prompts|evaluate|registry)\.py",
     "objects": r"detection/test_objects\.py",
     "astronaut": r"/test_astronaut\.py",
     "hostile": r"/test_report(_browser)?\.py",

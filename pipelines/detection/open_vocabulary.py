@@ -61,6 +61,7 @@ class OpenVocabulary:
             self._store.version(looked.table.name),
             looked.key,
             str(self._folder),
+            self.detector_id,
             self._texts,
             self._study.resources.device,
         )

@@ -45,7 +45,7 @@ def detect(ids: list[str], row_offsets: list[int], job: DetectJob) -> pa.Table:
     """
     with _one_shard_at_a_time:
         torch.set_num_threads(max(1, CPU_COUNT // job.workers_per_host))
-        loaded = _load(job.folder, gpu_of_worker(job.device) or "cpu")
+        loaded = _load(job.folder, job.detector_id, gpu_of_worker(job.device) or "cpu")
         pictures = [
             open_rgb(i) for i in read_images(job.images, job.version, row_offsets, ids, job.key)
         ]
@@ -64,8 +64,11 @@ def detect(ids: list[str], row_offsets: list[int], job: DetectJob) -> pa.Table:
 
 
 @lru_cache(maxsize=1)
-def _load(folder: str, device: str) -> Loaded:
-    """The detector, loaded once in a process, from safetensors alone."""
+def _load(folder: str, detector_id: str, device: str) -> Loaded:
+    """The detector, loaded once in a process, from safetensors alone.
+
+    A worker of a cluster that stays may have loaded what was in the folder before.
+    """
     try:
         model = AutoModelForZeroShotObjectDetection.from_pretrained(
             folder, use_safetensors=True, local_files_only=True

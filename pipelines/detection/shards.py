@@ -13,6 +13,7 @@ class DetectJob:
     version: int
     key: str  # the column by which its rows are known
     folder: str
+    detector_id: str  # another one when the files in the folder are others
     texts: tuple[tuple[str, ...], ...]  # of each object
     device: str
     workers_per_host: int = 1  # that share its cores

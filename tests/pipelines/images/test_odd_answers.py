@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from memtriggers.pipelines.errors import StageError
 from memtriggers.pipelines.fetch import forget_passing_failures
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.study import Study
@@ -77,10 +78,10 @@ def test_every_answer_is_a_row(
     address = f"user:{PASSWORD}@127.0.0.1:{port}"
     urls = [f"http://{address}/{name}" for name in ANSWERS]
     ids = write_samples(*({"url": url} for url in urls), {"url": f"ftp://{address}/"})
-    run_stages(
-        make_study(sections="[fetch]\nallow_private_hosts = true\nretries = 1\ntimeout = 5"),
-        "fetch",
-    )
+    study = make_study(sections="[fetch]\nallow_private_hosts = true\nretries = 1\ntimeout = 5")
+    with pytest.raises(StageError, match="none of") as lost:  # they are rows all the same
+        run_stages(study, "fetch")
+    assert PASSWORD not in str(lost.value)
     rows = [read_images()[sample_id] for sample_id in ids]
     found = {
         name: (row["status"], row["status_reason"])
