@@ -4,6 +4,7 @@ One process writes at a time (the lake's lock), every append is one transaction,
 does not exist yet is answered without importing Lance, so that a base install can ask.
 """
 
+import os
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -247,6 +248,8 @@ def import_lance() -> Any:
         MissingExtra: it is not installed, even where a folder called `lance` can be imported.
 
     """
+    # What fails is raised, and is one line; a worker that is started inherits it.
+    os.environ.setdefault("LANCE_LOG", "error")
     try:
         import lance
         from lance import write_dataset  # noqa: F401
