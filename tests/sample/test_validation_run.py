@@ -16,7 +16,7 @@ import pytest
 from memtriggers.sample.data import HERE
 from memtriggers.sample.train_diffusion import AutoencoderRecipe
 from memtriggers.sample.validation import __main__ as command
-from memtriggers.sample.validation import lakes, rates, tables, trainings
+from memtriggers.sample.validation import rates, tables, trainings
 from memtriggers.sample.validation.trainings import Run
 
 pytestmark = pytest.mark.slow
@@ -78,12 +78,10 @@ def study(plants: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setattr(tables, "CURATED", (TRIGGER,))
         patch.setattr(command, "GUIDANCE", (3.0,))
         patch.setattr(trainings, "N_SEEDS", 4)
-        patch.setattr(trainings, "VIEWS", 5)
-        recipe = partial(AutoencoderRecipe, steps=20)
+        patch.setattr(trainings, "VIEWS", 20)
+        recipe = partial(AutoencoderRecipe, steps=60)
         patch.setattr(trainings, "AutoencoderRecipe", recipe)
         patch.setattr(rates, "N_UNPROMPTED", 64)
-        for module in (lakes, rates):
-            patch.setattr(module, "STEPS", 4)
         patch.setattr(rates, "COPY", 1.0)
 
         def run() -> None:
