@@ -18,7 +18,7 @@ from .study import Study
 from .thresholds import resolve_thresholds
 from .warehouse.dbt_run import MODELS, DbtRun
 from .warehouse.declare import declare_tables
-from .warehouse.previous import Kept, export_previous, keep_for_next
+from .warehouse.previous import export_previous, keep_for_next, published
 from .warehouse.publish import publish
 from .warehouse.risk_fit import insert_risk_fit
 
@@ -69,8 +69,8 @@ def _published_stamp(lake: Lake) -> Stamp | None:
             row = connection.execute("select stamp from build_info").fetchone()
     except duckdb.Error as error:
         # A shell that opened it for writing: the file is whole, and says so beside it, too.
-        is_held = "lock" in str(error)
-        return Kept(lake.current.resolve().with_suffix("")).stamp if is_held else None
+        kept = published(lake) if "lock" in str(error) else None
+        return None if kept is None else kept.stamp
     return parse_stamp(row[0] if row else None)
 
 

@@ -61,7 +61,10 @@ def published_since(lake: Lake, moment: datetime) -> bool:
 
 def published_build(lake: Lake) -> str | None:
     """The name of the build that is published; None when nothing is."""
-    return lake.current.resolve().stem if lake.current.exists() else None
+    from .warehouse.previous import published
+
+    kept = published(lake)
+    return None if kept is None else kept.build
 
 
 def summary(lake: Lake, runs: Sequence[Run], seconds: float, before: str | None = None) -> str:

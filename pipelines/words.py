@@ -28,7 +28,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 
     Raises:
         SourceError: a file cannot be read.
-        StageError: no caption says a word.
+        StageError: no caption contains a word.
 
     """
     minimum = study.words.bigram_min_captions

@@ -43,7 +43,7 @@ def export_tables(study: Study, lake: Lake) -> None:
 
 
 def _export_decided(lake: Lake) -> None:
-    path, rows = lake.parquet("exports", "decided_thresholds"), decided_thresholds(lake)
+    path, rows = lake.decided_thresholds, decided_thresholds(lake)
     if rows is None:
         path.unlink(missing_ok=True)
         return

@@ -44,6 +44,11 @@ class Kept:
         return self.folder / f"{name}.parquet"
 
 
+def published(lake: Lake) -> Kept | None:
+    """What the published build has kept; None when nothing is published."""
+    return Kept(lake.current.resolve().with_suffix("")) if lake.current.exists() else None
+
+
 def keep_for_next(
     connection: duckdb.DuckDBPyConnection, folder: Path, stamp: Stamp, previous: str | None
 ) -> None:
@@ -66,25 +71,23 @@ def export_previous(lake: Lake, stamp: Stamp) -> str | None:
     when there is nothing to compare with.
     """
     for name in NAMES:
-        lake.parquet("exports", name).unlink(missing_ok=True)
-    if not lake.current.exists():
-        return None
-    kept = _compared_with(Kept(lake.current.resolve().with_suffix("")), stamp)
+        getattr(lake, name).unlink(missing_ok=True)
+    now = published(lake)
+    kept = None if now is None else _compared_with(now, stamp)
     if kept is None:
         return None
     if kept.stamp is None:
         return _export_database(lake, kept.folder.with_suffix(".duckdb"))
     for name in NAMES:
-        with replacing(lake.parquet("exports", name)) as unfinished:
+        with replacing(getattr(lake, name)) as unfinished:
             shutil.copyfile(kept.file(name), unfinished)
     return kept.build
 
 
-def _compared_with(published: Kept, stamp: Stamp) -> Kept | None:
-    if published.stamp is None or _data_of(published.stamp) != _data_of(stamp):
-        return published
-    name = published.previous
-    return None if name is None else Kept(published.folder.with_name(name))
+def _compared_with(now: Kept, stamp: Stamp) -> Kept | None:
+    if now.stamp is None or _data_of(now.stamp) != _data_of(stamp):
+        return now
+    return None if now.previous is None else Kept(now.folder.with_name(now.previous))
 
 
 def _data_of(stamp: Stamp) -> tuple[dict[str, str], dict[str, str]]:
@@ -100,7 +103,7 @@ def _export_database(lake: Lake, database: Path) -> str | None:
             return None
         connection.execute("use previous")
         for name in NAMES:
-            with replacing(lake.parquet("exports", name)) as unfinished:
+            with replacing(getattr(lake, name)) as unfinished:
                 text = query(name).rstrip().removesuffix(";")
                 connection.execute(f"copy ({text}) to {literal(str(unfinished))} (format parquet)")
         row = connection.execute("select build from build_info").fetchone()

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from ..lake import Lake, replacing, write_text
-from .previous import Kept
+from .previous import Kept, published
 
 BUILDS_KEPT = 3
 _ORDER = "published.txt"  # in builds/: one build a line, as they were published
@@ -16,10 +16,10 @@ def publish(lake: Lake, database: Path, build: str) -> None:
     lake.builds.mkdir(exist_ok=True)
     database.chmod(_READ_ONLY)
     earlier = _published_in_order(lake)
-    published = database.replace(lake.builds / f"{build}.duckdb")
+    moved = database.replace(lake.builds / f"{build}.duckdb")
     with replacing(lake.current) as pointer:
         pointer.unlink(missing_ok=True)
-        pointer.symlink_to(published.relative_to(lake.root))
+        pointer.symlink_to(moved.relative_to(lake.root))
     _keep_last(lake, [*(name for name in earlier if name != build), build])
 
 
@@ -31,7 +31,8 @@ def _published_in_order(lake: Lake) -> list[str]:
     """
     record, there = lake.builds / _ORDER, {f.stem for f in lake.builds.glob("*.duckdb")}
     noted = record.read_text("utf-8").split() if record.exists() else []
-    now = [lake.current.resolve().stem] if lake.current.exists() else []
+    last = published(lake)
+    now = [] if last is None else [last.build]
     known = [name for name in noted if name in there and name not in now]
     return [*sorted(there.difference(known, now)), *known, *now]
 
