@@ -22,7 +22,7 @@ _OTHERS = 64  # of the tables that are read and written meanwhile
 def downloads_at_once(wanted: int) -> int:
     """As many downloads as the limit of open files (`ulimit -n`) has room for; at least one."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    room = limit - len(list(Path("/dev/fd").iterdir())) - _OTHERS
+    room = limit - _open_files(limit) - _OTHERS
     if limit == resource.RLIM_INFINITY or room >= wanted * _EACH:
         return wanted
     at_once = max(1, room // _EACH)
@@ -32,6 +32,13 @@ def downloads_at_once(wanted: int) -> int:
         *(at_once, wanted, limit, limit - room + wanted * _EACH),
     )
     return at_once
+
+
+def _open_files(limit: int) -> int:
+    try:
+        return len(list(Path("/dev/fd").iterdir()))
+    except OSError:  # the limit is reached, and to list what is open takes one more
+        return limit
 
 
 class FewIdleConnector(aiohttp.TCPConnector):
