@@ -42,12 +42,12 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     now = datetime.now(UTC)
     build = f"{now:%Y%m%dT%H%M%SZ}-{stamp.digest}"
     with _workspace(lake, build) as folder:
-        database = folder / "warehouse.duckdb"
+        dbt = _dbt(study, lake, folder)
         info = _build_info(build, now, stamp, previous)
-        n_samples = _declare(database, study, lake, info)
-        _dbt(study, lake, database, folder).build()
-        n_published = _finish(database, lake.builds / build, stamp, previous)
-        publish(lake, database, build)
+        n_samples = _declare(dbt.database, study, lake, info)
+        dbt.build()
+        n_published = _finish(dbt.database, lake.builds / build, stamp, previous)
+        publish(lake, dbt.database, build)
     return Counts(n_samples, n_published)
 
 
@@ -78,7 +78,7 @@ def write_docs(study: Study, lake: Lake) -> Path:
     """Write the documentation of the tables, with their lineage, as one page; returns its file."""
     lake = Lake(lake.root.absolute())
     with _workspace(lake, "docs") as folder:
-        page = _dbt(study, lake, folder / "empty.duckdb", folder).docs()
+        page = _dbt(study, lake, folder).docs()
         lake.docs.parent.mkdir(exist_ok=True)
         return page.replace(lake.docs)
 
@@ -102,12 +102,12 @@ def _workspace(lake: Lake, build: str) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _dbt(study: Study, lake: Lake, database: Path, folder: Path) -> DbtRun:
+def _dbt(study: Study, lake: Lake, folder: Path) -> DbtRun:
     variables = {
         "min_cluster_size": study.cluster.min_cluster_size,
         "report_threshold": resolve_thresholds(study, lake).report,
     }
-    return DbtRun(MODELS, database, folder, variables)
+    return DbtRun(MODELS, folder, variables)
 
 
 def _build_info(

@@ -56,7 +56,7 @@ class StageTranslator(DagsterDbtTranslator):
 def model_specs() -> list[AssetSpec]:
     """One asset a dbt model, with its description and what it reads."""
     with tempfile.TemporaryDirectory() as folder:
-        manifest = DbtRun(MODELS, Path(folder) / "empty.duckdb", Path(folder), {}).manifest()
+        manifest = DbtRun(MODELS, Path(folder), {}).manifest()
     # One stage writes several sources.
     settings = DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)
     translator = StageTranslator(settings)

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -23,6 +24,11 @@ ENVIRONMENT = {
     **dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(1 << 30)),
 }
 os.environ |= ENVIRONMENT
+
+# What dbt has read of the project, shared by all builds of this run and by nobody else's.
+if "MEMTRIGGERS_CACHE" not in os.environ:
+    CACHE = tempfile.TemporaryDirectory(prefix="memtriggers-cache-")  # ends with this process
+    os.environ["MEMTRIGGERS_CACHE"] = CACHE.name
 
 import psutil
 import pyarrow as pa

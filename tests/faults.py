@@ -82,10 +82,10 @@ FAULTS = (
     Fault(
         "what fails its tests is published",
         "pipelines/warehouse/dbt_run.py",
-        """        with self._child("build") as child:
+        """        with self._child("build", *NOT_BUILT) as child:
             errors = _read_events(child)
         if child.returncode != 0:""",
-        """        with self._child("build") as child:
+        """        with self._child("build", *NOT_BUILT) as child:
             errors = _read_events(child)
         if child.returncode > 1:""",
         "pipelines/test_build.py -k failing_data_test",

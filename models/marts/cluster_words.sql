@@ -1,7 +1,7 @@
 with keyword_clusters as (
 
     select * from {{ ref('keyword_clusters') }}
-    where n_samples >= {{ var('min_cluster_size') }}
+    where n_samples >= {{ env_var('MEMTRIGGERS_MIN_CLUSTER_SIZE', '2') }}
 
 ),
 

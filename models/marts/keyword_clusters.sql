@@ -76,7 +76,7 @@ with_parent as (
     select
         ranked.*,
         ranked.excluded_reason is null
-        and coalesce(parents.n_samples >= {{ var('min_cluster_size') }}, false)
+        and coalesce(parents.n_samples >= {{ env_var('MEMTRIGGERS_MIN_CLUSTER_SIZE', '2') }}, false)
             as is_parent_cluster
     from ranked
     inner join keyword_sets on ranked.keyword_set = keyword_sets.keyword_set

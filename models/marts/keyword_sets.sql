@@ -24,7 +24,7 @@ final as (
         keyword_sets.any_of,
         keyword_sets.exclude,
         keyword_sets.parent_keyword_set,
-        coalesce(own.threshold, of_parent.threshold, {{ var('report_threshold') }})::double
+        coalesce(own.threshold, of_parent.threshold, {{ env_var('MEMTRIGGERS_REPORT_THRESHOLD', '0.9') }})::double
             as threshold,
         follow_up_sets.keyword_set is not null as is_follow_up,
         keyword_sets.n_samples

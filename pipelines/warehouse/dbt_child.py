@@ -1,7 +1,16 @@
-"""The child process of `build`: runs dbt's command line, and ends when its parent does."""
+"""The child process of `build`: runs dbt, says what it does, and ends when its parent does.
 
+On stdout there is one line of JSON per event, as dbt's own JSON log, but only what is read of it.
+"""
+
+import json
 import os
+import sys
 import threading
+from typing import Any
+
+_UNREAD = ("debug", "dynamic", "test")
+_one_at_a_time = threading.Lock()  # events come from as many threads as models are built by
 
 
 def end_with_parent() -> None:
@@ -10,8 +19,19 @@ def end_with_parent() -> None:
     os._exit(1)
 
 
+def _say(event: Any) -> None:
+    info = event.info
+    if info.level not in _UNREAD:
+        line = json.dumps({"level": info.level, "name": info.name, "msg": info.msg})
+        with _one_at_a_time:
+            print(line, flush=True)
+
+
 if __name__ == "__main__":
     threading.Thread(target=end_with_parent, daemon=True).start()
-    from dbt.cli.main import cli
+    from dbt.cli.main import dbtRunner
 
-    cli()
+    result = dbtRunner(callbacks=[_say]).invoke(sys.argv[1:])
+    if result.exception is not None:
+        print(result.exception, file=sys.stderr)
+    sys.exit(not result.success)

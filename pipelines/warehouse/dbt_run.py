@@ -15,8 +15,12 @@ import duckdb
 
 from ..errors import BuildError
 from ..progress import progress
+from .parsed import is_ours, keep, parsed_file
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
+DATABASE = "warehouse.duckdb"  # as profiles.yml names it
+# What a model makes of given rows changes with its code, not with the lake: a test of ours asks.
+NOT_BUILT = ("--exclude-resource-type", "unit_test")
 ROWS_SHOWN = 3
 FAILED = ("error", "fail", "runtime error")
 
@@ -25,15 +29,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DbtRun:
-    """One run: the database that it fills, and a folder that all its other files go into."""
+    """One run: the folder that all its files go into, and what the models ask for."""
 
     project: Path
-    database: Path
     folder: Path
     variables: Mapping[str, object]
 
+    @property
+    def database(self) -> Path:
+        """The DuckDB file that the models are built in."""
+        return self.folder / DATABASE
+
     def build(self) -> None:
-        """Run every model and test.
+        """Run every model, and every test of its rows.
 
         dbt keeps the database locked until its process ends, hence the child process.
 
@@ -41,7 +49,7 @@ class DbtRun:
             BuildError: names the model or test that failed, and its first rows or the message.
 
         """
-        with self._child("build") as child:
+        with self._child("build", *NOT_BUILT) as child:
             errors = _read_events(child)
         if child.returncode != 0:
             raise BuildError(
@@ -81,13 +89,14 @@ class DbtRun:
 
     def command(self, *verbs: str) -> list[str]:
         """The child's command line; -P keeps the user's folder out of what it imports."""
+        parsed = parsed_file(self.project)
+        again = ("--partial-parse-file-path", str(parsed)) if is_ours(parsed) else ()
         return [
             *(sys.executable, "-P", "-m", f"{__package__}.dbt_child", *verbs),
             *("--project-dir", str(self.project), "--profiles-dir", str(self.project)),
             *("--target-path", str(self.folder / "target"), "--log-path", str(self.folder)),
-            *("--vars", json.dumps(self.variables)),
-            *("--log-format", "json", "--log-level-file", "none", "--no-use-colors"),
-            *("--no-partial-parse", "--no-send-anonymous-usage-stats", "--no-version-check"),
+            *("--log-level", "none", "--log-level-file", "none", "--no-use-colors"),
+            *("--partial-parse", *again, "--no-send-anonymous-usage-stats", "--no-version-check"),
         ]
 
     def environment(self) -> dict[str, str]:
@@ -102,8 +111,7 @@ class DbtRun:
             "MEMTRIGGERS_MEMORY_LIMIT": limits[0],
             "MEMTRIGGERS_THREADS": limits[1],
             **inherited,
-            "MEMTRIGGERS_DATABASE": str(self.database),
-            "MEMTRIGGERS_TEMP_DIRECTORY": str(self.folder / "spilled"),
+            **{f"MEMTRIGGERS_{name.upper()}": str(v) for name, v in self.variables.items()},
         }
 
     @contextmanager
@@ -128,6 +136,9 @@ class DbtRun:
                 raise
             finally:
                 child.communicate()
+        parsed = self.folder / "target" / "partial_parse.msgpack"
+        if parsed.exists():
+            keep(parsed, parsed_file(self.project))
 
     def _what_failed(self, errors: list[str]) -> str:
         results = self.folder / "target" / "run_results.json"
@@ -167,7 +178,7 @@ def _read_events(child: "subprocess.Popen[str]") -> list[str]:
     errors = []
     with progress("build") as advance:
         for line in child.stdout:
-            event = json.loads(line)["info"]
+            event = json.loads(line)
             log.log(logging.WARNING if event["level"] == "warn" else logging.INFO, event["msg"])
             if event["level"] == "error":
                 errors.append(event["msg"])

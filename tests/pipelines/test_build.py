@@ -17,6 +17,8 @@ from memtriggers.pipelines.errors import BuildError, MissingExtra
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stamp import Stamp
 from memtriggers.pipelines.study import Data, KeywordSet, Study
+from memtriggers.pipelines.warehouse import dbt_run
+from memtriggers.pipelines.warehouse.parsed import is_ours, keep, parsed_file
 from memtriggers.pipelines.warehouse.previous import export_previous, keep_for_next
 from memtriggers.pipelines.warehouse.publish import publish
 
@@ -84,6 +86,8 @@ def test_an_empty_lake_builds_with_empty_typed_tables(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    monkeypatch.setattr(dbt_run, "NOT_BUILT", ())  # the models' unit tests run here, too
+    caplog.set_level(logging.INFO)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DBT_TARGET", "of another project")
     files = sorted(models.rglob("*"))
@@ -95,12 +99,69 @@ def test_an_empty_lake_builds_with_empty_typed_tables(
     assert not any(lake.scratch.iterdir())
     assert sorted(models.rglob("*")) == files  # dbt writes nothing beside the models
     assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == []
+    n_unit_tests = sum(file.read_text().count("    expect:") for file in models.rglob("*.yml"))
+    assert f"{n_unit_tests} unit tests" in caplog.text
     with duckdb.connect(str(lake.current), read_only=True) as connection:
         for name in ("samples", "clusters", "removal_list", "funnel", "runs", "changes"):
             assert connection.execute(f"select count(*) from {name}").fetchone() == (0,)
         columns = connection.execute("describe samples").fetchall()
     types = {name: kind for name, kind, *_ in columns}
     assert (types["words"], types["similarity"]) == ("VARCHAR[]", "DOUBLE")
+
+
+def _build_with(
+    size: int, models: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> tuple[bool, bool]:
+    """Whether dbt read the whole project, and whether a test met another size than three."""
+    caplog.clear()
+    folder.mkdir()
+    run = dbt_run.DbtRun(models, folder, {"min_cluster_size": size})
+    with duckdb.connect(str(run.database)) as connection:
+        connection.execute("create schema lake; create table lake.words (word varchar)")
+    try:
+        run.build()
+    except BuildError as error:
+        assert "test size_is_three found size" in str(error)
+    has_read_all = "Unable to do partial parsing" in caplog.text
+    return has_read_all, "FAIL 1 size_is_three" in caplog.text
+
+
+def test_dbt_reads_the_project_once_and_heeds_what_changed(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MEMTRIGGERS_CACHE", str(tmp_path / "cache"))
+    caplog.set_level(logging.INFO)
+    for pattern in ("marts/**/*.*", "staging/*", "tests/*.*"):
+        for file in models.glob(pattern):
+            file.unlink()
+    size = models / "tests" / "size_is_three.sql"
+    size.write_text("select {{ env_var('MEMTRIGGERS_MIN_CLUSTER_SIZE') }} as size where size <> 3")
+
+    assert _build_with(3, models, tmp_path / "1", caplog) == (True, False)
+    assert _build_with(2, models, tmp_path / "2", caplog) == (False, True)
+    size.write_text(size.read_text().replace("<>", "="))
+    assert _build_with(3, models, tmp_path / "3", caplog) == (True, True)
+
+
+def test_what_dbt_has_read_is_not_taken_from_others(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is SQL in it, which would be run."""
+    monkeypatch.setenv("MEMTRIGGERS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "read").touch()
+    kept = parsed_file(models)
+    assert not is_ours(kept)
+    keep(tmp_path / "read", kept)
+    assert is_ours(kept)
+    for may_be_written in (kept, kept.parent):
+        may_be_written.chmod(0o777)
+        assert not is_ours(kept)
+        may_be_written.chmod(0o700)
+    assert is_ours(kept)
+    (tmp_path / "cache").rename(tmp_path / "elsewhere")
+    (tmp_path / "cache").touch()  # where nothing can be kept, nothing fails
+    keep(tmp_path / "read", kept)
+    assert not is_ours(kept)
 
 
 def test_a_failing_data_test_publishes_nothing_and_shows_rows(
