@@ -32,7 +32,8 @@ create or replace temp macro folded(decoded_caption) as
             decoded_caption,
             '[^\x{0}-\x{2FF}\x{400}-\x{482}\x{48A}-\x{52F}\x{2010}-\x{2027}\x{3041}-\x{3096}\x{30A1}-\x{30FA}\x{4E00}-\x{9FEF}\x{AC00}-\x{D7A3}]'
         )
-            then lower(nfc_normalize(replace(decoded_caption, '’', '''')))
+            -- DuckDB's NFC ends at a NUL, which is between words like any other separator
+            then lower(nfc_normalize(replace(replace(decoded_caption, '’', ''''), chr(0), ' ')))
         else lower(replace(decoded_caption, '’', ''''))
     end;
 

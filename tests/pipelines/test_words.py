@@ -119,11 +119,12 @@ def agreed_code_points() -> list[str]:
     ]
 
 
-def odd_captions(n: int) -> list[str]:
-    """Captions of words that come again, of any letters, and of whatever may join or part them."""
+def odd_captions() -> list[str]:
+    """Captions of every letter, of words that come again, and of whatever may join or part them."""
     chance, letters = random.Random(0), agreed_code_points()
     assert len(letters) > 130_000
-    words = [
+    chance.shuffle(letters)
+    often = [
         "van",
         "Gogh",
         "gogh's",
@@ -134,19 +135,23 @@ def odd_captions(n: int) -> list[str]:
         "İ",
         "a",
     ]
-    words += ["".join(chance.choices(letters, k=chance.randint(1, 6))) for _ in range(20_000)]
     joints = [" ", " ", " ", "  ", "-", "'", "’", "’s ", "'s", ", ", "\t", "\u00a0", "", "--", "_"]
     joints += ["&amp;", "&eacute;", "&amp;quot;", "<b>", "</i>", "&#39;s ", "\u200d", "/", "\u0301"]
-    return [
-        "".join(chance.choice(words) + chance.choice(joints) for _ in range(chance.randint(0, 12)))
-        for _ in range(n)
-    ]
+    captions = []
+    while letters:
+        words = chance.choices(often, k=chance.randint(0, 6))
+        for _ in range(chance.randint(0, 6)):
+            words.append("".join(letters[-(length := chance.randint(1, 6)) :]))
+            del letters[-length:]
+        chance.shuffle(words)
+        captions.append("".join(word + chance.choice(joints) for word in words))
+    return captions
 
 
-def test_100_000_odd_captions(
+def test_captions_of_every_letter(
     lake: Lake, tmp_path: Path, make_study: Callable[..., Study], run_stages: Callable[..., None]
 ) -> None:
-    captions = odd_captions(100_000)
+    captions = odd_captions()
     table = pa.table({"url": [str(n) for n in range(len(captions))], "text": captions})
     pq.write_table(table, tmp_path / "odd.parquet")
     run_stages(make_study(sections="[words]\nbigram_min_captions = 1"), "words")
