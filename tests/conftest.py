@@ -40,6 +40,7 @@ from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.study import Resources, Study
 from memtriggers.pipelines.study_file import load_study
+from memtriggers.pipelines.warehouse import dbt_run
 from memtriggers.pipelines.workers import WORKER_ENVIRONMENT
 from memtriggers.tests.groups import check_group, make_scheduler, place_of
 from memtriggers.tests.processor import of_children
@@ -137,6 +138,19 @@ def make_study(tmp_path: Path) -> Callable[..., Study]:
         return load_study(path)
 
     return make
+
+
+@pytest.fixture
+def build_only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let builds make some tables alone, with what these read and the tests of both."""
+
+    def only(*tables: str) -> None:
+        needed = ("build_info", "samples", "cluster_members", *tables)
+        select = ("--select", *(f"+{name}" for name in needed))
+        options = (*dbt_run.NOT_BUILT, *select, "--indirect-selection", "cautious")
+        monkeypatch.setattr(dbt_run, "NOT_BUILT", options)
+
+    return only
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,7 @@ def published(
     files: dict[str, bytes],
     write_laion: Callable[..., Path],
     make_study: Callable[..., Study],
+    cluster: str,
 ) -> duckdb.DuckDBPyConnection:
     """The tables of a refresh over a row for each defect."""
     (tmp_path / "images").mkdir()
@@ -78,7 +79,7 @@ def published(
     rows += [{"URL": "../../etc/passwd", "TEXT": "star outside"}]
     write_laion(*rows)
     make_study(data='image_root = "images"', all={"include": ["*"]}, none={"include": ["nil"]})
-    command = [sys.executable, "-m", "memtriggers", "refresh"]
+    command = [sys.executable, "-m", "memtriggers", "refresh", "--scheduler", cluster]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

@@ -1,5 +1,6 @@
 """What a person's marks change in the marts of the small lake."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -21,7 +22,7 @@ def test_without_marks_the_table_is_empty_and_typed(published: duckdb.DuckDBPyCo
 
 
 @pytest.fixture
-def marked(own_lake: Lake, built_study: Study) -> Lake:
+def marked(own_lake: Lake, built_study: Study, build_only: Callable[..., None]) -> Lake:
     """At 0.8, a to e are wanted; of them, at 0.9, c names a cluster to remove."""
     for threshold, sample_id, mark in (
         (0.9, "c", "remove"),
@@ -31,6 +32,7 @@ def marked(own_lake: Lake, built_study: Study) -> Lake:
     ):
         row = {"threshold": threshold, "sample_id": sample_id, "mark": mark}
         decide(own_lake, "cluster_marks", row)
+    build_only("cluster_marks", "removal_list", "word_sets")
     build.run(built_study, own_lake, Stamp({}, {}))
     return own_lake
 
@@ -65,11 +67,12 @@ def test_marks_are_of_images_and_that_of_the_smaller_cluster_holds(
 
 
 def test_a_marked_placeholder_is_left_out_as_one_that_is_found(
-    own_lake: Lake, built_study: Study
+    own_lake: Lake, built_study: Study, build_only: Callable[..., None]
 ) -> None:
     """At 0.9, where all of the cluster is marked; at 0.8 there are other images in it."""
     row = {"threshold": 0.9, "sample_id": "b", "mark": "placeholder"}
     decide(own_lake, "cluster_marks", row)
+    build_only("clusters", "removal_list", "keyword_clusters", "word_sets")
     build.run(built_study, own_lake, Stamp({}, {}))
     query = (
         "select threshold, cluster_id, is_placeholder, excluded_reason from clusters order by all"

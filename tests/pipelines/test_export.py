@@ -145,6 +145,7 @@ def datacomp(
     store_image_vectors: Any,
     run_stages: Any,
     near: Any,
+    build_only: Any,
 ) -> Any:
     """A lake of DataComp-shaped rows, filtered by the sets that are given; and its uids by row."""
 
@@ -164,6 +165,7 @@ def datacomp(
             **sets,
         )
         store_image_vectors(study, [near(place, 1.0) for place in places])
+        build_only("removal_list", "sample_rows", "keyword_sets", "keyword_matches", "word_sets")
         run_stages(study, "cluster", "build")
         return [row["uid"] for row in rows]
 

@@ -36,9 +36,10 @@ TABLES = ("samples", "clusters", "cluster_members", "cluster_words", "word_sets"
 
 @dataclass(frozen=True)
 class Refreshed:
-    """A study and its lake, in a folder of their own."""
+    """A study and its lake in a folder of their own, and the cluster that embeds for it."""
 
     folder: Path
+    scheduler: str | None
 
     @property
     def lake(self) -> Lake:
@@ -51,7 +52,7 @@ class Refreshed:
     def copy(self, folder: Path) -> "Refreshed":
         """The same study and a copy of the lake in another folder; the parquet is shared."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Refreshed(folder)
+        return replace(self, folder=folder)
 
     def edit(self, old: str, new: str) -> None:
         path = self.folder / "study.toml"
@@ -60,7 +61,8 @@ class Refreshed:
         path.write_text(text.replace(old, new))
 
     def run(self, *options: str, **given: Any) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "memtriggers", "refresh", *options]
+        there = ("--scheduler", self.scheduler) if self.scheduler else ()
+        command = [sys.executable, "-m", "memtriggers", "refresh", *there, *options]
         return subprocess.run(command, capture_output=True, text=True, cwd=self.folder, **given)
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
@@ -81,7 +83,10 @@ def write_rows(path: Path, images: Sequence[bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def refreshed(
-    tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, draw: Callable[..., bytes]
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_clip: Path,
+    draw: Callable[..., bytes],
+    cluster: str,
 ) -> Refreshed:
     """A small lake, up to date."""
     folder = tmp_path_factory.mktemp("refreshed")
@@ -94,11 +99,12 @@ def refreshed(
         "[cluster]\nthresholds = [0.99, 0.999]\n"
         '[[keyword_set]]\nname = "star"\ninclude = ["star"]\n'
     )
-    done = Refreshed(folder).run()
+    refreshed = Refreshed(folder, cluster)
+    done = refreshed.run()
     assert done.returncode == 0, done.stderr
     first = "nothing to compare with, this is the first build"
     assert re.fullmatch(rf"refreshed {', '.join(FLOW)} in \d+ s: {first}\n", done.stdout)
-    return Refreshed(folder)
+    return refreshed
 
 
 def test_nothing_new_takes_two_seconds_and_starts_nothing(refreshed: Refreshed) -> None:
@@ -266,7 +272,7 @@ def test_two_at_once_do_the_work_once(refreshed: Refreshed) -> None:
 def test_killed_at_random_moments_it_ends_as_if_undisturbed(
     refreshed: Refreshed, tmp_path: Path
 ) -> None:
-    chance, killed = random.Random(0), Refreshed(tmp_path / "killed")
+    chance, killed = random.Random(0), Refreshed(tmp_path / "killed", scheduler=None)
     killed.folder.mkdir()
     shutil.copy(refreshed.folder / "study.toml", killed.folder)
     for _ in range(4):
