@@ -1,10 +1,13 @@
 """The vector store: the Lance tables of a lake, opened, appended to and read.
 
-One process writes at a time (the lake's lock), every append is one transaction, and a table that
-does not exist yet is answered without importing Lance, so that a base install can ask.
+LanceDB searches them and builds their indices; pylance, which is imported in a fifth of the time,
+does the rest. One process writes at a time (the lake's lock), every append is one transaction, and
+a table that does not exist yet is answered without importing them, so that a base install can ask.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -21,9 +24,9 @@ from .tables import Table
 COMMITS_PER_COMPACTION = 256
 _ALIGNMENT = 8  # bytes
 INDEX_ROWS = 2_000_000  # from which an index pays: below, all vectors are read within seconds
-# Partitions that are looked into, and how many times as many candidates are compared exactly. Only
-# an index heeds them.
-_SEARCH_EFFORT = {"nprobes": 64, "refine_factor": 20}
+# Only an index heeds these.
+_PROBES = 64  # partitions that are looked into
+_REFINE_FACTOR = 20  # so many times as many candidates are compared exactly
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,28 @@ class VectorStore:
             MissingPackage: pylance is not installed.
 
         """
+        with self._one_line_errors(name):
+            return import_lance().dataset(str(self.path(name)), version=version)
+
+    def open_table(self, name: str) -> Any:
+        """The `lancedb.Table` of a table, at its newest version.
+
+        Raises:
+            StoreError: there is no such table, or it cannot be read.
+            MissingPackage: LanceDB is not installed.
+
+        """
+        with self._one_line_errors(name):
+            return import_lancedb().connect(self.root).open_table(name)
+
+    @contextmanager
+    def _one_line_errors(self, name: str) -> Iterator[None]:
+        """While a table is opened."""
         if not self.exists(name):
             raise StoreError(f"{self.path(name)}: no such table; run: memtriggers refresh")
-        dataset = import_lance().dataset
         try:
-            return dataset(str(self.path(name)), version=version)
-        except (OSError, ValueError) as error:
+            yield
+        except (OSError, ValueError, RuntimeError) as error:
             raise StoreError(f"{self.path(name)}: cannot be read: {_first_line(error)}") from None
 
     def version(self, name: str) -> int:
@@ -103,12 +122,16 @@ class VectorStore:
 
         With an index some may be missed; the cosines are exact, of vectors renormalised in float32.
         """
-        scanner = self.dataset(name).scanner(
-            columns=["sample_id", "vector", "_distance"],
-            nearest={"column": "vector", "q": _unit(wanted), "k": number, "metric": "cosine"}
-            | _SEARCH_EFFORT,
+        search = (
+            self.open_table(name)
+            .search(_unit(wanted), vector_column_name="vector")
+            .distance_type("cosine")
+            .nprobes(_PROBES)
+            .refine_factor(_REFINE_FACTOR)
+            .select(["sample_id", "vector", "_distance"])
+            .limit(number)
         )
-        rows = scanner.to_table().filter(pc.field("vector").is_valid())
+        rows = search.to_arrow().filter(pc.field("vector").is_valid())
         vectors = rows["vector"].combine_chunks().flatten().to_numpy()
         unit = _unit(vectors.reshape(len(rows), -1).astype(np.float32))
         cosine = pa.array(unit @ _unit(wanted), pa.float32())
@@ -122,15 +145,14 @@ class VectorStore:
         """
         dataset = self.dataset(name)
         if dataset.describe_indices():
-            dataset.optimize.optimize_indices()
+            dataset.optimize.optimize_indices()  # LanceDB's own would compact, to larger files
         elif (n_rows := dataset.count_rows()) >= INDEX_ROWS:
-            dataset.create_index(
-                "vector",
-                "IVF_PQ",
-                metric="cosine",
+            index = import_lancedb().index.IvfPq(
+                distance_type="cosine",
                 num_partitions=round(n_rows**0.5),
                 num_sub_vectors=dataset.schema.field("vector").type.list_size // 8,
             )
+            self.open_table(name).create_index("vector", config=index)
 
     def create(self, table: Table) -> None:
         """Make the table, without a row, when there is none."""
@@ -211,6 +233,24 @@ def import_lance() -> Any:
             "the Lance tables need the package pylance; install: pip install 'memtriggers[embed]'"
         ) from None
     return lance
+
+
+def import_lancedb() -> Any:
+    """The package LanceDB; seconds of processor time, so only for what searches or indexes.
+
+    Raises:
+        MissingPackage: it is not installed.
+
+    """
+    os.environ.setdefault("LANCEDB_LOG", "error")  # as for pylance
+    try:
+        import lancedb
+    except ImportError:
+        raise MissingPackage(
+            "searching and indexing need the package lancedb; "
+            "install: pip install 'memtriggers[embed]'"
+        ) from None
+    return lancedb
 
 
 def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -97,7 +97,7 @@ def check_search(study: Study, lake: Lake) -> tuple[ClipChoice, str]:
     choice = find_clip(study)
     name = image_vectors_name(choice.clip_id)
     VectorStore(lake.vectors).version(name)
-    for package in ("torch", "open_clip", "dask"):
+    for package in ("lancedb", "torch", "open_clip", "dask"):
         if find_spec(package) is None:
             raise MissingExtra(
                 f"search needs the package {package}; install: pip install 'memtriggers[embed]'"

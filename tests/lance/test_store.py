@@ -75,6 +75,9 @@ def test_a_damaged_table_is_one_line(store: VectorStore) -> None:
     with pytest.raises(StoreError, match="cannot be read") as error:
         store.version(VECTORS.name)
     assert "\n" not in str(error.value)
+    with pytest.raises(StoreError, match="cannot be read") as error:
+        store.nearest(VECTORS.name, np.ones(4, np.float32), 1)
+    assert "\n" not in str(error.value)
 
 
 def test_each_append_is_one_version(store: VectorStore) -> None:
@@ -95,6 +98,26 @@ def test_lancedb_opens_the_same_tables(store: VectorStore) -> None:
     store.append(VECTORS, rows(["a", "b"]))
     table = lancedb.connect(store.root).open_table(VECTORS.name)
     assert table.count_rows() == 2
+    store.append(VECTORS, rows(["c"]))
+    assert store.open_table(VECTORS.name).count_rows() == 3
+    assert store.open_table(VECTORS.name).to_lance().version == store.version(VECTORS.name)
+
+
+def test_without_lancedb_all_but_a_search_works(store: VectorStore) -> None:
+    code = (
+        "import sys; from pathlib import Path; import numpy as np; sys.modules['lancedb'] = None;"
+        "from memtriggers.lance.errors import MissingPackage;"
+        "from memtriggers.lance.store import VectorStore;"
+        f"store, name = VectorStore(Path({str(store.root)!r})), {VECTORS.name!r};"
+        "store.build_index(name); store.compact(name, 100); store.write_metadata(name, {'a': 'b'});"
+        "assert store.sample_ids(name).read_all().num_rows == store.count(name) == 2\n"
+        "try: store.nearest(name, np.ones(4, np.float32), 1)\n"
+        "except MissingPackage as error: print(error)"
+    )
+    store.append(VECTORS, rows(["a", "b"]))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    said = "need the package lancedb; install: pip install 'memtriggers[embed]'"
+    assert said in done.stdout and done.stderr == ""
 
 
 def test_compaction_keeps_rows_order_and_metadata(store: VectorStore) -> None:
