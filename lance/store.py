@@ -1,6 +1,6 @@
 """The vector store: the Lance tables of a lake, opened, appended to and read.
 
-LanceDB searches them and builds their indices; pylance, which is imported in a fifth of the time,
+LanceDB searches them and builds their indices; pylance, which is imported in a sixth of the time,
 does the rest. One process writes at a time (the lake's lock), every append is one transaction, and
 a table that does not exist yet is answered without importing them, so that a base install can ask.
 """
