@@ -1,10 +1,13 @@
-"""The vector store: the Lance tables of a lake, opened, appended to, read and stamped.
+"""The vector store: the Lance tables of a lake, opened, appended to and read.
 
-One process writes at a time (the lake's lock), every append is one transaction, and a table that
-does not exist yet is answered without importing Lance, so that a base install can ask.
+LanceDB searches them and builds their indices; pylance, which is imported in a sixth of the time,
+does the rest. One process writes at a time (the lake's lock), every append is one transaction, and
+a table that does not exist yet is answered without importing them, so that a base install can ask.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,17 +18,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..pipelines.errors import LakeError, MissingExtra
-from ..pipelines.stamp import METADATA_KEY, Stamp, parse_stamp
+from .errors import MissingPackage, StoreError
 from .tables import Table
 
 COMMITS_PER_COMPACTION = 256
 _ALIGNMENT = 8  # bytes
-_ROWS_KEY = "memtriggers_rows"  # a version, and the digest and version of the rows it still holds
 INDEX_ROWS = 2_000_000  # from which an index pays: below, all vectors are read within seconds
-# Partitions that are looked into, and how many times as many candidates are compared exactly. Only
-# an index heeds them.
-_SEARCH_EFFORT = {"nprobes": 64, "refine_factor": 20}
+# Only an index heeds these.
+_PROBES = 64  # partitions that are looked into
+_REFINE_FACTOR = 20  # so many times as many candidates are compared exactly
 
 
 @dataclass(frozen=True)
@@ -47,17 +48,33 @@ class VectorStore:
         """The `lance.LanceDataset` of a table, at its newest or at a pinned version.
 
         Raises:
-            LakeError: there is no such table, or it cannot be read.
-            MissingExtra: pylance is not installed.
+            StoreError: there is no such table, or it cannot be read.
+            MissingPackage: pylance is not installed.
 
         """
+        with self._one_line_errors(name):
+            return import_lance().dataset(str(self.path(name)), version=version)
+
+    def open_table(self, name: str) -> Any:
+        """The `lancedb.Table` of a table, at its newest version.
+
+        Raises:
+            StoreError: there is no such table, or it cannot be read.
+            MissingPackage: LanceDB is not installed.
+
+        """
+        with self._one_line_errors(name):
+            return import_lancedb().connect(self.root).open_table(name)
+
+    @contextmanager
+    def _one_line_errors(self, name: str) -> Iterator[None]:
+        """While a table is opened."""
         if not self.exists(name):
-            raise LakeError(f"{self.path(name)}: no such table; run: memtriggers refresh")
-        dataset = import_lance().dataset
+            raise StoreError(f"{self.path(name)}: no such table; run: memtriggers refresh")
         try:
-            return dataset(str(self.path(name)), version=version)
-        except (OSError, ValueError) as error:
-            raise LakeError(f"{self.path(name)}: cannot be read: {_first_line(error)}") from None
+            yield
+        except (OSError, ValueError, RuntimeError) as error:
+            raise StoreError(f"{self.path(name)}: cannot be read: {_first_line(error)}") from None
 
     def version(self, name: str) -> int:
         """The newest version of a table; every commit raises it by one."""
@@ -75,7 +92,7 @@ class VectorStore:
         `where` is an SQL condition on the table's columns, such as "status = 'ok'".
 
         Raises:
-            LakeError: there is no such table, or an earlier version of memtriggers made it.
+            StoreError: there is no such table, or an earlier version of memtriggers made it.
 
         """
         dataset = self.dataset(name, version)
@@ -85,7 +102,7 @@ class VectorStore:
     def _check_columns(self, name: str, dataset: Any, columns: list[str]) -> None:
         missing = set(columns) - set(dataset.schema.names) - {"_rowoffset"}
         if missing:
-            raise LakeError(
+            raise StoreError(
                 f"{self.path(name)}: has no column {min(missing)}: an earlier version made it; "
                 "remove it and run: memtriggers refresh"
             )
@@ -105,12 +122,16 @@ class VectorStore:
 
         With an index some may be missed; the cosines are exact, of vectors renormalised in float32.
         """
-        scanner = self.dataset(name).scanner(
-            columns=["sample_id", "vector", "_distance"],
-            nearest={"column": "vector", "q": _unit(wanted), "k": number, "metric": "cosine"}
-            | _SEARCH_EFFORT,
+        search = (
+            self.open_table(name)
+            .search(_unit(wanted), vector_column_name="vector")
+            .distance_type("cosine")
+            .nprobes(_PROBES)
+            .refine_factor(_REFINE_FACTOR)
+            .select(["sample_id", "vector", "_distance"])
+            .limit(number)
         )
-        rows = scanner.to_table().filter(pc.field("vector").is_valid())
+        rows = search.to_arrow().filter(pc.field("vector").is_valid())
         vectors = rows["vector"].combine_chunks().flatten().to_numpy()
         unit = _unit(vectors.reshape(len(rows), -1).astype(np.float32))
         cosine = pa.array(unit @ _unit(wanted), pa.float32())
@@ -124,15 +145,14 @@ class VectorStore:
         """
         dataset = self.dataset(name)
         if dataset.describe_indices():
-            dataset.optimize.optimize_indices()
+            dataset.optimize.optimize_indices()  # LanceDB's own would compact, to larger files
         elif (n_rows := dataset.count_rows()) >= INDEX_ROWS:
-            dataset.create_index(
-                "vector",
-                "IVF_PQ",
-                metric="cosine",
+            index = import_lancedb().index.IvfPq(
+                distance_type="cosine",
                 num_partitions=round(n_rows**0.5),
                 num_sub_vectors=dataset.schema.field("vector").type.list_size // 8,
             )
+            self.open_table(name).create_index("vector", config=index)
 
     def create(self, table: Table) -> None:
         """Make the table, without a row, when there is none."""
@@ -171,41 +191,9 @@ class VectorStore:
         text = self.dataset(name).metadata.get(key)
         return None if text is None else str(text)
 
-    def write_metadata(self, name: str, key: str, text: str) -> None:
-        """Set one text of the table's own metadata; commits nothing when it is that already.
-
-        A commit of metadata changes no row, and so not the fingerprint of `recorded`.
-        """
-        if self.read_metadata(name, key) == text:
-            return
-        dataset, texts = self.dataset(name), {key: text}
-        if METADATA_KEY in dataset.metadata:
-            digest, version = _rows_of(dataset)
-            texts[_ROWS_KEY] = f"{dataset.version + 1} {digest} {version}"
-        dataset.update_metadata(texts)
-
-    def read_stamp(self, name: str) -> Stamp | None:
-        """What the table was last completed from; None before a stage has come to its end."""
-        return parse_stamp(self.read_metadata(name, METADATA_KEY))
-
-    def write_stamp(self, name: str, stamp: Stamp) -> None:
-        """Say that the table is complete for this stamp: a stage's last commit."""
-        self.write_metadata(name, METADATA_KEY, stamp.text)
-
-    def recorded(self, *names: str) -> tuple[Stamp, str] | None:
-        """The stamp that all of these tables carry, and a fingerprint of what they hold.
-
-        The fingerprint is the digest of the stamp that the rows were there under first, and the
-        tables' versions then: a stage that runs again and changes no row leaves it as it was. None
-        when a table is missing, has not been completed, or was completed from something else than
-        the others.
-        """
-        stamps = [self.read_stamp(name) for name in names]
-        if stamps[0] is None or any(stamp != stamps[0] for stamp in stamps):
-            return None
-        digests, versions = zip(*(_rows_of(self.dataset(name)) for name in names), strict=True)
-        fingerprint = f"{'-'.join(dict.fromkeys(digests))}-{'.'.join(map(str, versions))}"
-        return stamps[0], fingerprint
+    def write_metadata(self, name: str, texts: dict[str, str]) -> None:
+        """Set texts of the table's own metadata, as one transaction."""
+        self.dataset(name).update_metadata(texts)
 
     def compact(self, name: str, rows_per_file: int) -> None:
         """Join the small files that appends leave, and remove what no version needs any more.
@@ -220,19 +208,6 @@ class VectorStore:
         )
 
 
-def _rows_of(dataset: Any) -> tuple[str, int]:
-    """The digest and the version that the rows of a stamped table are known by.
-
-    Those of its stamp and itself, unless all that was committed since are metadata.
-    """
-    at, digest, version = dataset.metadata.get(_ROWS_KEY, "0 - 0").split()
-    if int(at) == dataset.version:
-        return digest, int(version)
-    stamp = parse_stamp(dataset.metadata[METADATA_KEY])
-    assert stamp is not None  # it is stamped
-    return stamp.digest, int(dataset.version)
-
-
 def _aligned(rows: pa.Table) -> pa.Table:
     """What came over a network may begin at any byte, which Lance panics at: that is copied."""
     buffers = (b for column in rows.columns for chunk in column.chunks for b in chunk.buffers())
@@ -245,7 +220,7 @@ def import_lance() -> Any:
     """The package pylance.
 
     Raises:
-        MissingExtra: it is not installed, even where a folder called `lance` can be imported.
+        MissingPackage: it is not installed, even where a folder called `lance` can be imported.
 
     """
     # What fails is raised, and is one line; a worker that is started inherits it.
@@ -254,10 +229,28 @@ def import_lance() -> Any:
         import lance
         from lance import write_dataset  # noqa: F401
     except ImportError:
-        raise MissingExtra(
+        raise MissingPackage(
             "the Lance tables need the package pylance; install: pip install 'memtriggers[embed]'"
         ) from None
     return lance
+
+
+def import_lancedb() -> Any:
+    """The package LanceDB; seconds of processor time, so only for what searches or indexes.
+
+    Raises:
+        MissingPackage: it is not installed.
+
+    """
+    os.environ.setdefault("LANCEDB_LOG", "error")  # as for pylance
+    try:
+        import lancedb
+    except ImportError:
+        raise MissingPackage(
+            "searching and indexing need the package lancedb; "
+            "install: pip install 'memtriggers[embed]'"
+        ) from None
+    return lancedb
 
 
 def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """The command line: one command a stage, in the order of the flow, and a few beside them."""
 
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -10,7 +10,7 @@ from .commands.query import explore, export, probe, search, sql
 from .commands.refresh import demo, refresh, status
 from .commands.setup import doctor, init
 from .commands.stage import stage_command
-from .errors import MemtriggersError
+from .errors import MemtriggersError, store_errors
 from .evaluation.command import evaluate
 from .options import verbose_option
 from .stages import STAGES
@@ -18,6 +18,11 @@ from .stages import STAGES
 
 class Flow(click.Group):
     """Lists the stages in the order of the flow, then the rest, instead of by the alphabet."""
+
+    @store_errors()
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what the vector store refuses is an error like any other."""
+        return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command in the order in which it was added."""

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from ..lance.sql import find_extension
 from ..lance.store import VectorStore
 from .clusters.cells import EXACT_ROWS
 from .lake import Lake
 from .runs import installed_versions
+from .store_views import find_extension
 from .terminal import print_table
 
 _GB = 1e9

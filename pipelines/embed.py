@@ -32,6 +32,7 @@ from .losses import Outcome, refuse_total_loss
 from .progress import progress
 from .runs import Counts
 from .stamp import Stamp
+from .stamped_tables import read_recorded, write_stamp
 from .study import Study
 from .workers import Workers, start_workers
 
@@ -63,7 +64,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         store.compact(name, VECTOR_ROWS_PER_FILE)
     store.build_index(image_vectors_name(choice.clip_id))
     for name in names:
-        store.write_stamp(name, stamp)
+        write_stamp(store, name, stamp)
     return counts
 
 
@@ -118,7 +119,7 @@ def recorded(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
     None unless those of images, captions and copies were completed from the same.
     """
     names = _table_names(find_clip(study), find_copy_model(study))
-    return VectorStore(lake.vectors).recorded(*names)
+    return read_recorded(VectorStore(lake.vectors), *names)
 
 
 def _table_names(choice: ClipChoice, copies: CopyChoice | None) -> list[str]:

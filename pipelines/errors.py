@@ -10,8 +10,14 @@ MemtriggersError
 ├── BuildError      a dbt model or test
 ├── QueryError      SQL that a user wrote
 └── MissingExtra    a package that the base install leaves out
+
+What the vector store refuses is a `LakeError` or a `MissingExtra`: `store_errors` makes it one.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..lance.errors import MissingPackage, StoreError
 from .masking import mask
 
 
@@ -56,3 +62,14 @@ class QueryError(MemtriggersError):
 
 class MissingExtra(MemtriggersError):
     """A command that needs an optional package; says which extra to install."""
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Raise what the vector store refuses as an error of the product; decorates functions, too."""
+    try:
+        yield
+    except MissingPackage as error:
+        raise MissingExtra(str(error)) from None
+    except StoreError as error:
+        raise LakeError(str(error)) from None

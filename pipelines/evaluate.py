@@ -9,7 +9,7 @@ from .clip.copy_model import choose_copy_model, find_copy_model
 from .clip.model import ClipChoice, find_clip
 from .clip.recommended import Recommendation, write_beside_weights
 from .clusters.edges import Vectors
-from .errors import EvaluationError
+from .errors import EvaluationError, store_errors
 from .evaluation.encoded import ORIGINAL, Encoded, encode_all
 from .evaluation.figures import SERIES, Measured, measure_copies, measure_labelled
 from .evaluation.labels import (
@@ -57,6 +57,7 @@ class Request:
         return "lake" if self.pairs is None and self.label_column is None else "labelled"
 
 
+@store_errors()
 def evaluate(request: Request, study: Study, lake: Lake) -> Summary:
     """Measure the study's model and its peers, and write what comes of it into the lake.
 

@@ -27,6 +27,7 @@ from .masking import mask, passwords_in
 from .progress import progress
 from .runs import Counts
 from .stamp import Stamp
+from .stamped_tables import read_recorded, write_mark, write_stamp
 from .study import Fetch, Study
 from .terminal import printable
 
@@ -77,13 +78,13 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
             f"{store.path(IMAGES.name)}: {n_in} samples went in, {n_rows} rows came out"
         )
     store.compact(IMAGES.name, IMAGE_ROWS_PER_FILE)
-    store.write_stamp(IMAGES.name, stamp)
+    write_stamp(store, IMAGES.name, stamp)
     return Counts(n_in, n_out)
 
 
 def recorded(lake: Lake) -> tuple[Stamp, str] | None:
     """The stamp and the fingerprint of the table `images`; None before the first full run."""
-    return VectorStore(lake.vectors).recorded(IMAGES.name)
+    return read_recorded(VectorStore(lake.vectors), IMAGES.name)
 
 
 def forget_passing_failures(lake: Lake) -> None:
@@ -123,7 +124,7 @@ def _forget_failures(store: VectorStore, study: Study) -> None:
     text = json.dumps(settings, sort_keys=True)
     if store.read_metadata(IMAGES.name, _SETTINGS) != text:
         store.delete(IMAGES.name, f"status != '{OK}'")
-        store.write_metadata(IMAGES.name, _SETTINGS, text)
+        write_mark(store, IMAGES.name, _SETTINGS, text)
 
 
 def fetch_images(

@@ -27,6 +27,7 @@ from .progress import progress
 from .registry import TABLES
 from .runs import Counts
 from .stamp import Stamp
+from .stamped_tables import read_recorded, write_stamp
 from .study import Study
 from .workers import start_workers
 
@@ -78,7 +79,8 @@ def _refuse_total_loss(lake: Lake, choice: GeneratorChoice, counts: Counts) -> N
 
 def recorded(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
     """The stamp and the fingerprint of the images, and of their vectors by the study's models."""
-    return VectorStore(lake.vectors).recorded(GENERATED_IMAGES.name, *generated_tables(study))
+    names = (GENERATED_IMAGES.name, *generated_tables(study))
+    return read_recorded(VectorStore(lake.vectors), *names)
 
 
 def _add_generator(lake: Lake, choice: GeneratorChoice) -> None:
@@ -145,7 +147,7 @@ def _complete(study: Study, lake: Lake, stamp: Stamp) -> None:
     store = VectorStore(lake.vectors)
     store.compact(GENERATED_IMAGES.name, IMAGE_ROWS_PER_FILE)
     for table in (GENERATED_IMAGES.name, *generated_tables(study)):
-        store.write_stamp(table, stamp)
+        write_stamp(store, table, stamp)
 
 
 def _slices(rows: pa.Table, size: int) -> Iterator[list[list[Any]]]:

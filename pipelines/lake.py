@@ -57,8 +57,8 @@ class Lake:
         """
         import duckdb
 
-        from ..lance.sql import show_tables
         from ..lance.store import VectorStore
+        from .store_views import show_tables
 
         connection = duckdb.connect(str(self.require_build()), read_only=True)
         show_tables(connection, VectorStore(self.vectors), query)

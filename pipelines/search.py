@@ -13,7 +13,7 @@ from ..lance.store import VectorStore
 from ..lance.tables import image_vectors_name
 from .clip.model import ClipChoice, find_clip
 from .database import connect, query
-from .errors import MissingExtra, SourceError
+from .errors import MissingExtra, SourceError, store_errors
 from .lake import Lake
 from .masking import mask
 from .study import Study
@@ -40,6 +40,7 @@ def print_search(
     print_table(["cosine", "sample_id", "caption", "url"], cells)
 
 
+@store_errors()
 def search(
     study: Study,
     lake: Lake,
@@ -83,6 +84,7 @@ def search(
     return rows
 
 
+@store_errors()
 def check_search(study: Study, lake: Lake) -> tuple[ClipChoice, str]:
     """The model that is searched by and the table of its vectors, before it is loaded for nothing.
 
@@ -95,7 +97,7 @@ def check_search(study: Study, lake: Lake) -> tuple[ClipChoice, str]:
     choice = find_clip(study)
     name = image_vectors_name(choice.clip_id)
     VectorStore(lake.vectors).version(name)
-    for package in ("torch", "open_clip", "dask"):
+    for package in ("lancedb", "torch", "open_clip", "dask"):
         if find_spec(package) is None:
             raise MissingExtra(
                 f"search needs the package {package}; install: pip install 'memtriggers[embed]'"

@@ -9,11 +9,11 @@ from typing import TextIO
 
 import duckdb
 
-from ..lance.sql import show_tables
 from ..lance.store import VectorStore
 from .database import connect_published, run_query
 from .errors import QueryError
 from .lake import Lake, replacing
+from .store_views import show_tables
 from .terminal import print_table
 
 _SHOWN = 1_000

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import click
 
-from ..lance.sql import show_tables
 from ..lance.store import VectorStore
 from .database import connect_published, run_query
 from .errors import QueryError
 from .lake import Lake
 from .sql import print_rows
+from .store_views import show_tables
 
 
 def open_shell(lake: Lake) -> None:

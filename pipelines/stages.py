@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 
-from .errors import MissingExtra, StageError
+from .errors import MissingExtra, StageError, store_errors
 from .inputs import INPUTS
 from .lake import Lake
 from .registry import tables_of
@@ -69,7 +69,8 @@ def one_line_errors(name: str, extra: str | None) -> Iterator[None]:
     from .database import first_line
 
     try:
-        yield
+        with store_errors():
+            yield
     except ModuleNotFoundError as error:
         if extra is None or (error.name or "").startswith("memtriggers"):
             raise

@@ -9,6 +9,7 @@ from ...lance.store import VectorStore
 from ...lance.tables import IMAGES, OK, RGB_FIRST
 from ..images.decode import image_limits
 from ..quoting import literal
+from ..stamped_tables import write_mark
 
 _RIGHT_MODES = ("RGB", "L")  # they were made smaller as they are now
 # Only what came in the size in which it is stored was stored as it came; the rest is RGB.
@@ -33,7 +34,7 @@ def forget_other_modes(store: VectorStore, name: str) -> None:
             ids = []
     if ids:
         _forget(store, name, ids)
-    store.write_metadata(name, RGB_FIRST.decode(), "yes")
+    write_mark(store, name, RGB_FIRST.decode(), "yes")
 
 
 def _is_marked(store: VectorStore, name: str) -> bool:

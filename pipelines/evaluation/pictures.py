@@ -69,7 +69,7 @@ def lake_pictures(
     """At most `limit` embedded samples of the lake, of those whose sample_id is named.
 
     Raises:
-        LakeError: there are no images or no vectors of this model yet.
+        StoreError: there are no images or no vectors of this model yet.
         EvaluationError: fewer than two samples are embedded.
 
     """

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...lance.store import VectorStore
 from ...lance.tables import GENERATED_IMAGES, IMAGES
-from ..errors import MemtriggersError
+from ..errors import MemtriggersError, store_errors
 from ..lake import Lake
 from ..quoting import literal
 
@@ -56,6 +56,7 @@ class Pictures:
                 return image, _media_type(image)
         return None
 
+    @store_errors()
     def _look_up(self, kind: str, ids: list[str]) -> None:
         table, key = _TABLES[kind]
         if not ids or not self._store.exists(table):
@@ -68,6 +69,7 @@ class Pictures:
                 while len(self._offsets) > _REMEMBERED:
                     self._offsets.popitem(last=False)
 
+    @store_errors()
     def _take(self, kind: str, picture_id: str) -> dict[str, Any] | None:
         table, key = _TABLES[kind]
         with self._lock:

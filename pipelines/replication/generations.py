@@ -72,7 +72,7 @@ def find_generations(lake: Lake, models: Models) -> Generations:
     """The generations with an image, what the metrics compare of it, and a prompt of the lake.
 
     Raises:
-        LakeError: nothing was generated yet.
+        StoreError: nothing was generated yet.
 
     """
     store = VectorStore(lake.vectors)

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 
 from ...lance.store import VectorStore
 from ...lance.tables import GENERATED_IMAGES, IMAGES, image_vectors_name
+from ..errors import store_errors
 from ..lake import Lake, replacing
 from ..replication.decided import decided_thresholds
 from ..study import Study
@@ -16,6 +17,7 @@ GENERATED_COLUMNS = [name for name in GENERATED_IMAGES.schema.names if name != "
 VECTOR_COLUMNS = ["sample_id", "status"]
 
 
+@store_errors()
 def export_tables(study: Study, lake: Lake) -> None:
     """Stream the images, those generated, and the vectors of the study's model to `lake/exports/`.
 

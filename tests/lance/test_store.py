@@ -10,15 +10,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
+from memtriggers.lance.errors import StoreError
 from memtriggers.lance.store import COMMITS_PER_COMPACTION, VectorStore
 from memtriggers.lance.tables import IMAGES, Table, image_vectors
 from memtriggers.pipelines.clip.vectors import vector_table
 from memtriggers.pipelines.clusters.edges import renormalised
-from memtriggers.pipelines.errors import LakeError
-from memtriggers.pipelines.stamp import Stamp
 
 VECTORS = image_vectors("tiny-00000000", 4)
-STAMP = Stamp({"clip": "1"}, {"fetch": "2"})
 
 
 @pytest.fixture
@@ -47,7 +45,7 @@ def test_a_missing_table_is_answered_without_importing_lance(tmp_path: Path) -> 
     code = (
         "import sys; from pathlib import Path; from memtriggers.lance.store import VectorStore;"
         f"store = VectorStore(Path({str(tmp_path)!r}));"
-        "assert store.recorded('images') is None and store.count('images') == 0;"
+        "assert store.read_metadata('images', 'x') is None and store.count('images') == 0;"
         "assert store.sample_ids('images').read_all().num_rows == 0;"
         "assert 'lance' not in sys.modules and 'lancedb' not in sys.modules"
     )
@@ -55,7 +53,7 @@ def test_a_missing_table_is_answered_without_importing_lance(tmp_path: Path) -> 
 
 
 def test_reading_a_missing_table_says_what_to_do(store: VectorStore) -> None:
-    with pytest.raises(LakeError, match=r"images\.lance: no such table; run: memtriggers refresh"):
+    with pytest.raises(StoreError, match=r"images\.lance: no such table; run: memtriggers refresh"):
         store.reader("images", ["sample_id"])
 
 
@@ -63,9 +61,9 @@ def test_a_table_of_an_earlier_version_is_one_line(store: VectorStore) -> None:
     later = Table(VECTORS.name, VECTORS.schema.append(pa.field("colour", pa.string())))
     store.append(VECTORS, rows(["a"]))
     message = r"tiny-00000000\.lance: has no column colour: .*; remove it and run: memtriggers refr"
-    with pytest.raises(LakeError, match=message):
+    with pytest.raises(StoreError, match=message):
         store.reader(VECTORS.name, ["sample_id", "colour"])
-    with pytest.raises(LakeError, match=message):
+    with pytest.raises(StoreError, match=message):
         store.append(later, rows(["b"]).append_column("colour", pa.array(["red"])))
     assert store.count(VECTORS.name) == 1
 
@@ -74,8 +72,11 @@ def test_a_damaged_table_is_one_line(store: VectorStore) -> None:
     store.append(VECTORS, rows(["a"]))
     for manifest in (store.path(VECTORS.name) / "_versions").iterdir():
         manifest.write_bytes(b"not a manifest")
-    with pytest.raises(LakeError, match="cannot be read") as error:
+    with pytest.raises(StoreError, match="cannot be read") as error:
         store.version(VECTORS.name)
+    assert "\n" not in str(error.value)
+    with pytest.raises(StoreError, match="cannot be read") as error:
+        store.nearest(VECTORS.name, np.ones(4, np.float32), 1)
     assert "\n" not in str(error.value)
 
 
@@ -97,62 +98,38 @@ def test_lancedb_opens_the_same_tables(store: VectorStore) -> None:
     store.append(VECTORS, rows(["a", "b"]))
     table = lancedb.connect(store.root).open_table(VECTORS.name)
     assert table.count_rows() == 2
+    store.append(VECTORS, rows(["c"]))
+    assert store.open_table(VECTORS.name).count_rows() == 3
+    assert store.open_table(VECTORS.name).to_lance().version == store.version(VECTORS.name)
 
 
-def test_the_stamp_is_the_last_thing_that_a_table_gets(store: VectorStore) -> None:
-    store.append(VECTORS, rows(["a"]))
-    assert store.recorded(VECTORS.name) is None
-    store.write_stamp(VECTORS.name, STAMP)
-    recorded = store.recorded(VECTORS.name)
-    assert recorded is not None and recorded[0] == STAMP
-
-    store.write_stamp(VECTORS.name, STAMP)
-    assert store.recorded(VECTORS.name) == recorded, "stamping again changes nothing"
-
-    store.append(VECTORS, rows(["b"]))
-    changed = store.recorded(VECTORS.name)
-    assert changed is not None and changed[1] != recorded[1], "new rows change the fingerprint"
-
-
-def test_metadata_and_a_stamp_over_the_same_rows_leave_the_fingerprint(store: VectorStore) -> None:
-    store.append(VECTORS, rows(["a"]))
-    store.write_stamp(VECTORS.name, STAMP)
-    before = store.recorded(VECTORS.name)
-    later = Stamp({"clip": "2"}, {"fetch": "2"})
-    store.write_metadata(VECTORS.name, "a mark", "yes")
-    store.write_stamp(VECTORS.name, later)
-    assert before is not None and store.recorded(VECTORS.name) == (later, before[1])
-
-    store.append(VECTORS, rows(["b"]))  # and is then killed, before it is stamped
-    appended = store.recorded(VECTORS.name)
-    store.write_stamp(VECTORS.name, STAMP)
-    ended = store.recorded(VECTORS.name)
-    assert appended is not None and appended[1] != before[1]
-    assert ended == (STAMP, appended[1])
+def test_without_lancedb_all_but_a_search_works(store: VectorStore) -> None:
+    code = (
+        "import sys; from pathlib import Path; import numpy as np; sys.modules['lancedb'] = None;"
+        "from memtriggers.lance.errors import MissingPackage;"
+        "from memtriggers.lance.store import VectorStore;"
+        f"store, name = VectorStore(Path({str(store.root)!r})), {VECTORS.name!r};"
+        "store.build_index(name); store.compact(name, 100); store.write_metadata(name, {'a': 'b'});"
+        "assert store.sample_ids(name).read_all().num_rows == store.count(name) == 2\n"
+        "try: store.nearest(name, np.ones(4, np.float32), 1)\n"
+        "except MissingPackage as error: print(error)"
+    )
+    store.append(VECTORS, rows(["a", "b"]))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    said = "need the package lancedb; install: pip install 'memtriggers[embed]'"
+    assert said in done.stdout and done.stderr == ""
 
 
-def test_two_tables_are_recorded_only_when_they_agree(store: VectorStore) -> None:
-    other = Table("other", VECTORS.schema)
-    store.append(VECTORS, rows(["a"]))
-    store.append(other, rows(["a"]))
-    store.write_stamp(VECTORS.name, STAMP)
-    assert store.recorded(VECTORS.name, "other") is None
-    store.write_stamp("other", Stamp({}, {}))
-    assert store.recorded(VECTORS.name, "other") is None
-    store.write_stamp("other", STAMP)
-    assert store.recorded(VECTORS.name, "other") is not None
-
-
-def test_compaction_keeps_rows_order_and_stamp(store: VectorStore) -> None:
+def test_compaction_keeps_rows_order_and_metadata(store: VectorStore) -> None:
     ids = [f"{i:02}" for i in range(20)]
     for sample_id in ids:
         store.append(VECTORS, rows([sample_id]))
-    store.write_stamp(VECTORS.name, STAMP)
+    store.write_metadata(VECTORS.name, {"a mark": "yes"})
     store.compact(VECTORS.name, 1000)
     data = store.path(VECTORS.name) / "data"
     assert len(list(data.iterdir())) == 1
     assert store.sample_ids(VECTORS.name).read_all()["sample_id"].to_pylist() == ids
-    assert store.read_stamp(VECTORS.name) == STAMP
+    assert store.read_metadata(VECTORS.name, "a mark") == "yes"
 
 
 def test_many_appends_leave_few_files_and_versions(store: VectorStore) -> None:

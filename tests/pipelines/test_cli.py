@@ -94,6 +94,16 @@ def test_exit_codes(tmp_path: Path, arguments: list[str], code: int, message: st
     assert result.stdout == ""
 
 
+def test_a_damaged_table_of_the_store_is_one_line(tmp_path: Path) -> None:
+    versions = tmp_path / "lake" / "lance" / "images.lance" / "_versions"
+    versions.mkdir(parents=True)
+    (versions / "1.manifest").write_bytes(b"not a manifest")
+    result = memtriggers("doctor", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: lake/lance/images.lance: cannot be read: ")
+    assert result.stderr.count("\n") == 1
+
+
 def test_an_unreadable_parquet_file_is_one_line(
     tmp_path: Path, make_study: Callable[..., object]
 ) -> None:

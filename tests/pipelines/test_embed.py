@@ -83,8 +83,8 @@ def with_image(ids: list[str]) -> list[str]:
 def test_vectors_are_those_of_the_model(
     make_fetched: Any, run_stages: Callable[..., None], lake: Lake, draw: Callable[..., bytes]
 ) -> None:
-    environment = dict(os.environ)
     study, ids = make_fetched(25)
+    environment = dict(os.environ)
     run_stages(study, "embed")
     images, captions = read_vectors(lake, study)
     assert set(images) == set(captions) == set(with_image(ids))

@@ -21,6 +21,7 @@ from memtriggers.pipelines.images.files import FileSource
 from memtriggers.pipelines.images.rows import Row
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
+from memtriggers.pipelines.stamped_tables import read_stamp
 from memtriggers.pipelines.study import Study
 
 Rows = dict[str, dict[str, Any]]
@@ -391,5 +392,5 @@ def test_the_stamp_goes_with_the_fingerprint(
     fetch_files("a.png", "b.png")
     later = recorded(lake)
     assert first is not None and later is not None and later[1] != first[1]
-    assert VectorStore(lake.vectors).read_stamp("images") == later[0]
+    assert read_stamp(VectorStore(lake.vectors), "images") == later[0]
     assert STAGES["fetch"].extra == "embed"

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from memtriggers.pipelines.errors import SourceError
+from memtriggers.lance.errors import StoreError
+from memtriggers.pipelines.errors import LakeError, SourceError, store_errors
 from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.masking import mask, passwords_in
 from memtriggers.pipelines.page.answers import shown
@@ -55,6 +56,8 @@ def test_the_passwords_of_an_address() -> None:
 def test_errors_run_files_logs_and_pages_show_no_password(lake: Lake) -> None:
     address = "http://user:hunter2@host/a.png"
     assert str(SourceError(f"{address}: no")) == "http://***@host/a.png: no"
+    with pytest.raises(LakeError, match=r"^http://\*\*\*@host/a\.png$"), store_errors():
+        raise StoreError(address)
     assert shown(address) == "http://***@host/a.png"
     with pytest.raises(ValueError, match="hunter2"), lake.run("fetch", "0"):
         raise ValueError(address)

@@ -114,7 +114,7 @@ from memtriggers.pipelines.cli import main
 try:
     main()
 finally:
-    heavy = {"dbt", "dask", "distributed", "torch", "open_clip"} & set(sys.modules)
+    heavy = {"dbt", "dask", "distributed", "torch", "open_clip", "lancedb"} & set(sys.modules)
     assert not heavy, heavy
 """
     seconds = []

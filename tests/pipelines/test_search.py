@@ -1,16 +1,19 @@
 """search finds what is there: a copy of an image first, and what the model says of a text."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from memtriggers.lance.tables import image_vectors_name
 from memtriggers.pipelines.clip.model import find_clip, load_clip
 from memtriggers.pipelines.errors import LakeError, SourceError
 from memtriggers.pipelines.lake import Lake
@@ -106,6 +109,27 @@ def test_the_command_prints_a_table_or_json(
     rows = json.loads(run("--image", "images/3.png", "--json", "--limit", "1").stdout)
     assert rows[0]["caption"] == "picture 3"
     assert run().returncode == run("a", "--image", "images/3.png").returncode == 2
+
+
+def test_the_readme_opens_the_store_with_lancedb_and_searches(
+    embedded: tuple[Study, list[str]], lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, ids = embedded
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+    (shown,) = re.findall(r"```python\n(import lancedb\n.*?)```", readme, re.DOTALL)
+    name = image_vectors_name(find_clip(study).clip_id)
+    code, n_names = re.subn(r'"image_vectors-[^"]+"', f'"{name}"', shown)
+    assert n_names == 1 and lake.root.name == "lake"
+    monkeypatch.chdir(lake.root.parent)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    found = names["nearest"].to_pylist()
+    assert {row["sample_id"] for row in found} < set(ids) and len(found) == 10
+    assert found[0]["sample_id"] == names["table"].head(1)["sample_id"][0].as_py()
+    unit = np.array([row["vector"] for row in found], np.float32)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    distances = [row["_distance"] for row in found]
+    assert np.allclose(1 - unit @ unit[0], distances, atol=1e-3) and distances == sorted(distances)
 
 
 def test_what_cannot_be_searched_is_one_line(

@@ -23,6 +23,7 @@ from memtriggers.lance.tables import (
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.embed import recorded
 from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.stamped_tables import read_stamp, write_stamp
 from memtriggers.pipelines.study import Study
 
 MODES = ("RGB", "L", "P", "1", "RGB", "P")
@@ -84,14 +85,14 @@ def make_old(
 
 def write_as_before(store: VectorStore, name: str) -> None:
     """The table as an earlier version left it: without the mark, every vector along an axis."""
-    stamp, table = store.read_stamp(name), store.dataset(name).to_table()
+    stamp, table = read_stamp(store, name), store.dataset(name).to_table()
     assert stamp is not None
     shutil.rmtree(store.path(name))
     axes = list(np.eye(16, dtype=np.float16)[: len(table)])
     vectors = pa.array(axes, table.schema.field("vector").type)
     schema = table.schema.with_metadata({MADE_BY: table.schema.metadata[MADE_BY]})
     store.append(Table(name, schema), table.set_column(1, "vector", vectors))
-    store.write_stamp(name, stamp)
+    write_stamp(store, name, stamp)
 
 
 def test_palettes_and_bitmaps_alone_are_made_again(

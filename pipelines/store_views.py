@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ..pipelines.quoting import identifier, literal
-from .store import VectorStore, import_lance
+from ..lance.store import VectorStore, import_lance
+from .quoting import identifier, literal
 
 
 def show_tables(connection: duckdb.DuckDBPyConnection, store: VectorStore, text: str) -> None:
