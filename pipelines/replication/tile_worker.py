@@ -10,6 +10,7 @@ import pyarrow as pa
 from dask.system import CPU_COUNT
 
 from ...lance.tables import MADE_BY, OK
+from ...lance.unit import unit_norm
 from ..clip.copy_model import CopyChoice
 from ..clip.encoder import load_encoder, load_tower
 from ..clip.shards import read_images
@@ -39,8 +40,7 @@ def encode_tiles(ids: list[str], row_offsets: list[int], job: TileJob) -> pa.Tab
         tiles = [tile for image in images for tile in cut_tiles(image, job.scales)]
         vectors = encode([encoded(tile) for tile in tiles])  # (n * tiles, d)
     vectors[[not shows_something(tile) for tile in tiles]] = 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        unit = np.nan_to_num(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), posinf=0)
+    unit = np.nan_to_num(unit_norm(vectors), posinf=0)
     columns = {
         job.key: pa.array(ids, pa.string()),
         "vector": pa.FixedSizeListArray.from_arrays(
