@@ -1,9 +1,6 @@
 """What embedding workers are given: samples, and where their images and their model are."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import pyarrow as pa
 
 from ..errors import LakeError
 from .copy_model import CopyChoice
@@ -34,6 +31,9 @@ class Shard:
     lacks_caption_vector: list[bool]
     lacks_copy_vector: list[bool]
 
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
     @property
     def lacks(self) -> tuple[list[bool], list[bool], list[bool]]:
         """What each sample lacks: the vectors of its image, of its caption, of copies."""
@@ -63,20 +63,3 @@ def read_images(
         raise RuntimeError(f"{images}: version {version} does not hold these images")
     encoded: list[bytes] = table["image"].to_pylist()
     return encoded
-
-
-def check_counts(what: str, tables: list[pa.Table], lacks: Sequence[list[bool]]) -> None:
-    """Each table of a shard holds what was lacking of it, no more and no less.
-
-    Args:
-        what: who asks, with {} for a number, for the message.
-        tables: one a model that ran.
-        lacks: for each model, which ran or not, whether each item lacked its vector.
-
-    Raises:
-        LakeError: a worker lost something.
-
-    """
-    for table, lacking in zip(tables, lacks, strict=False):  # without copies, none of theirs
-        if table.num_rows != sum(lacking):
-            raise LakeError(f"{what.format(sum(lacking))} went in, {table.num_rows} came out")

@@ -6,7 +6,16 @@ from ..clip.copy_model import CopyChoice
 from ..clip.model import ClipChoice
 from ..images.tiles import Scale
 
-TileShard = tuple[list[str], list[int]]  # ids, and the rows of the table that hold them
+
+@dataclass(frozen=True)
+class TileShard:
+    """Pictures that are cut and embedded together."""
+
+    ids: list[str]
+    row_offsets: list[int]
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 @dataclass(frozen=True)
