@@ -27,6 +27,7 @@ from .database import connect, query
 from .errors import LakeError
 from .lake import Lake
 from .losses import Outcome, refuse_total_loss
+from .pinned import pin_images
 from .runs import Counts
 from .stamp import Stamp
 from .stored_work import StoredWork
@@ -70,11 +71,8 @@ def encode_images(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
 
     store = VectorStore(lake.vectors)
     forget_other_modes(store, image_vectors_name(choice.clip_id))
-    # Workers have working directories of their own: the path is absolute.
-    images, version = str(store.path(IMAGES.name).absolute()), store.version(IMAGES.name)
     job = Job(
-        images,
-        version,
+        pin_images(store, IMAGES.name),
         choice,
         study.clip.batch_size,
         study.resources.device,
@@ -134,7 +132,8 @@ def _find_work(
     connection: duckdb.DuckDBPyConnection, store: VectorStore, lake: Lake, job: Job
 ) -> int:
     """Create the table samples_to_embed; returns its number of rows."""
-    images = store.reader(IMAGES.name, ["sample_id", "_rowoffset"], f"status = '{OK}'", job.version)
+    columns, version = ["sample_id", "_rowoffset"], job.images.version
+    images = store.reader(IMAGES.name, columns, f"status = '{OK}'", version)
     connection.register("stored_images", images)
     for relation, name in (
         ("image_vectors", image_vectors_name(job.choice.clip_id)),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..errors import LakeError
+from ..pinned import PinnedImages
 from .copy_model import CopyChoice
 from .model import ClipChoice
 
@@ -11,8 +11,7 @@ from .model import ClipChoice
 class Job:
     """What is the same for every shard: the pinned table of images, the models, the device."""
 
-    images: str
-    version: int
+    images: PinnedImages
     choice: ClipChoice
     batch_size: int
     device: str
@@ -38,28 +37,3 @@ class Shard:
     def lacks(self) -> tuple[list[bool], list[bool], list[bool]]:
         """What each sample lacks: the vectors of its image, of its caption, of copies."""
         return self.lacks_image_vector, self.lacks_caption_vector, self.lacks_copy_vector
-
-
-def read_images(
-    images: str, version: int, row_offsets: list[int], ids: list[str], key: str = "sample_id"
-) -> list[bytes]:
-    """The images in these rows of a Lance table, whose `key` column says these ids, in their order.
-
-    Raises:
-        LakeError: the table cannot be read where this runs.
-
-    """
-    import lance
-
-    try:
-        dataset = lance.dataset(images, version=version)
-    except (OSError, ValueError) as error:
-        raise LakeError(
-            f"{images}: a worker cannot read it; the lake must lie where every worker finds it "
-            f"under the same path ({str(error).splitlines()[0][:200]})"
-        ) from None
-    table = dataset.take(row_offsets, columns=[key, "image"])
-    if table[key].to_pylist() != ids:
-        raise RuntimeError(f"{images}: version {version} does not hold these images")
-    encoded: list[bytes] = table["image"].to_pylist()
-    return encoded

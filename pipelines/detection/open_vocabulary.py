@@ -12,6 +12,7 @@ from ...lance.store import VectorStore
 from ..clip.model import hash_files
 from ..errors import MissingExtra, ModelError
 from ..lake import Lake
+from ..pinned import pin_images
 from ..replication.pictures import as_matrix
 from ..stored_work import StoredWork
 from ..study import Study
@@ -52,11 +53,8 @@ class OpenVocabulary:
         missing = missing_from(self._store, name, looked)
         if len(missing) == 0:
             return
-        # Workers have working directories of their own: the path is absolute.
         job = DetectJob(
-            str(self._store.path(looked.table.name).absolute()),
-            self._store.version(looked.table.name),
-            looked.key,
+            pin_images(self._store, looked.table.name, looked.key),
             str(self._folder),
             self.detector_id,
             self._texts,

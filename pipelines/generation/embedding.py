@@ -21,6 +21,7 @@ from ..clip.model import ClipChoice, find_clip
 from ..clip.shards import Job
 from ..database import connect, query
 from ..lake import Lake
+from ..pinned import pin_images
 from ..stored_work import StoredWork
 from ..study import Study
 from .shards import ImageShard
@@ -64,10 +65,8 @@ def _table_names(choice: ClipChoice, copies: CopyChoice | None) -> list[str]:
 
 
 def _make_job(study: Study, store: VectorStore) -> Job:
-    # Workers have working directories of their own: the path is absolute.
     return Job(
-        str(store.path(GENERATED_IMAGES.name).absolute()),
-        store.version(GENERATED_IMAGES.name),
+        pin_images(store, GENERATED_IMAGES.name, "image_id"),
         find_clip(study),
         study.clip.batch_size,
         study.resources.device,
@@ -80,7 +79,7 @@ def _find_missing(store: VectorStore, lake: Lake, job: Job) -> pa.Table:
     columns, is_ok = ["image_id", "_rowoffset"], f"status = '{OK}'"
     copy_id = job.copies.copy_id if job.copies else "none"
     with connect(lake) as connection:
-        stored = store.reader(GENERATED_IMAGES.name, columns, is_ok, job.version)
+        stored = store.reader(GENERATED_IMAGES.name, columns, is_ok, job.images.version)
         connection.register("stored_images", stored)
         for relation, name in (
             ("vectors", generated_vectors_name(job.choice.clip_id)),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ..clip.copy_model import CopyChoice
 from ..clip.model import ClipChoice
 from ..images.tiles import Scale
+from ..pinned import PinnedImages
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,7 @@ class TileShard:
 class TileJob:
     """What is the same for every shard: the pinned table of images and the model of their tiles."""
 
-    images: str
-    version: int
-    key: str  # the column by which its rows are known
+    images: PinnedImages
     choice: ClipChoice | CopyChoice
     batch_size: int
     device: str

@@ -15,6 +15,7 @@ from ..clusters.edges import Rows
 from ..clusters.sample_ids import as_bytes
 from ..images.tiles import Scale, n_tiles
 from ..lake import Lake
+from ..pinned import pin_images
 from ..stored_work import StoredWork
 from ..study import Study
 from .metrics import Models
@@ -78,11 +79,8 @@ def tile_job(
     scales: tuple[Scale, ...] = SCALES,
 ) -> TileJob:
     """What workers are told that cut the pictures of a table of the store."""
-    # Workers have working directories of their own: the path is absolute.
-    path, version = str(store.path(images.name).absolute()), store.version(images.name)
-    return TileJob(
-        path, version, key, choice, study.clip.batch_size, study.resources.device, scales
-    )
+    pinned = pin_images(store, images.name, key)
+    return TileJob(pinned, choice, study.clip.batch_size, study.resources.device, scales)
 
 
 def store_tiles(
