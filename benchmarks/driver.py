@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import Table, caption_vectors_name, image_vectors_name
-from memtriggers.pipelines.clip.shards import check_counts
 from memtriggers.pipelines.clip.vectors import vector_table
 from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.stored_work import check_counts
 from memtriggers.pipelines.study import Resources
 from memtriggers.pipelines.workers import Workers, start_workers
 
@@ -52,7 +52,7 @@ def drive(workers: Workers, store: VectorStore, samples: int, rows: int, dimensi
     """What `embed` does with each shard that comes back."""
     shards = make_shards(samples, rows)
     for sample_ids, tables in workers.results(encode, shards, dimensions, "benchmark", ""):
-        check_counts("{} samples", tables, [[True] * len(sample_ids)] * len(_TABLES))
+        check_counts("{} samples", tables, [len(sample_ids)] * len(_TABLES))
         for name, table in zip(_TABLES, tables, strict=True):
             store.append(Table(name, table.schema), table)
 

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from .errors import MissingPackage, StoreError
 from .tables import Table
+from .unit import unit_norm
 
 COMMITS_PER_COMPACTION = 256
 _ALIGNMENT = 8  # bytes
@@ -124,7 +125,7 @@ class VectorStore:
         """
         search = (
             self.open_table(name)
-            .search(_unit(wanted), vector_column_name="vector")
+            .search(unit_norm(wanted), vector_column_name="vector")
             .distance_type("cosine")
             .nprobes(_PROBES)
             .refine_factor(_REFINE_FACTOR)
@@ -133,8 +134,8 @@ class VectorStore:
         )
         rows = search.to_arrow().filter(pc.field("vector").is_valid())
         vectors = rows["vector"].combine_chunks().flatten().to_numpy()
-        unit = _unit(vectors.reshape(len(rows), -1).astype(np.float32))
-        cosine = pa.array(unit @ _unit(wanted), pa.float32())
+        unit = unit_norm(vectors.reshape(len(rows), -1).astype(np.float32))
+        cosine = pa.array(unit @ unit_norm(wanted), pa.float32())
         return pa.table({"sample_id": rows["sample_id"], "cosine": cosine})
 
     def build_index(self, name: str) -> None:
@@ -251,11 +252,6 @@ def import_lancedb() -> Any:
             "install: pip install 'memtriggers[embed]'"
         ) from None
     return lancedb
-
-
-def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    unit: npt.NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return unit
 
 
 def _first_line(error: Exception) -> str:

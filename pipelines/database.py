@@ -1,6 +1,7 @@
 """DuckDB connections, and the queries of `sql/` by name."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -20,12 +21,27 @@ if TYPE_CHECKING:
 _LIMITS = {"MEMTRIGGERS_MEMORY_LIMIT": "memory_limit", "MEMTRIGGERS_THREADS": "threads"}
 
 SQL = Path(__file__).resolve().parents[1] / "sql"
+MACROS = SQL.parent / "models" / "macros"
 
 
 @lru_cache
 def query(name: str) -> str:
     """The text of `sql/<name>.sql`."""
     return (SQL / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@lru_cache
+def dbt_macro(name: str) -> str:
+    """The SQL that makes a macro of dbt's one of DuckDB's, so that a rule is written once.
+
+    The macro is an expression of its parameters, and of no other macro.
+    """
+    text = (MACROS / f"{name}.sql").read_text(encoding="utf-8")
+    found = re.search(r"{% macro (\w+\([\w, ]+\)) -%}(.+){%- endmacro %}", text, re.DOTALL)
+    assert found is not None, name
+    signature, expression = found.groups()
+    expression = re.sub(r"{{ (\w+) }}", r"\1", expression)
+    return f"create or replace temp macro {signature} as {expression}"
 
 
 @contextmanager

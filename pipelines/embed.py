@@ -6,7 +6,6 @@ imported at the top is light: `recorded` answers `status` in a base install too.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import duckdb
 import pyarrow as pa
@@ -16,7 +15,6 @@ from ..lance.tables import (
     IMAGES,
     OK,
     VECTOR_ROWS_PER_FILE,
-    Table,
     caption_vectors_name,
     copy_vectors_name,
     image_vectors_name,
@@ -24,17 +22,17 @@ from ..lance.tables import (
 from .clip.copy_model import CopyChoice, find_copy_model
 from .clip.imported import import_vectors
 from .clip.model import ClipChoice, find_clip
-from .clip.shards import Job, Shard, check_counts
+from .clip.shards import Job, Shard
 from .database import connect, query
 from .errors import LakeError
 from .lake import Lake
 from .losses import Outcome, refuse_total_loss
-from .progress import progress
+from .pinned import pin_images
 from .runs import Counts
 from .stamp import Stamp
 from .stamped_tables import read_recorded, write_stamp
+from .stored_work import StoredWork
 from .study import Study
-from .workers import Workers, start_workers
 
 _SHARD = 512  # samples in one task and one transaction: what a kill can lose
 _MOST = 4_096  # where many workers would wait for the driver
@@ -74,11 +72,8 @@ def encode_images(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
 
     store = VectorStore(lake.vectors)
     forget_other_modes(store, image_vectors_name(choice.clip_id))
-    # Workers have working directories of their own: the path is absolute.
-    images, version = str(store.path(IMAGES.name).absolute()), store.version(IMAGES.name)
     job = Job(
-        images,
-        version,
+        pin_images(store, IMAGES.name),
         choice,
         study.clip.batch_size,
         study.resources.device,
@@ -86,13 +81,20 @@ def encode_images(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
     )
     with connect(lake) as connection:
         n_in = _find_work(connection, store, lake, job)
-        n_done = n_out = 0
-        if n_in or not all(map(store.exists, _table_names(choice, job.copies))):
-            with start_workers(lake, study.resources) as workers:
-                n_done, n_out = _embed(connection, store, workers, job, n_in)
-    if n_in != n_done:
-        raise LakeError(f"{lake.vectors}: {n_in} samples went into embed, {n_done} came out")
-    return Counts(n_in, n_out)
+        names, counts = _table_names(choice, job.copies), Counts(0, 0)
+        if n_in or not all(map(store.exists, names)):
+            counts = StoredWork(
+                "embed",
+                "embed",
+                _encode,
+                job,
+                names,
+                n_rows=lambda shard: map(sum, shard.lacks),
+                items="samples",
+            ).run(study, lake, n_in, lambda n: _read_shards(connection, samples_per_task(n_in, n)))
+    if n_in != counts.n_in:
+        raise LakeError(f"{lake.vectors}: {n_in} samples went into embed, {counts.n_in} came out")
+    return counts
 
 
 def _refuse_total_loss(study: Study, lake: Lake, store: VectorStore, image_vectors: str) -> None:
@@ -131,7 +133,8 @@ def _find_work(
     connection: duckdb.DuckDBPyConnection, store: VectorStore, lake: Lake, job: Job
 ) -> int:
     """Create the table samples_to_embed; returns its number of rows."""
-    images = store.reader(IMAGES.name, ["sample_id", "_rowoffset"], f"status = '{OK}'", job.version)
+    columns, version = ["sample_id", "_rowoffset"], job.images.version
+    images = store.reader(IMAGES.name, columns, f"status = '{OK}'", version)
     connection.register("stored_images", images)
     for relation, name in (
         ("image_vectors", image_vectors_name(job.choice.clip_id)),
@@ -142,38 +145,6 @@ def _find_work(
     values = {"samples": str(lake.samples), "copies": job.copies is not None}
     connection.execute(query("samples_to_embed"), values)
     return len(connection.table("samples_to_embed"))
-
-
-def _embed(
-    connection: duckdb.DuckDBPyConnection,
-    store: VectorStore,
-    workers: Workers,
-    job: Job,
-    n_samples: int,
-) -> tuple[int, int]:
-    """Embed and commit every shard; returns the number of samples, and of those with a vector.
-
-    Shards are committed in their order: after a kill the rest falls into the same shards, and so
-    into the same batches, as in an undisturbed run; but where eight workers or more have little
-    left to do, they get smaller ones.
-    """
-    n_done, n_embedded, names = 0, 0, _table_names(job.choice, job.copies)
-    job = replace(job, workers_per_host=workers.per_host)
-    with progress("embed", n_samples) as advance:
-        shards = _read_shards(connection, samples_per_task(n_samples, workers.number))
-        way_out = "lower clip.batch_size"
-        for shard, tables in workers.results(_encode, shards, job, "embed", way_out):
-            check_counts("embed: {} samples", tables, shard.lacks)
-            _commit(store, names, tables)
-            n_done += len(shard.sample_ids)
-            n_embedded += len(shard.sample_ids) - _count_lost(tables[0])
-            advance(len(shard.sample_ids))
-    return n_done, n_embedded
-
-
-def _count_lost(image_vectors: pa.Table) -> int:
-    """How many images became no vector."""
-    return int(image_vectors["vector"].null_count)
 
 
 def samples_per_task(n_samples: int, n_workers: int) -> int:
@@ -187,7 +158,11 @@ def samples_per_task(n_samples: int, n_workers: int) -> int:
 
 
 def _read_shards(connection: duckdb.DuckDBPyConnection, number: int) -> Iterator[Shard]:
-    """So many samples at a time, in the order of their source; an empty shard if there are none."""
+    """So many samples at a time, in the order of their source; an empty shard if there are none.
+
+    After a kill the rest falls into the same shards, and so into the same batches, as in an
+    undisturbed run; but where eight workers or more have little left to do, they get smaller ones.
+    """
     # Nothing else may be asked of this connection until the last row is read.
     samples = connection.execute(
         "select * exclude (source_file, source_row) from samples_to_embed "
@@ -205,12 +180,3 @@ def _encode(shard: Shard, job: Job) -> list[pa.Table]:
     from .clip.encoder import encode_shard  # in the worker: it imports torch
 
     return encode_shard(shard, job)
-
-
-def _commit(store: VectorStore, names: list[str], tables: list[pa.Table]) -> None:
-    """Append to each table, in one transaction, the vectors that it lacks.
-
-    A kill between two of them leaves samples that lack only the rest; they come back marked so.
-    """
-    for name, rows in zip(names, tables, strict=True):
-        store.append(Table(name, rows.schema), rows)

@@ -5,7 +5,6 @@ and diffusers are loaded in the workers alone.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -23,13 +22,12 @@ from .generation.embedding import embed_generated, generated_tables
 from .generation.model import find_generator, load_generator
 from .generation.shards import GenerateJob, GeneratorChoice, Load, SeedShard
 from .lake import Lake, replacing
-from .progress import progress
 from .registry import TABLES
 from .runs import Counts
 from .stamp import Stamp
 from .stamped_tables import read_recorded, write_stamp
+from .stored_work import StoredWork
 from .study import Study
-from .workers import start_workers
 
 _BATCHES = 4  # in one task and one transaction: what a kill can lose
 _WAY_OUT = "lower generator.batch_size"
@@ -115,23 +113,22 @@ def _generate(study: Study, lake: Lake, job: GenerateJob) -> Counts:
     missing = _find_missing(store, lake, job.choice)
     if missing.num_rows == 0:
         return Counts(0, 0)
-    n_made = n_ok = 0
     size = _BATCHES * settings.batch_size
-    shards = (SeedShard(*columns) for columns in _slices(missing, size))
-    with (
-        start_workers(lake, study.resources) as workers,
-        progress("generate", missing.num_rows, "images") as advance,
-    ):
-        job = replace(job, workers_per_host=workers.per_host)
-        for shard, rows in workers.results(_generate_shard, shards, job, "generate", _WAY_OUT):
-            _check(len(shard.seeds), rows)
-            if n_made == 0:
-                _add_generator(lake, job.choice)  # it has proved to work
-            store.append(GENERATED_IMAGES, rows)
-            n_made += rows.num_rows
-            n_ok += rows.num_rows - rows["image"].null_count
-            advance(rows.num_rows)
-    return Counts(missing.num_rows, n_ok)
+    return StoredWork(
+        "generate",
+        "generate",
+        _generate_shard,
+        job,
+        [GENERATED_IMAGES],
+        made="image",
+        way_out=_WAY_OUT,
+        first=lambda: _add_generator(lake, job.choice),  # it has proved to work
+    ).run(
+        study,
+        lake,
+        missing.num_rows,
+        lambda _: (SeedShard(*columns) for columns in _slices(missing, size)),
+    )
 
 
 def _find_missing(store: VectorStore, lake: Lake, choice: GeneratorChoice) -> pa.Table:
@@ -156,12 +153,7 @@ def _slices(rows: pa.Table, size: int) -> Iterator[list[list[Any]]]:
         yield [column.to_pylist() for column in rows.slice(start, size).columns]
 
 
-def _check(n_in: int, rows: pa.Table) -> None:
-    if rows.num_rows != n_in:
-        raise LakeError(f"generate: {n_in} images went in, {rows.num_rows} came out")
-
-
-def _generate_shard(shard: SeedShard, job: GenerateJob) -> pa.Table:
+def _generate_shard(shard: SeedShard, job: GenerateJob) -> list[pa.Table]:
     from .generation.worker import generate_shard  # in the worker: it imports torch
 
-    return generate_shard(shard, job)
+    return [generate_shard(shard, job)]

@@ -1,7 +1,8 @@
-"""The options that several commands share."""
+"""The options that several commands share, and what an option of a stage is."""
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 
 from .lake import Lake
 from .masking import mask
+from .study import Study
 
 Command = Callable[..., Any]
 
@@ -62,76 +64,73 @@ verbose_option = click.option(
     help="Say what is done as it is done.",
 )
 
-retry_option = click.option(
-    "--retry",
-    is_flag=True,
-    help="Try again what failed and may pass by now: the network, a busy server, a missing file.",
-)
 
-renew_option = click.option(
-    "--renew",
-    is_flag=True,
-    help="Set the prompts aside that are there, and make new ones.",
-)
+class Option:
+    """An option of a stage's command: how it is written, and what it does when it is given.
 
-docs_option = click.option(
-    "--docs",
-    is_flag=True,
-    help="Also write dbt's documentation of the tables, with their lineage, as one page.",
-)
+    It decorates a command as click's own options do.
 
-discover_option = click.option(
-    "--discover",
-    is_flag=True,
-    help="Also rank objects that nobody asked for; as discover = true in [objects].",
-)
+    Args:
+        flag: its name, such as "--retry".
+        help: one line.
+        changes: the study with which the stage runs, from the study and the value.
+        before: what is done to the lake before the stage runs.
+        after: what is done after it, with study, lake and value; returns the line that is printed.
+        click_arguments: further ones of `click.option`.
 
-paired_option = click.option(
-    "--paired",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write captions whose images show no object to a CSV file, for [prompts] file.",
-)
+    """
 
-device_option = click.option(
+    def __init__(
+        self,
+        flag: str,
+        help: str,
+        *,
+        changes: Callable[[Study, Any], Study] | None = None,
+        before: Callable[[Lake], None] | None = None,
+        after: Callable[[Study, Lake, Any], str] | None = None,
+        **click_arguments: Any,
+    ) -> None:
+        self.name = flag.removeprefix("--").replace("-", "_")
+        self.changes, self.before, self.after = changes, before, after
+        self._declare = click.option(flag, self.name, help=help, **click_arguments)
+
+    def __call__(self, command: Command) -> Command:
+        """Give the option to a command."""
+        return self._declare(command)
+
+
+def sets(section: str, name: str, default: Any = None) -> Callable[[Study, Any], Study]:
+    """The change that puts the value into a key of the study; `default` is a section it lacks."""
+
+    def changed(study: Study, value: Any) -> Study:
+        part = replace(getattr(study, section) or default, **{name: value})
+        return replace(study, **{section: part})
+
+    return changed
+
+
+device_option = Option(
     "--device",
+    "Where models run; auto: on every GPU, else on the CPU.",
+    changes=sets("resources", "device"),
     envvar="MEMTRIGGERS_DEVICE",
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "cpu", "cuda"]),
-    help="Where models run; auto: on every GPU, else on the CPU.",
 )
 
-workers_option = click.option(
+workers_option = Option(
     "--workers",
+    "Worker processes on this machine; one, or one a GPU, if left out.",
+    changes=sets("resources", "workers"),
     envvar="MEMTRIGGERS_WORKERS",
     type=click.IntRange(min=1),
-    help="Worker processes on this machine; one, or one a GPU, if left out.",
 )
 
-scheduler_option = click.option(
+scheduler_option = Option(
     "--scheduler",
+    "Work on the Dask cluster at tcp://host:port, which must see the lake as you do.",
+    changes=sets("resources", "scheduler"),
     envvar="MEMTRIGGERS_SCHEDULER",
     metavar="ADDRESS",
-    help="Work on the Dask cluster at tcp://host:port, which must see the lake as you do.",
 )
-
-
-def vector_options(command: Command) -> Command:
-    """Vectors that exist already: `vectors`, the keys of `[data]` that were given, as a dict."""
-
-    def collect(ctx: click.Context, param: click.Parameter, pattern: str | None) -> None:
-        if pattern is not None:
-            absolute = pattern if "://" in pattern else str(Path(pattern).absolute())
-            ctx.params.setdefault("vectors", {})[str(param.name)] = absolute
-
-    for name, text in (
-        ("metadata", "The parquet files beside them, row by row."),
-        ("caption-vectors", "Those of the captions, such as 'text_emb_*.npy'."),
-        ("vectors", "Import clip-retrieval's image embeddings, such as 'img_emb_*.npy'."),
-    ):
-        key = name.replace("-", "_")
-        command = click.option(
-            f"--{name}", key, metavar="GLOB", expose_value=False, callback=collect, help=text
-        )(command)
-    return command

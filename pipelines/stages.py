@@ -9,8 +9,19 @@ from importlib import import_module
 from .errors import MissingExtra, StageError, store_errors
 from .inputs import INPUTS
 from .lake import Lake
+from .options import Option
 from .registry import tables_of
 from .runs import Counts, Run
+from .stage_options import (
+    BUILD,
+    EMBED,
+    FETCH,
+    OBJECTS,
+    PROMPTS,
+    READS_CAPTIONS,
+    RUNS_A_MODEL,
+    print_objects,
+)
 from .stamp import VERSION, Stamp, read_parquet_stamp
 from .study import Study
 
@@ -28,6 +39,8 @@ class Stage:
     read_recorded: Callable[[Lake, Study], tuple[Stamp, str] | None] | None = None
     extra: str | None = None
     sections: tuple[str, ...] = ()  # of the study: without all of them a refresh leaves it out
+    options: tuple[Option, ...] = ()  # of its command
+    shows: Callable[[Study, Lake], None] | None = None  # what its command prints of the results
     version: int = 1  # raised when it computes something else of the same: old results are stale
 
     def recorded(self, lake: Lake, study: Study) -> tuple[Stamp, str] | None:
@@ -143,12 +156,14 @@ STAGES = {
             "Find the captions that match the keyword sets, and the rows that are dirty.",
             ("data", "keyword_set"),
             ("parquet", "follow_up_sets"),
+            options=READS_CAPTIONS,
         ),
         Stage(
             "words",
             "Count every word and pair of adjacent words of the whole corpus.",
             ("data", "keyword_set", "words"),
             ("parquet",),
+            options=READS_CAPTIONS,
         ),
         Stage(
             "fetch",
@@ -157,6 +172,7 @@ STAGES = {
             ("filter",),
             _images,
             extra="embed",
+            options=FETCH,
         ),
         Stage(
             "embed",
@@ -165,6 +181,7 @@ STAGES = {
             ("filter", "fetch", "clip", "copy_model"),
             _vectors,
             extra="embed",
+            options=EMBED,
             version=2,  # every picture becomes RGB before it is made smaller
         ),
         Stage(
@@ -173,6 +190,7 @@ STAGES = {
             ("cluster", "data", "words", "follow_up"),
             ("parquet", "filter", "fetch", "embed", "thresholds"),
             extra="embed",
+            options=RUNS_A_MODEL,
         ),
         Stage(
             "build",
@@ -184,6 +202,7 @@ STAGES = {
                 *("decided_thresholds", "cluster_marks"),
             ),
             _build,
+            options=BUILD,
         ),
         Stage(
             "prompts",
@@ -193,6 +212,7 @@ STAGES = {
             _prompts,
             extra="embed",
             sections=("generator",),
+            options=PROMPTS,
         ),
         Stage(
             "generate",
@@ -202,6 +222,7 @@ STAGES = {
             _generated,
             extra="generate",
             sections=("generator",),
+            options=RUNS_A_MODEL,
         ),
         Stage(
             "score",
@@ -213,6 +234,7 @@ STAGES = {
             ),
             extra="generate",
             sections=("generator",),
+            options=RUNS_A_MODEL,
         ),
         Stage(
             "objects",
@@ -224,6 +246,8 @@ STAGES = {
             ),
             extra="embed",
             sections=("objects", "object"),
+            options=OBJECTS,
+            shows=print_objects,
         ),
         Stage(
             "report",

@@ -1,6 +1,6 @@
 -- What each prompt's seeds came to, one row a generator, keyword set, metric, reference, family, cluster
 -- and prompt: the seeds, ascending, and whether each one's image is a copy. $scores, $prompts: parquet files.
--- Relation thresholds: those in force. Needs the macro is_copy.
+-- Relation thresholds: those in force. Needs dbt's macro is_copy.
 select
     scores.generator_id,
     prompts.keyword_set,

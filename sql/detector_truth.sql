@@ -1,6 +1,6 @@
 -- What detectors are judged by, one row a generation: its prompt, the group that may be drawn anew for an
 -- interval (the cluster asked for), and whether it is a copy by $metric. Asked of the published tables. Needs
--- the macro is_copy.
+-- dbt's macro is_copy.
 select
     scores.generator_id,
     scores.prompt_id,

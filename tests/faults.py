@@ -108,8 +108,8 @@ FAULTS = (
     Fault(
         "a cluster of the least size is none of the parent's",
         "models/marts/keyword_clusters.sql",
-        "parents.n_samples >= {{ var('min_cluster_size') }}",
-        "parents.n_samples > {{ var('min_cluster_size') }}",
+        "parents.n_samples >= {{ env_var('MEMTRIGGERS_MIN_CLUSTER_SIZE', '2') }}",
+        "parents.n_samples > {{ env_var('MEMTRIGGERS_MIN_CLUSTER_SIZE', '2') }}",
         "models/test_marts.py",
     ),
     Fault(

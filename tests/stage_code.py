@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from memtriggers.pipelines.database import MACROS
 from memtriggers.pipelines.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,8 +79,11 @@ def _children(file: Path, nodes: list[ast.AST]) -> Iterator[Path]:
 
 def _queries(nodes: list[ast.AST]) -> Iterator[Path]:
     for node in nodes:
-        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "query":
+        called = getattr(node.func, "id", None) if isinstance(node, ast.Call) else None
+        if called == "query":
             yield from _queries_of(node.args[0], nodes)
+        elif called == "dbt_macro":
+            yield MACROS / f"{ast.literal_eval(node.args[0])}.sql"
 
 
 def _queries_of(name: ast.expr, nodes: list[ast.AST]) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from ..images.decode import image_limits, open_rgb
 from .batches import Batches
 from .copy_model import CopyChoice
 from .model import ClipChoice, describe_clip, load_clip
-from .shards import Job, Shard, read_images
+from .shards import Job, Shard
 from .tower import Tower, blank_image, describe_copy_model, load_copy_model
 from .vectors import vector_table
 
@@ -81,7 +81,7 @@ def encode_shard(shard: Shard, job: Job) -> list[pa.Table]:
     """
     with _one_shard_at_a_time:
         encoder, of_images = load_models(job)
-        images = read_images(job.images, job.version, shard.row_offsets, shard.sample_ids)
+        images = job.images.read(shard.row_offsets, shard.sample_ids)
         makers: list[tuple[Encode, list[Any], str]]
         makers = [(encode, images, said) for encode, said in of_images]
         makers.insert(1, (encoder.captions, shard.captions, encoder.description))

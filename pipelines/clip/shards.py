@@ -1,11 +1,8 @@
 """What embedding workers are given: samples, and where their images and their model are."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
-
-from ..errors import LakeError
+from ..pinned import PinnedImages
 from .copy_model import CopyChoice
 from .model import ClipChoice
 
@@ -14,8 +11,7 @@ from .model import ClipChoice
 class Job:
     """What is the same for every shard: the pinned table of images, the models, the device."""
 
-    images: str
-    version: int
+    images: PinnedImages
     choice: ClipChoice
     batch_size: int
     device: str
@@ -34,49 +30,10 @@ class Shard:
     lacks_caption_vector: list[bool]
     lacks_copy_vector: list[bool]
 
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
     @property
     def lacks(self) -> tuple[list[bool], list[bool], list[bool]]:
         """What each sample lacks: the vectors of its image, of its caption, of copies."""
         return self.lacks_image_vector, self.lacks_caption_vector, self.lacks_copy_vector
-
-
-def read_images(
-    images: str, version: int, row_offsets: list[int], ids: list[str], key: str = "sample_id"
-) -> list[bytes]:
-    """The images in these rows of a Lance table, whose `key` column says these ids, in their order.
-
-    Raises:
-        LakeError: the table cannot be read where this runs.
-
-    """
-    import lance
-
-    try:
-        dataset = lance.dataset(images, version=version)
-    except (OSError, ValueError) as error:
-        raise LakeError(
-            f"{images}: a worker cannot read it; the lake must lie where every worker finds it "
-            f"under the same path ({str(error).splitlines()[0][:200]})"
-        ) from None
-    table = dataset.take(row_offsets, columns=[key, "image"])
-    if table[key].to_pylist() != ids:
-        raise RuntimeError(f"{images}: version {version} does not hold these images")
-    encoded: list[bytes] = table["image"].to_pylist()
-    return encoded
-
-
-def check_counts(what: str, tables: list[pa.Table], lacks: Sequence[list[bool]]) -> None:
-    """Each table of a shard holds what was lacking of it, no more and no less.
-
-    Args:
-        what: who asks, with {} for a number, for the message.
-        tables: one a model that ran.
-        lacks: for each model, which ran or not, whether each item lacked its vector.
-
-    Raises:
-        LakeError: a worker lost something.
-
-    """
-    for table, lacking in zip(tables, lacks, strict=False):  # without copies, none of theirs
-        if table.num_rows != sum(lacking):
-            raise LakeError(f"{what.format(sum(lacking))} went in, {table.num_rows} came out")

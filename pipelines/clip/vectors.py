@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ...lance.tables import NOT_FINITE, OK
+from ...lance.unit import unit_norm
 
 
 def vector_table(sample_ids: Sequence[str], vectors: NDArray[np.float32]) -> pa.Table:
@@ -22,8 +23,7 @@ def vector_table(sample_ids: Sequence[str], vectors: NDArray[np.float32]) -> pa.
 
 def unit_vectors(vectors: NDArray[np.float32]) -> pa.FixedSizeListArray:
     """(n, d) vectors scaled to norm 1 as float16; null where one has no finite direction."""
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = unit_norm(vectors)
     is_broken = ~np.isfinite(unit).all(axis=1)
     unit[is_broken] = 0
     return pa.FixedSizeListArray.from_arrays(

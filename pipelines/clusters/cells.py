@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ...lance.unit import unit_norm
 from .edges import Rows, Vectors
 
 EXACT_ROWS = 200_000  # all pairs of so many take a minute or two on two cores
@@ -78,6 +79,6 @@ def _find_centres(unit: Vectors, number: int) -> Vectors:
         nearest = (sample @ centres.T).argmax(axis=1)
         sums = np.zeros_like(centres)
         np.add.at(sums, nearest, sample)
-        norms = np.linalg.norm(sums, axis=1, keepdims=True)
-        centres = np.where(norms > 0, sums / np.maximum(norms, 1e-12), centres)
+        scaled = unit_norm(sums)
+        centres = np.where(np.isfinite(scaled), scaled, centres)
     return centres

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ...lance.unit import unit_norm
+
 Rows = npt.NDArray[np.int32]
 Cosines = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
@@ -48,10 +50,7 @@ def concatenated(edges: list[Edges]) -> Edges:
 
 def renormalised(vectors: npt.NDArray[np.floating]) -> Vectors:
     """Rows of norm 1 in float32, (n, d); one of zeros becomes NaN, as one with a NaN stays."""
-    wide = vectors.astype(np.float32)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        unit: Vectors = wide / np.sqrt((wide * wide).sum(axis=1, keepdims=True))
-    return unit
+    return unit_norm(vectors.astype(np.float32))
 
 
 def exact_cosines(vectors: Vectors, first: Rows, second: Rows) -> Cosines:

@@ -3,21 +3,19 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pyarrow as pa
 
 from ...lance.store import VectorStore
-from ...lance.tables import Table
 from ..clip.model import hash_files
 from ..errors import MissingExtra, ModelError
 from ..lake import Lake
-from ..progress import progress
+from ..pinned import pin_images
 from ..replication.pictures import as_matrix
+from ..stored_work import StoredWork
 from ..study import Study
-from ..workers import start_workers
 from .catalog import Sought
 from .images import Looked
 from .kept import kept_parts, missing_from
@@ -55,27 +53,22 @@ class OpenVocabulary:
         missing = missing_from(self._store, name, looked)
         if len(missing) == 0:
             return
-        # Workers have working directories of their own: the path is absolute.
         job = DetectJob(
-            str(self._store.path(looked.table.name).absolute()),
-            self._store.version(looked.table.name),
-            looked.key,
+            pin_images(self._store, looked.table.name, looked.key),
             str(self._folder),
             self.detector_id,
             self._texts,
             self._study.resources.device,
         )
-        with (
-            start_workers(self._lake, self._study.resources) as workers,
-            progress("detect objects", len(missing), "images") as advance,
-        ):
-            job = replace(job, workers_per_host=workers.per_host)
-            shards = missing.parts(_PICTURES)
-            for shard, rows in workers.results(
-                _detect, shards, job, "objects", "use a smaller detector"
-            ):
-                self._store.append(Table(name, rows.schema), rows)
-                advance(len(shard))
+        StoredWork(
+            "objects",
+            "detect objects",
+            _detect,
+            job,
+            [name],
+            made="scores",
+            way_out="use a smaller detector",
+        ).run(self._study, self._lake, len(missing), lambda _: missing.parts(_PICTURES))
 
 
 def find_detector(study: Study) -> Path:
@@ -132,7 +125,7 @@ def _detector_id(folder: Path) -> str:
     return f"{kind}-{hash_files(*files)[:8]}"
 
 
-def _detect(shard: Looked, job: DetectJob) -> pa.Table:
+def _detect(shard: Looked, job: DetectJob) -> list[pa.Table]:
     from .open_vocabulary_worker import detect  # in the worker: it imports torch
 
-    return detect(shard.ids.to_pylist(), shard.offsets.tolist(), job)
+    return [detect(shard.ids.to_pylist(), shard.offsets.tolist(), job)]

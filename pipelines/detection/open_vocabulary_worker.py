@@ -11,7 +11,6 @@ from dask.system import CPU_COUNT
 from PIL import Image
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
-from ..clip.shards import read_images
 from ..errors import ModelError
 from ..gpus import gpu_of_worker
 from ..images.decode import open_rgb
@@ -46,9 +45,7 @@ def detect(ids: list[str], row_offsets: list[int], job: DetectJob) -> pa.Table:
     with _one_shard_at_a_time:
         torch.set_num_threads(max(1, CPU_COUNT // job.workers_per_host))
         loaded = _load(job.folder, job.detector_id, gpu_of_worker(job.device) or "cpu")
-        pictures = [
-            open_rgb(i) for i in read_images(job.images, job.version, row_offsets, ids, job.key)
-        ]
+        pictures = [open_rgb(i) for i in job.images.read(row_offsets, ids)]
         scores, boxes = [], []
         for start in range(0, len(pictures), _BATCH):
             batch = pictures[start : start + _BATCH]
@@ -56,7 +53,7 @@ def detect(ids: list[str], row_offsets: list[int], job: DetectJob) -> pa.Table:
             scores.append(found[0].float().cpu().numpy())
             boxes.append(_corners(found[1].float().cpu().numpy(), batch, loaded))
     columns = {
-        job.key: pa.array(ids, pa.string()),
+        job.images.key: pa.array(ids, pa.string()),
         "scores": _lists(np.concatenate(scores)),
         "boxes": _lists(np.concatenate(boxes).reshape(len(ids), -1)),
     }

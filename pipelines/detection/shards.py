@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ..pinned import PinnedImages
+
 OWL, DINO = ("owlvit", "owlv2"), ("grounding-dino", "mm-grounding-dino")  # model types
 
 
@@ -9,9 +11,7 @@ OWL, DINO = ("owlvit", "owlv2"), ("grounding-dino", "mm-grounding-dino")  # mode
 class DetectJob:
     """What is the same for every shard: the pinned table of images, the model, the texts."""
 
-    images: str
-    version: int
-    key: str  # the column by which its rows are known
+    images: PinnedImages
     folder: str
     detector_id: str  # another one when the files in the folder are others
     texts: tuple[tuple[str, ...], ...]  # of each object

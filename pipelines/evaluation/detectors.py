@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..database import connect_published, count_rows, first_line, query
+from ..database import connect_published, count_rows, dbt_macro, first_line, query
 from ..errors import EvaluationError
 from ..lake import Lake
 from ..quoting import literal
@@ -72,7 +72,7 @@ def evaluate_detectors(lake: Lake, scores: Path, metric: str, seed: int) -> list
     """
     with connect_published(lake) as connection:
         values = {"metric": metric}
-        connection.execute(query("is_copy"))
+        connection.execute(dbt_macro("is_copy"))
         connection.execute(f"create temp table truth as {query('detector_truth')}", values)
         if not count_rows(connection, "truth"):
             raise EvaluationError(

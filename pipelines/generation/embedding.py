@@ -5,7 +5,6 @@ once for both; torch is loaded in the workers alone.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pyarrow as pa
 
@@ -14,18 +13,17 @@ from ...lance.tables import (
     GENERATED_IMAGES,
     OK,
     VECTOR_ROWS_PER_FILE,
-    Table,
     generated_copy_vectors_name,
     generated_vectors_name,
 )
 from ..clip.copy_model import CopyChoice, find_copy_model
 from ..clip.model import ClipChoice, find_clip
-from ..clip.shards import Job, check_counts
+from ..clip.shards import Job
 from ..database import connect, query
 from ..lake import Lake
-from ..progress import progress
+from ..pinned import pin_images
+from ..stored_work import StoredWork
 from ..study import Study
-from ..workers import start_workers
 from .shards import ImageShard
 
 _SHARD = 512  # images in one task and one transaction: what a kill can lose
@@ -49,17 +47,14 @@ def embed_generated(study: Study, lake: Lake) -> None:
     job = _make_job(study, store)
     missing = _find_missing(store, lake, job)
     if missing.num_rows or not all(map(store.exists, names)):
-        with (
-            start_workers(lake, study.resources) as workers,
-            progress("embed what is generated", missing.num_rows, "images") as advance,
-        ):
-            job = replace(job, workers_per_host=workers.per_host)
-            shards, way_out = _shards(missing), "lower clip.batch_size"
-            for shard, tables in workers.results(_encode, shards, job, "generate", way_out):
-                check_counts("generate: {} images", tables, shard.lacks)
-                for name, rows in zip(names, tables, strict=True):
-                    store.append(Table(name, rows.schema), rows)
-                advance(len(shard.image_ids))
+        StoredWork(
+            "generate",
+            "embed what is generated",
+            _encode,
+            job,
+            names,
+            n_rows=lambda shard: map(sum, shard.lacks),
+        ).run(study, lake, missing.num_rows, lambda _: _shards(missing))
     for name in names:
         store.compact(name, VECTOR_ROWS_PER_FILE)
 
@@ -70,10 +65,8 @@ def _table_names(choice: ClipChoice, copies: CopyChoice | None) -> list[str]:
 
 
 def _make_job(study: Study, store: VectorStore) -> Job:
-    # Workers have working directories of their own: the path is absolute.
     return Job(
-        str(store.path(GENERATED_IMAGES.name).absolute()),
-        store.version(GENERATED_IMAGES.name),
+        pin_images(store, GENERATED_IMAGES.name, "image_id"),
         find_clip(study),
         study.clip.batch_size,
         study.resources.device,
@@ -86,7 +79,7 @@ def _find_missing(store: VectorStore, lake: Lake, job: Job) -> pa.Table:
     columns, is_ok = ["image_id", "_rowoffset"], f"status = '{OK}'"
     copy_id = job.copies.copy_id if job.copies else "none"
     with connect(lake) as connection:
-        stored = store.reader(GENERATED_IMAGES.name, columns, is_ok, job.version)
+        stored = store.reader(GENERATED_IMAGES.name, columns, is_ok, job.images.version)
         connection.register("stored_images", stored)
         for relation, name in (
             ("vectors", generated_vectors_name(job.choice.clip_id)),

@@ -5,7 +5,7 @@ from threading import Lock
 import pyarrow as pa
 
 from ..clip.encoder import encode_lacking, load_models
-from ..clip.shards import Job, read_images
+from ..clip.shards import Job
 from .shards import ImageShard
 
 _one_shard_at_a_time = Lock()  # a worker of someone else's cluster may run several tasks at once
@@ -26,9 +26,7 @@ def encode_shard(shard: ImageShard, job: Job) -> list[pa.Table]:
     """
     with _one_shard_at_a_time:
         _, of_images = load_models(job)
-        images = read_images(
-            job.images, job.version, shard.row_offsets, shard.image_ids, "image_id"
-        )
+        images = job.images.read(shard.row_offsets, shard.image_ids)
         tables = [
             encode_lacking(shard.image_ids, lacks, encode, images, made_by)
             for (encode, made_by), lacks in zip(of_images, shard.lacks, strict=False)

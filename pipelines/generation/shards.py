@@ -44,6 +44,9 @@ class SeedShard:
     prompts: list[str]
     seeds: list[int]
 
+    def __len__(self) -> int:
+        return len(self.seeds)
+
 
 @dataclass(frozen=True)
 class ImageShard:
@@ -53,6 +56,9 @@ class ImageShard:
     row_offsets: list[int]
     lacks_vector: list[bool]
     lacks_copy_vector: list[bool]
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
 
     @property
     def lacks(self) -> tuple[list[bool], list[bool]]:

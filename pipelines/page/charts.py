@@ -14,8 +14,8 @@ Row = dict[str, Any]
 _N_SETS = 30  # keyword sets in the chart of families, those first of which most comes back
 _WIDTH, _HEIGHT = 340, 150  # pixels that the axes enclose: on a phone, as large as they are
 _INK, _ACCENT = "var(--ink)", "var(--accent)"  # the page says which colours they are
-_COLOURS = [_ACCENT, _INK, "var(--warm)", "var(--soft)", _ACCENT]  # beside a shape
-_SHARES = alt.Scale(domain=[0, 1])
+COLOURS = [_ACCENT, _INK, "var(--warm)", "var(--soft)", _ACCENT]  # beside a shape
+SHARES = alt.Scale(domain=[0, 1])
 _PERCENT = alt.Axis(format=".0%", tickCount=5)
 _LINE = alt.Legend(title=None, symbolType="stroke", symbolSize=400)
 
@@ -77,11 +77,11 @@ def family_chart(name: str, rows: list[Row]) -> Markup:
         alt.Y("keyword_set:N", sort=None, title=None, axis=alt.Axis(grid=True)),
         yOffset=alt.YOffset("family:N", sort=families),
     )
-    rates = alt.X("replication_rate:Q", title="share of copies", axis=_PERCENT, scale=_SHARES)
+    rates = alt.X("replication_rate:Q", title="share of copies", axis=_PERCENT, scale=SHARES)
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
         rates,
         shape=alt.Shape("family:N", title=None, scale=alt.Scale(domain=families)),
-        color=alt.Color("family:N", title=None, scale=alt.Scale(domain=families, range=_COLOURS)),
+        color=alt.Color("family:N", title=None, scale=alt.Scale(domain=families, range=COLOURS)),
         description="said:N",
     )
     interval = base.mark_rule(color="var(--soft)").encode(alt.X("ci_low:Q"), alt.X2("ci_high:Q"))
@@ -97,7 +97,7 @@ def trigger_chart(name: str, rows: list[Row]) -> Markup:
     """What the data alone says of each cluster, and how much of it came back."""
     points = _chart(rows, _said_of_trigger).encode(
         alt.X("trigger_score:Q", title="trigger score", axis=alt.Axis(tickCount=6)),
-        alt.Y("replication_rate:Q", title="share of copies", axis=_PERCENT, scale=_SHARES),
+        alt.Y("replication_rate:Q", title="share of copies", axis=_PERCENT, scale=SHARES),
         description="said:N",
     )
     return draw(
@@ -175,7 +175,7 @@ def _lines(rows: list[Row], along: str, series: dict[str, str]) -> alt.Chart:
         strokeWidth=2.2, point=alt.OverlayMarkDef(size=30, opacity=0)
     )
     return chart.encode(
-        y=alt.Y("share:Q", title=None, axis=_PERCENT, scale=_SHARES),
+        y=alt.Y("share:Q", title=None, axis=_PERCENT, scale=SHARES),
         color=alt.Color("of:N", legend=_LINE, scale=colours),
         strokeDash=alt.StrokeDash("of:N", legend=_LINE, scale=dashes),
         description="said:N",

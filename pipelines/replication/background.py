@@ -78,5 +78,8 @@ def backgrounds_of(generations: Generations) -> dict[str, Background]:
 def is_copy(
     metric: str, score: np.ndarray[Any, np.dtype[np.float64]], threshold: float
 ) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Whether each score is that of a copy: a distance up to the threshold, a cosine from it on."""
+    """Whether each score is that of a copy: a distance up to the threshold, a cosine from it on.
+
+    The rule of models/macros/is_copy.sql, for arrays. One that is not a number is none.
+    """
     return score <= threshold if is_distance(metric) else score >= threshold

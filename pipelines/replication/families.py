@@ -12,7 +12,7 @@ import pyarrow as pa
 from scipy import stats
 
 from ..clusters.intervals import wilson_interval
-from ..database import connect, query
+from ..database import connect, dbt_macro, query
 from ..lake import Lake
 from ..registry import TABLES
 from .decided import thresholds_in_force
@@ -39,7 +39,7 @@ def compare_families(lake: Lake) -> pa.Table:
     values = {"scores": str(lake.replication_scores), "prompts": str(lake.prompts)}
     with connect(lake) as connection:
         connection.register("thresholds", thresholds_in_force(lake))
-        connection.execute(query("is_copy"))
+        connection.execute(dbt_macro("is_copy"))
         found = connection.execute(query("copies_by_family"), values).fetchall()
     rows: list[Row] = []
     for key, group in groupby(found, lambda row: row[:4]):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ...lance.unit import unit_norm
 from ..clusters.edges import Rows, Vectors, paired_cosines
 
 _BLOCK = 4096  # references in float64 at once: 25 MB of 768 dimensions
@@ -35,19 +36,13 @@ def best_cosines(generated: Vectors, unit: Vectors, references: Rows) -> Matches
         references: rows of `unit`, ascending, at least one.
 
     """
-    wide = _normalised(generated)
+    wide = unit_norm(generated.astype(np.float64))
     best, row = np.full(len(wide), -np.inf), np.zeros(len(wide), np.int32)
     for start in range(0, len(references), _BLOCK):
         block = references[start : start + _BLOCK]
-        cosine = wide @ _normalised(unit[block]).T  # (n, block)
+        cosine = wide @ unit_norm(unit[block].astype(np.float64)).T  # (n, block)
         first = (cosine >= cosine.max(axis=1, keepdims=True) - _TIE).argmax(axis=1)
         found = np.take_along_axis(cosine, first[:, None], axis=1)[:, 0]
         is_better = found > best + _TIE
         best[is_better], row[is_better] = found[is_better], block[first[is_better]]
     return Matches(paired_cosines(generated, unit[row]), row)
-
-
-def _normalised(vectors: Vectors) -> npt.NDArray[np.float64]:
-    wide = vectors.astype(np.float64)
-    unit: npt.NDArray[np.float64] = wide / np.sqrt((wide * wide).sum(axis=1, keepdims=True))
-    return unit

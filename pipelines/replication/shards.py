@@ -5,17 +5,25 @@ from dataclasses import dataclass
 from ..clip.copy_model import CopyChoice
 from ..clip.model import ClipChoice
 from ..images.tiles import Scale
+from ..pinned import PinnedImages
 
-TileShard = tuple[list[str], list[int]]  # ids, and the rows of the table that hold them
+
+@dataclass(frozen=True)
+class TileShard:
+    """Pictures that are cut and embedded together."""
+
+    ids: list[str]
+    row_offsets: list[int]
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 @dataclass(frozen=True)
 class TileJob:
     """What is the same for every shard: the pinned table of images and the model of their tiles."""
 
-    images: str
-    version: int
-    key: str  # the column by which its rows are known
+    images: PinnedImages
     choice: ClipChoice | CopyChoice
     batch_size: int
     device: str

@@ -15,9 +15,9 @@ from ..clusters.edges import Rows
 from ..clusters.sample_ids import as_bytes
 from ..images.tiles import Scale, n_tiles
 from ..lake import Lake
-from ..progress import progress
+from ..pinned import pin_images
+from ..stored_work import StoredWork
 from ..study import Study
-from ..workers import start_workers
 from .metrics import Models
 from .partial import GRID, SCALES
 from .pictures import IMAGE, Pictures, find_stored
@@ -79,11 +79,8 @@ def tile_job(
     scales: tuple[Scale, ...] = SCALES,
 ) -> TileJob:
     """What workers are told that cut the pictures of a table of the store."""
-    # Workers have working directories of their own: the path is absolute.
-    path, version = str(store.path(images.name).absolute()), store.version(images.name)
-    return TileJob(
-        path, version, key, choice, study.clip.batch_size, study.resources.device, scales
-    )
+    pinned = pin_images(store, images.name, key)
+    return TileJob(pinned, choice, study.clip.batch_size, study.resources.device, scales)
 
 
 def store_tiles(
@@ -109,26 +106,19 @@ def store_tiles(
     """
     if len(ids) == 0:
         return
-    store = VectorStore(lake.vectors)
-    with (
-        start_workers(lake, study.resources) as workers,
-        progress("embed tiles", len(ids), "images") as advance,
-    ):
-        job = replace(job, workers_per_host=workers.per_host)
-        size, way_out = max(1, _TILES // n_tiles(job.scales)), "lower clip.batch_size"
-        shards = _shards(ids, offsets, size)
-        for _, rows in workers.results(_encode, shards, job, stage, way_out):
-            store.append(Table(name, rows.schema), rows)
-            advance(rows.num_rows)
+    size = max(1, _TILES // n_tiles(job.scales))
+    StoredWork(stage, "embed tiles", _encode, job, [name]).run(
+        study, lake, len(ids), lambda _: _shards(ids, offsets, size)
+    )
 
 
 def _shards(ids: pa.Array, offsets: npt.NDArray[np.integer], size: int) -> Iterator[TileShard]:
     for start in range(0, len(ids), size):
         part = slice(start, start + size)
-        yield ids[part].to_pylist(), offsets[part].tolist()
+        yield TileShard(ids[part].to_pylist(), offsets[part].tolist())
 
 
-def _encode(shard: TileShard, job: TileJob) -> pa.Table:
+def _encode(shard: TileShard, job: TileJob) -> list[pa.Table]:
     from .tile_worker import encode_tiles  # in the worker: it imports torch
 
-    return encode_tiles(*shard, job)
+    return [encode_tiles(shard.ids, shard.row_offsets, job)]

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,6 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from memtriggers.pipelines.cli import cli
+from memtriggers.pipelines.commands.stage import stage_command
+from memtriggers.pipelines.options import Option, sets
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.tests.processor import measured, of_children
 
@@ -43,6 +46,30 @@ def test_every_option_has_help(name: str) -> None:
 def test_the_readme_names_every_command(name: str) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     assert f"`{name}`" in readme
+
+
+def test_a_new_option_is_declared_in_one_place(
+    tmp_path: Path, make_study: Callable[..., object], write_captions: Callable[..., Path]
+) -> None:
+    write_captions("a star")
+    make_study(star={"include": ["star"]})
+    said: list[str] = []
+    shout = Option(
+        "--shout-it",
+        "Say the words aloud.",
+        changes=sets("words", "bigram_min_captions"),
+        before=lambda lake: said.append("before"),
+        after=lambda study, lake, value: f"{value}, {study.words.bigram_min_captions}",
+        type=int,
+    )
+    stage = STAGES["words"]
+    command = stage_command(replace(stage, options=(*stage.options, shout)))
+    assert "--shout-it INTEGER" in CliRunner().invoke(command, ["--help"]).output
+    files = ["--study", str(tmp_path / "study.toml"), "--lake", str(tmp_path / "lake")]
+    without = CliRunner().invoke(command, files, catch_exceptions=False)
+    assert (without.output, said) == ("words: 1 in, 2 out\n", [])
+    given = CliRunner().invoke(command, [*files, "--shout-it", "7"], catch_exceptions=False)
+    assert (given.output, said) == ("7, 7\nwords: 1 in, 2 out\n", ["before"])
 
 
 def test_no_argument_shows_the_flow_in_order() -> None:

@@ -153,7 +153,13 @@ def test_the_files_say_what_was_printed(folder: Path, on_the_lake: dict[str, Any
         n_pairs, n_true = (above[0]["n_pairs"], above[0]["n_true"]) if above else (0, 0)
         assert (n_pairs, n_true) == (point["n_pairs"], point["n_true"])
     page = (written / "evaluation.html").read_text("utf-8")
-    assert found["clip_id"] in page and page.count("<polyline") == 4 + 2
+    said = re.findall(r'class="datum"[^>]*><title>([^<]*)</title>', page)
+    methods = [one["method"] for one in found["pairs"] if one["pairs"] == "copies"]
+    assert len(methods) == 4 and methods[0] == found["clip_id"]
+    of_threshold = ["precision", "recall"]
+    if found["recommended"]["copies"] is not None:
+        of_threshold.insert(0, "recommended")
+    assert said == [*methods, *of_threshold], "what each line is titled with"
     assert not re.search(r"(src|href)=\"(?!data:)", page), "it needs nothing beside it"
 
 

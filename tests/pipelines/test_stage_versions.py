@@ -30,6 +30,7 @@ def test_what_a_stage_reaches_is_found_wherever_it_is_named() -> None:
     assert {"encoder.py", "samples_to_embed.sql"} <= reached["embed"]  # imported in a worker
     assert {"dbt_child.py", "removal_list.sql", "wilson.sql"} <= reached["build"]  # a process, dbt
     assert "findings.sql" in reached["report"]  # named by a pattern
+    assert "is_copy.sql" in reached["score"]  # a macro of dbt's
     assert "merged_word_counts.sql" in reached["words"]
     assert "encoder.py" not in reached["filter"]
     assert "samples_to_embed.sql" not in reached["fetch"]

@@ -1,11 +1,13 @@
 """The best match beside brute force, whatever the blocks and the order."""
 
+import duckdb
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from memtriggers.pipelines.clusters.edges import Vectors, renormalised
+from memtriggers.pipelines.database import dbt_macro
 from memtriggers.pipelines.replication import matches
 from memtriggers.pipelines.replication.background import is_copy
 from memtriggers.pipelines.replication.matches import best_cosines
@@ -63,6 +65,25 @@ def test_representatives_are_the_medoid_and_the_first_15_others() -> None:
     assert far["representatives"].tolist() == [*range(100, 115), 130]
     assert far["medoid"].tolist() == [130] and far["members"].tolist() == members.tolist()
     assert choose_references(members[:3], 101)["representatives"].tolist() == [100, 101, 102]
+
+
+@pytest.mark.parametrize("metric", ["clip", "l2"])
+@pytest.mark.parametrize("threshold", [0.2, 0.0, 1.0, None])
+def test_sql_and_numpy_agree_on_what_a_copy_is(metric: str, threshold: float | None) -> None:
+    at = 0.2 if threshold is None else threshold
+    beside = [np.nextafter(at, -np.inf), at, np.nextafter(at, np.inf)]
+    scores = [*beside, 0.1, 0.3, 0.0, -1.0, 1.0, np.inf, -np.inf, None]
+    with duckdb.connect() as connection:
+        connection.execute(dbt_macro("is_copy"))
+        rows = connection.execute(
+            "select is_copy(unnest($scores::double[]), $threshold::double, $is_distance)",
+            {"scores": scores, "threshold": threshold, "is_distance": metric == "l2"},
+        ).fetchall()
+    # What is null in SQL is not a number in NumPy; the one answers null, the other no.
+    nothing = [one is None or threshold is None for one in scores]
+    assert [found is None for (found,) in rows] == nothing
+    arrays = np.array(scores, np.float64), np.nan if threshold is None else threshold
+    assert [found or False for (found,) in rows] == is_copy(metric, *arrays).tolist()
 
 
 @pytest.mark.parametrize(("metric", "copies"), [("clip", [0, 1, 1]), ("l2", [1, 1, 0])])

@@ -1,0 +1,112 @@
+"""The options of each stage's command, and what its command prints: one tuple a stage.
+
+A new option is one more `Option` in the tuple of its stage. Nothing heavy is imported here: what an
+option does is imported when it is given.
+"""
+
+from pathlib import Path
+
+import click
+
+from .lake import Lake
+from .options import Option, device_option, scheduler_option, sets, workers_option
+from .study import Objects, Study
+
+
+def _forget_failures(lake: Lake) -> None:
+    from .fetch import forget_passing_failures
+
+    forget_passing_failures(lake)
+
+
+def _retire_prompts(lake: Lake) -> None:
+    from .prompts import retire
+
+    retire(lake)
+
+
+def _write_docs(study: Study, lake: Lake, given: bool) -> str:
+    from .build import write_docs
+
+    return f"documentation: {write_docs(study, lake)}"
+
+
+def _write_paired_prompts(study: Study, lake: Lake, path: Path) -> str:
+    from .detection.paired import write_paired_prompts
+
+    return f"{write_paired_prompts(lake, path)} prompts: {path}"
+
+
+def print_objects(study: Study, lake: Lake) -> None:
+    """Print what `objects` found."""
+    from .detection.terminal import print_objects
+
+    print_objects(study, lake)
+
+
+def _vectors_option(flag: str, help: str) -> Option:
+    """One that names files of vectors which exist already, by a glob: a key of `[data]`."""
+
+    def absolute(ctx: click.Context, param: click.Parameter, pattern: str | None) -> str | None:
+        return pattern if pattern is None or "://" in pattern else str(Path(pattern).absolute())
+
+    key = flag.removeprefix("--").replace("-", "_")
+    return Option(flag, help, changes=sets("data", key), metavar="GLOB", callback=absolute)
+
+
+# What several stages have: those whose workers read captions, and those whose workers run a model.
+READS_CAPTIONS = (scheduler_option,)
+RUNS_A_MODEL = (device_option, workers_option, scheduler_option)
+
+FETCH = (
+    Option(
+        "--retry",
+        "Try again what failed and may pass by now: the network, a busy server, a missing file.",
+        before=_forget_failures,
+        is_flag=True,
+    ),
+)
+
+EMBED = (
+    _vectors_option(
+        "--vectors", "Import clip-retrieval's image embeddings, such as 'img_emb_*.npy'."
+    ),
+    _vectors_option("--caption-vectors", "Those of the captions, such as 'text_emb_*.npy'."),
+    _vectors_option("--metadata", "The parquet files beside them, row by row."),
+    *RUNS_A_MODEL,
+)
+
+BUILD = (
+    Option(
+        "--docs",
+        "Also write dbt's documentation of the tables, with their lineage, as one page.",
+        after=_write_docs,
+        is_flag=True,
+    ),
+)
+
+PROMPTS = (
+    Option(
+        "--renew",
+        "Set the prompts aside that are there, and make new ones.",
+        before=_retire_prompts,
+        is_flag=True,
+    ),
+)
+
+OBJECTS = (
+    *RUNS_A_MODEL,
+    Option(
+        "--discover",
+        "Also rank objects that nobody asked for; as discover = true in [objects].",
+        changes=sets("objects", "discover", Objects()),
+        is_flag=True,
+    ),
+    Option(
+        "--paired",
+        "Write captions whose images show no object to a CSV file, for [prompts] file.",
+        after=_write_paired_prompts,
+        metavar="FILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+    ),
+)
