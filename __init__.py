@@ -2,6 +2,6 @@
 
 __version__ = "0.1.0"
 
-from .pipelines.lake import Lake
+from .pipelines.core.lake import Lake
 
 __all__ = ["Lake"]

@@ -23,10 +23,10 @@ from memtriggers.benchmarks.memory import peak_megabytes
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import IMAGES, Table, image_vectors
 from memtriggers.pipelines.clip.model import find_clip
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Data, KeywordSet, Study
 from memtriggers.pipelines.sql_examples import bind_example, examples
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Data, KeywordSet, Study
 
 STUDY = Study(Path(), Data(("none.parquet",)), (KeywordSet("everything", ("*",)),))
 _SETS = 5

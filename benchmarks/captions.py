@@ -27,10 +27,10 @@ from memtriggers.pipelines import filter as filter_stage
 from memtriggers.pipelines import words as words_stage
 from memtriggers.pipelines.captions.clip_tokens import count_sample_tokens, define_clip_functions
 from memtriggers.pipelines.captions.source import open_source
-from memtriggers.pipelines.database import connect, query
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.stamp import Stamp
-from memtriggers.pipelines.study import Data, KeywordSet, Study
+from memtriggers.pipelines.core.database import connect, query
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.stamp import Stamp
+from memtriggers.pipelines.core.study import Data, KeywordSet, Study
 
 _PART = r"[^\p{L}\p{M}\p{N}]"
 WORD = r"[\p{L}\p{M}\p{N}]+(?:[-'][\p{L}\p{M}\p{N}]+)*"

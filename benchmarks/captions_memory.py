@@ -19,9 +19,9 @@ import click
 
 from memtriggers.benchmarks.laion_rows import cache_option, rows_in_cache
 from memtriggers.benchmarks.memory import peak_megabytes
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.stamp import Stamp
-from memtriggers.pipelines.study import Data, KeywordSet, Study
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.stamp import Stamp
+from memtriggers.pipelines.core.study import Data, KeywordSet, Study
 
 STAGES = ("filter", "words")
 

@@ -22,8 +22,8 @@ import psutil  # type: ignore[import-untyped]
 from memtriggers.benchmarks.cluster import THRESHOLDS, make_vectors
 from memtriggers.pipelines.clusters.cell_workers import forest_of_cells
 from memtriggers.pipelines.clusters.cells import nearest_cells, pair_recall, rows_of_cells
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Resources
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Resources
 
 
 class PeakMemory(threading.Thread):

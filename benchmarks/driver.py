@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import Table, caption_vectors_name, image_vectors_name
 from memtriggers.pipelines.clip.vectors import vector_table
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.stored_work import check_counts
-from memtriggers.pipelines.study import Resources
-from memtriggers.pipelines.workers import Workers, start_workers
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.stored_work import check_counts
+from memtriggers.pipelines.core.study import Resources
+from memtriggers.pipelines.core.workers import Workers, start_workers
 
 _TABLES = (image_vectors_name("benchmark"), caption_vectors_name("benchmark"))
 

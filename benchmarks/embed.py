@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from memtriggers.benchmarks.retrieval import open_clip_retrieval
 from memtriggers.pipelines.clip.encoder import Encoder
 from memtriggers.pipelines.clip.model import ClipChoice, find_clip, load_clip
-from memtriggers.pipelines.study import BUNDLED_CLIP
-from memtriggers.pipelines.study_file import load_study
+from memtriggers.pipelines.core.study import BUNDLED_CLIP
+from memtriggers.pipelines.core.study_file import load_study
 
 _ROOT = Path(__file__).resolve().parents[1]
 _STUDY = '[data]\nparquet = "x"\n[[keyword_set]]\nname = "x"\ninclude = ["*"]\n'

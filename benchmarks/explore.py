@@ -30,9 +30,9 @@ from PIL import Image
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import GENERATED_IMAGES, IMAGES, image_vectors
 from memtriggers.pipelines.clip.model import find_clip
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study_file import load_study
 
 THRESHOLDS = "[0.85, 0.9, 0.95]"
 _BATCH = 20_000

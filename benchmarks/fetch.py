@@ -26,10 +26,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
+from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Study
-from memtriggers.pipelines.study_file import load_study
 
 _DIFFERENT = 64  # images; the same come again and again
 _CONNECTIONS = 64

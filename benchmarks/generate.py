@@ -20,11 +20,11 @@ from typing import Any
 
 import click
 
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import BUNDLED_CLIP, Resources, Study
+from memtriggers.pipelines.core.workers import start_workers
 from memtriggers.pipelines.generation.model import find_generator
-from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import BUNDLED_CLIP, Resources, Study
-from memtriggers.pipelines.workers import start_workers
 from memtriggers.tests.generations import write_prompts, write_study
 from memtriggers.tests.tiny_diffusion import save_tiny_pipeline
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.stages import STAGES
 
 _SAMPLE = Path(__file__).resolve().parents[1] / "studies" / "openclipart.toml"

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
 
 _SAMPLE = Path(__file__).resolve().parents[1] / "sample" / "images"
 _SIDE = 160  # pixels, before a third at most is cropped

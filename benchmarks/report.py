@@ -31,12 +31,12 @@ from PIL import Image
 from memtriggers.benchmarks.memory import peak_megabytes
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import GENERATED_IMAGES, IMAGES, image_vectors
-from memtriggers.pipelines import registry
 from memtriggers.pipelines.clip.model import find_clip
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core import registry
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Cluster, Data, KeywordSet, Report, Study
 from memtriggers.pipelines.page.pictures import folder_beside
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Cluster, Data, KeywordSet, Report, Study
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 from PIL import Image
 
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import duckdb
 
-from .database import count_rows
-from .lake import Lake
-from .runs import Counts
-from .stamp import Stamp, parse_stamp
-from .study import Study
+from .core.database import count_rows
+from .core.lake import Lake
+from .core.runs import Counts
+from .core.stamp import Stamp, parse_stamp
+from .core.study import Study
 from .thresholds import resolve_thresholds
 from .warehouse.dbt_run import MODELS, DbtRun
 from .warehouse.declare import declare_tables

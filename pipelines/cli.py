@@ -10,7 +10,7 @@ from .commands.query import explore, export, probe, search, sql
 from .commands.refresh import demo, refresh, status
 from .commands.setup import doctor, init
 from .commands.stage import stage_command
-from .errors import MemtriggersError, store_errors
+from .core.errors import MemtriggersError, store_errors
 from .evaluation.command import evaluate
 from .options import verbose_option
 from .stages import STAGES

@@ -21,14 +21,14 @@ from .clusters.medoids import Clusters, find_clusters
 from .clusters.pairs import rows_of_block
 from .clusters.sample_ids import SampleIds, as_bytes
 from .clusters.word_sets import find_word_sets
-from .database import connect, query, write_stamped
-from .errors import LakeError
-from .gpus import choose_gpu
-from .lake import Lake
-from .progress import progress
-from .runs import Counts
-from .stamp import Stamp
-from .study import Study
+from .core.database import connect, query, write_stamped
+from .core.errors import LakeError
+from .core.gpus import choose_gpu
+from .core.lake import Lake
+from .core.progress import progress
+from .core.runs import Counts
+from .core.stamp import Stamp
+from .core.study import Study
 from .thresholds import resolve_thresholds
 
 _OK_ROWS = f"status = '{OK}'"

@@ -11,10 +11,10 @@ import click
 
 from ..lance.store import VectorStore
 from .clusters.cells import EXACT_ROWS
-from .lake import Lake
-from .runs import installed_versions
-from .store_views import find_extension
-from .terminal import print_table
+from .core.lake import Lake
+from .core.runs import installed_versions
+from .core.store_views import find_extension
+from .core.terminal import print_table
 
 _GB = 1e9
 

@@ -23,16 +23,16 @@ from .clip.copy_model import CopyChoice, find_copy_model
 from .clip.imported import import_vectors
 from .clip.model import ClipChoice, find_clip
 from .clip.shards import Job, Shard
-from .database import connect, query
-from .errors import LakeError
-from .lake import Lake
-from .losses import Outcome, refuse_total_loss
-from .pinned import pin_images
-from .runs import Counts
-from .stamp import Stamp
-from .stamped_tables import read_recorded, write_stamp
-from .stored_work import StoredWork
-from .study import Study
+from .core.database import connect, query
+from .core.errors import LakeError
+from .core.lake import Lake
+from .core.losses import Outcome, refuse_total_loss
+from .core.pinned import pin_images
+from .core.runs import Counts
+from .core.stamp import Stamp
+from .core.stamped_tables import read_recorded, write_stamp
+from .core.stored_work import StoredWork
+from .core.study import Study
 
 _SHARD = 512  # samples in one task and one transaction: what a kill can lose
 _MOST = 4_096  # where many workers would wait for the driver

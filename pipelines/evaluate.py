@@ -9,7 +9,9 @@ from .clip.copy_model import choose_copy_model, find_copy_model
 from .clip.model import ClipChoice, find_clip
 from .clip.recommended import Recommendation, write_beside_weights
 from .clusters.edges import Vectors
-from .errors import EvaluationError, store_errors
+from .core.errors import EvaluationError, store_errors
+from .core.lake import Lake
+from .core.study import Study
 from .evaluation.encoded import ORIGINAL, Encoded, encode_all
 from .evaluation.figures import SERIES, Measured, measure_copies, measure_labelled
 from .evaluation.labels import (
@@ -26,8 +28,6 @@ from .evaluation.retrieval import Retrieval, retrieval
 from .evaluation.rules import alike_rule, label_rule
 from .evaluation.summary import Summary
 from .evaluation.written import write_evaluation
-from .lake import Lake
-from .study import Study
 
 
 @dataclass(frozen=True)

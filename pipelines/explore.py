@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from .errors import MissingExtra
-from .lake import Lake
-from .study_file import load_study
+from .core.errors import MissingExtra
+from .core.lake import Lake
+from .core.study_file import load_study
 
 
 def explore(lake: Lake, study_file: Path | None, host: str, port: int) -> None:

@@ -19,17 +19,17 @@ import pyarrow as pa
 
 from ..lance.store import VectorStore
 from ..lance.tables import IMAGE_ROWS_PER_FILE, IMAGES, OK, Table
-from .database import connect, query
-from .errors import LakeError, MemtriggersError, StageError
-from .lake import Lake
-from .losses import Outcome, refuse_total_loss
-from .masking import mask, passwords_in
-from .progress import progress
-from .runs import Counts
-from .stamp import Stamp
-from .stamped_tables import read_recorded, write_mark, write_stamp
-from .study import Fetch, Study
-from .terminal import printable
+from .core.database import connect, query
+from .core.errors import LakeError, MemtriggersError, StageError
+from .core.lake import Lake
+from .core.losses import Outcome, refuse_total_loss
+from .core.masking import mask, passwords_in
+from .core.progress import progress
+from .core.runs import Counts
+from .core.stamp import Stamp
+from .core.stamped_tables import read_recorded, write_mark, write_stamp
+from .core.study import Fetch, Study
+from .core.terminal import printable
 
 if TYPE_CHECKING:
     from .images.rows import ImageSource, Row

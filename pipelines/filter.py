@@ -11,12 +11,12 @@ from .captions.shards import open_shard, run_on_workers
 from .captions.source import SourceFile, open_source
 from .captions.unreadable import read_source
 from .clusters.follow_up import with_follow_up_sets
-from .database import connect, count_rows, query, write_parquet
-from .lake import Lake
-from .losses import Outcome, refuse_total_loss
-from .runs import Counts
-from .stamp import Stamp
-from .study import KeywordSet, Study
+from .core.database import connect, count_rows, query, write_parquet
+from .core.lake import Lake
+from .core.losses import Outcome, refuse_total_loss
+from .core.runs import Counts
+from .core.stamp import Stamp
+from .core.study import KeywordSet, Study
 
 log = logging.getLogger(__name__)
 

@@ -16,18 +16,18 @@ from ..lance.tables import (
     IMAGE_ROWS_PER_FILE,
     OK,
 )
-from .database import connect, query
-from .errors import LakeError, StageError
+from .core.database import connect, query
+from .core.errors import LakeError, StageError
+from .core.lake import Lake, replacing
+from .core.registry import TABLES
+from .core.runs import Counts
+from .core.stamp import Stamp
+from .core.stamped_tables import read_recorded, write_stamp
+from .core.stored_work import StoredWork
+from .core.study import Study
 from .generation.embedding import embed_generated, generated_tables
 from .generation.model import find_generator, load_generator
 from .generation.shards import GenerateJob, GeneratorChoice, Load, SeedShard
-from .lake import Lake, replacing
-from .registry import TABLES
-from .runs import Counts
-from .stamp import Stamp
-from .stamped_tables import read_recorded, write_stamp
-from .stored_work import StoredWork
-from .study import Study
 
 _BATCHES = 4  # in one task and one transaction: what a kill can lose
 _WAY_OUT = "lower generator.batch_size"

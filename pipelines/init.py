@@ -9,9 +9,9 @@ from typing import Any
 import duckdb
 
 from .captions.source import read_source_files
-from .errors import StudyError
-from .lake import write_text
-from .study import (
+from .core.errors import StudyError
+from .core.lake import write_text
+from .core.study import (
     Data,
     Generator,
     KeywordSet,
@@ -20,7 +20,7 @@ from .study import (
     ReplicationThreshold,
     Study,
 )
-from .study_file import load_study
+from .core.study_file import load_study
 
 _OPTIONAL = (
     *("words", "fetch", "clip", "copy_model", "cluster", "follow_up", "prompts", "risk", "report"),

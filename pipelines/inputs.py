@@ -5,9 +5,9 @@ Nothing is imported before it is asked for: `status` and `--help` ask for little
 
 from collections.abc import Callable
 
-from .lake import Lake
-from .stamp import file_fingerprint
-from .study import Study
+from .core.lake import Lake
+from .core.stamp import file_fingerprint
+from .core.study import Study
 
 Fingerprint = Callable[[Study, Lake], str]
 
@@ -95,7 +95,7 @@ def risk_fit(study: Study, lake: Lake) -> str:
 @_input
 def decided_thresholds(study: Study, lake: Lake) -> str:
     """Replication thresholds that a person set in the explorer."""
-    from .decisions import decisions_fingerprint
+    from .core.decisions import decisions_fingerprint
 
     return decisions_fingerprint(lake, "decided_thresholds")
 
@@ -103,6 +103,6 @@ def decided_thresholds(study: Study, lake: Lake) -> str:
 @_input
 def cluster_marks(study: Study, lake: Lake) -> str:
     """Marks that a person set in the explorer."""
-    from .decisions import decisions_fingerprint
+    from .core.decisions import decisions_fingerprint
 
     return decisions_fingerprint(lake, "cluster_marks")

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
-from .database import connect, query, write_stamped
+from .core.database import connect, query, write_stamped
+from .core.errors import LakeError, StudyError
+from .core.lake import Lake
+from .core.runs import Counts
+from .core.stamp import Stamp
+from .core.study import Objects, Study
 from .detection.catalog import Sought, known_vocabulary, objects_of
-from .errors import LakeError, StudyError
-from .lake import Lake
-from .runs import Counts
-from .stamp import Stamp
-from .study import Objects, Study
 
 if TYPE_CHECKING:
     from .detection.examine import Examined

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from .lake import Lake
-from .masking import mask
-from .study import Study
+from .core.lake import Lake
+from .core.masking import mask
+from .core.study import Study
 
 Command = Callable[..., Any]
 

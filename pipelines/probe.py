@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .errors import MissingExtra
+from .core.errors import MissingExtra
+from .core.gpus import choose_gpu
+from .core.study import Study
+from .core.terminal import print_table
 from .generation.model import find_generator
-from .gpus import choose_gpu
-from .study import Study
-from .terminal import print_table
 
 if TYPE_CHECKING:
     from .replication.tokens import Probed

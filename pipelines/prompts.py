@@ -12,17 +12,17 @@ import pyarrow.parquet as pq
 
 from . import build
 from .captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
-from .database import connect_published, query, write_stamped
-from .errors import LakeError, StudyError
+from .core.database import connect_published, query, write_stamped
+from .core.errors import LakeError, StudyError
+from .core.lake import Lake, replacing
+from .core.registry import TABLES
+from .core.runs import Counts
+from .core.stamp import Stamp, read_parquet_stamp
+from .core.study import Study
 from .generation.endpoint import ask_endpoint
 from .generation.prompt_file import read_prompt_file
 from .generation.similarity import caption_similarities
 from .generation.texts import KEYWORDS, Prompt, PromptCluster, fill_template, find_clusters
-from .lake import Lake, replacing
-from .registry import TABLES
-from .runs import Counts
-from .stamp import Stamp, read_parquet_stamp
-from .study import Study
 from .thresholds import resolve_thresholds
 
 OK, OVERLONG, NO_CLUSTER, RETIRED = "ok", "over_77_clip_tokens", "no_cluster", "retired"

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from .lake import Lake
-from .runs import Run
+from .core.lake import Lake
+from .core.runs import Run
+from .core.study import Study
 from .stages import ORDER, STAGES, Stage
-from .study import Study
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def summary(lake: Lake, runs: Sequence[Run], seconds: float, before: str | None 
 
 
 def _changes_since(lake: Lake, before: str | None) -> str:
-    from .database import connect_published, query
+    from .core.database import connect_published, query
 
     with connect_published(lake) as connection:
         (previous,) = connection.execute("select previous_build from build_info").fetchall()[0]

@@ -4,10 +4,10 @@ import html
 import re
 from typing import TYPE_CHECKING
 
-from .lake import Lake, write_text
-from .runs import Counts
-from .stamp import Stamp, parse_stamp
-from .study import Study
+from .core.lake import Lake, write_text
+from .core.runs import Counts
+from .core.stamp import Stamp, parse_stamp
+from .core.study import Study
 from .thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         LakeError: nothing is published yet.
 
     """
-    from .database import connect_published
+    from .core.database import connect_published
     from .page.page import read_page
     from .page.pictures import beside, inside, remove_beside
     from .page.render import draw_charts, render

@@ -29,11 +29,11 @@ from dagster_dbt import (
     build_dbt_asset_specs,
 )
 
+from .core.lake import Lake
+from .core.registry import TABLES
+from .core.study_file import load_study
 from .inputs import INPUTS
-from .lake import Lake
-from .registry import TABLES
 from .stages import ORDER, STAGES, Stage
-from .study_file import load_study
 from .warehouse.dbt_run import MODELS, DbtRun
 
 # Its tables are published by a second build, after the stages that read those of the first.

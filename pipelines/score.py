@@ -9,11 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .core.lake import Lake, replacing
+from .core.progress import progress
+from .core.registry import TABLES
+from .core.runs import Counts
+from .core.stamp import METADATA_KEY, Stamp
+from .core.study import Study
 from .generation.model import load_generator
 from .generation.shards import Load
-from .lake import Lake, replacing
-from .progress import progress
-from .registry import TABLES
 from .replication import background, families
 from .replication.background import backgrounds_of
 from .replication.consistency import consistency
@@ -29,9 +32,6 @@ from .replication.references import (
     read_training,
 )
 from .replication.tiles import add_generated_tiles, add_training_tiles
-from .runs import Counts
-from .stamp import METADATA_KEY, Stamp
-from .study import Study
 
 REPLICATION_SCORES = TABLES["replication_scores"].schema
 PROMPT_SCORES = TABLES["prompt_scores"].schema

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from ..lance.store import VectorStore
 from ..lance.tables import image_vectors_name
 from .clip.model import ClipChoice, find_clip
-from .database import connect, query
-from .errors import MissingExtra, SourceError, store_errors
-from .lake import Lake
-from .masking import mask
-from .study import Study
-from .terminal import print_table
+from .core.database import connect, query
+from .core.errors import MissingExtra, SourceError, store_errors
+from .core.lake import Lake
+from .core.masking import mask
+from .core.study import Study
+from .core.terminal import print_table
 
 _MARGIN = 4  # the store keeps samples that left the study: so many times as many are looked at
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import click
 
 from ..lance.store import VectorStore
-from .database import connect_published, run_query
-from .errors import QueryError
-from .lake import Lake
+from .core.database import connect_published, run_query
+from .core.errors import QueryError
+from .core.lake import Lake
+from .core.store_views import show_tables
 from .sql import print_rows
-from .store_views import show_tables
 
 
 def open_shell(lake: Lake) -> None:

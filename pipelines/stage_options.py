@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from .lake import Lake
+from .core.lake import Lake
+from .core.study import Objects, Study
 from .options import Option, device_option, scheduler_option, sets, workers_option
-from .study import Objects, Study
 
 
 def _forget_failures(lake: Lake) -> None:

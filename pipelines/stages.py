@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 
-from .errors import MissingExtra, StageError, store_errors
+from .core.errors import MissingExtra, StageError, store_errors
+from .core.lake import Lake
+from .core.registry import tables_of
+from .core.runs import Counts, Run
+from .core.stamp import VERSION, Stamp, read_parquet_stamp
+from .core.study import Study
 from .inputs import INPUTS
-from .lake import Lake
 from .options import Option
-from .registry import tables_of
-from .runs import Counts, Run
 from .stage_options import (
     BUILD,
     EMBED,
@@ -22,8 +24,6 @@ from .stage_options import (
     RUNS_A_MODEL,
     print_objects,
 )
-from .stamp import VERSION, Stamp, read_parquet_stamp
-from .study import Study
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def one_line_errors(name: str, extra: str | None) -> Iterator[None]:
     """What is not our own error becomes one: a missing package, damaged data, a full disk."""
     import duckdb
 
-    from .database import first_line
+    from .core.database import first_line
 
     try:
         with store_errors():

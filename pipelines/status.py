@@ -9,12 +9,12 @@ from rich.console import Console
 
 from .clip.model import find_clip
 from .clip.recommended import recommended_threshold
+from .core.lake import Lake
+from .core.study import Study
+from .core.terminal import print_table
 from .flow import StageStatus, draw_flow
-from .lake import Lake
 from .refresh import stale_stages
 from .stages import STAGES, Stage
-from .study import Study
-from .terminal import print_table
 from .thresholds import resolve_thresholds
 
 

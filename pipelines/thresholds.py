@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from .clip.model import find_clip
 from .clip.recommended import recommended_threshold
-from .lake import Lake
-from .study import Study
+from .core.lake import Lake
+from .core.study import Study
 
 _AROUND = 0.05  # cosine, below and above the recommended threshold
 _HIGHEST = 0.99  # at 1, rounding decides

@@ -10,12 +10,12 @@ from .captions.shards import open_shard, run_on_workers
 from .captions.source import open_source
 from .captions.stop_words import stop_words
 from .captions.unreadable import read_source
-from .database import connect, query, write_parquet
-from .errors import StageError
-from .lake import Lake
-from .runs import Counts
-from .stamp import Stamp
-from .study import Study
+from .core.database import connect, query, write_parquet
+from .core.errors import StageError
+from .core.lake import Lake
+from .core.runs import Counts
+from .core.stamp import Stamp
+from .core.study import Study
 
 _COUNTS = ("word_counts", "caption_counts", "pair_counts")
 

@@ -36,12 +36,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, settings
 
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Resources, Study
+from memtriggers.pipelines.core.study_file import load_study
+from memtriggers.pipelines.core.workers import WORKER_ENVIRONMENT
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Resources, Study
-from memtriggers.pipelines.study_file import load_study
 from memtriggers.pipelines.warehouse import dbt_run
-from memtriggers.pipelines.workers import WORKER_ENVIRONMENT
 from memtriggers.tests.groups import check_group, make_scheduler, place_of
 from memtriggers.tests.processor import of_children
 

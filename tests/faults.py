@@ -165,7 +165,7 @@ FAULTS = (
     ),
     Fault(
         "escape sequences reach the terminal",
-        "pipelines/terminal.py",
+        "pipelines/core/terminal.py",
         'c if c.isprintable() else c.encode("unicode_escape").decode()',
         'c if c.isprintable() or c == "\\x1b" else c.encode("unicode_escape").decode()',
         "pipelines/test_sql.py -k control_characters",

@@ -17,12 +17,12 @@ from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import GENERATED_IMAGES, generated_vectors_name
 from memtriggers.pipelines.captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
 from memtriggers.pipelines.clip.model import find_clip
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Resources, Study
+from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.generation.model import load_generator
 from memtriggers.pipelines.generation.shards import GeneratorChoice
-from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.prompts import OK, OVERLONG, PROMPTS
-from memtriggers.pipelines.study import Resources, Study
-from memtriggers.pipelines.study_file import load_study
 
 SMALL = {"width": 32, "height": 32, "steps": 2, "n_seeds": 3}
 Key = tuple[str, str, int]  # generator_id, prompt_id, seed

@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
+from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Study
-from memtriggers.pipelines.study_file import load_study
 
 SAMPLE = Path(__file__).resolve().parents[1] / "sample"
 HOSTILE = (

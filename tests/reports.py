@@ -7,7 +7,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from memtriggers.pipelines.cli import cli
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.page.answers import percent, shown
 
 FORMATS = {"shown": shown, "percent": percent}

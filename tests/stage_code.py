@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from memtriggers.pipelines.database import MACROS
+from memtriggers.pipelines.core.database import MACROS
 from memtriggers.pipelines.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 from PIL import Image
 
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.core.study import Study
 
 SCRIPT = "<script>alert(1)</script> star"
 CAPTIONS: dict[str, str | None] = {

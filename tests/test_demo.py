@@ -28,7 +28,7 @@ from PIL import Image
 
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import GENERATED_IMAGES
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
 from memtriggers.tests.reports import Report, check_figures
 
 ROOT = Path(__file__).parents[1]

@@ -12,9 +12,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.refresh import stale_stages
-from memtriggers.pipelines.study_file import load_study
 from memtriggers.tests.reports import Report, check_figures
 from memtriggers.tests.van_gogh import DEAD, OVERLONG, SEEDS, STUDY, refresh
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from duckdb.func import ARROW
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
-from ..database import query
+from ..core.database import query
 
 MAX_CLIP_TOKENS = 77
 _MERGES = Path(__file__).parent / "data" / "clip_merges.txt.gz"

@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import duckdb
 
-from ..database import connect
-from ..errors import MissingExtra
-from ..lake import Lake
-from ..study import Study
-from ..workers import join_cluster, result_of
+from ..core.database import connect
+from ..core.errors import MissingExtra
+from ..core.lake import Lake
+from ..core.study import Study
+from ..core.workers import join_cluster, result_of
 from .source import find_files, open_source
 
 T = TypeVar("T")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import duckdb
 
-from ..database import first_line, query
-from ..errors import SourceError
-from ..quoting import identifier, literal
-from ..study import Data, Study
+from ..core.database import first_line, query
+from ..core.errors import SourceError
+from ..core.quoting import identifier, literal
+from ..core.study import Data, Study
 
 # What each column may be called, in lower case, the best first. The original size comes before that
 # of a stored copy.

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from ..errors import StudyError
-from ..study import Study
+from ..core.errors import StudyError
+from ..core.study import Study
 
 _FILE = Path(__file__).parent / "data" / "stop_words.json"
 

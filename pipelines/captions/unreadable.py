@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from ..errors import SourceError
-from ..study import Study
+from ..core.errors import SourceError
+from ..core.study import Study
 from .source import NOT_UTF8, ORIGINAL, SourceFile, create_source, open_files, read_source_files
 
 T = TypeVar("T")

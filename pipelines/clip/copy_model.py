@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ModelError, StudyError
-from ..study import Study
+from ..core.errors import ModelError, StudyError
+from ..core.study import Study
 from .model import hash_file
 
 

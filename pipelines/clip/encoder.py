@@ -13,7 +13,7 @@ from dask.system import CPU_COUNT  # what this process may use, also in a contai
 from numpy.typing import NDArray
 
 from ...lance.tables import MADE_BY, RGB_FIRST
-from ..gpus import gpu_of_worker
+from ..core.gpus import gpu_of_worker
 from ..images.decode import image_limits, open_rgb
 from .batches import Batches
 from .copy_model import CopyChoice

@@ -19,12 +19,12 @@ from ...lance.store import VectorStore
 from ...lance.tables import Table, caption_vectors, image_vectors
 from ..captions.source import SourceFile, open_source
 from ..captions.unreadable import read_source
-from ..database import connect, query
-from ..errors import LakeError, SourceError, StudyError
-from ..lake import Lake
-from ..progress import progress
-from ..runs import Counts
-from ..study import BUNDLED_CLIP, Data, Study
+from ..core.database import connect, query
+from ..core.errors import LakeError, SourceError, StudyError
+from ..core.lake import Lake
+from ..core.progress import progress
+from ..core.runs import Counts
+from ..core.study import BUNDLED_CLIP, Data, Study
 from .model import ClipChoice, describe_clip
 from .vectors import vector_table
 

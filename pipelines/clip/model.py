@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import ModelError
-from ..study import BUNDLED_CLIP, Study
+from ..core.errors import ModelError
+from ..core.study import BUNDLED_CLIP, Study
 
 _BUNDLED = Path(__file__).resolve().parents[2] / "sample" / "clip"
 _CONFIG = "open_clip_config.json"

@@ -7,9 +7,9 @@ from PIL import Image
 
 from ...lance.store import VectorStore
 from ...lance.tables import IMAGES, OK, RGB_FIRST
+from ..core.quoting import literal
+from ..core.stamped_tables import write_mark
 from ..images.decode import image_limits
-from ..quoting import literal
-from ..stamped_tables import write_mark
 
 _RIGHT_MODES = ("RGB", "L")  # they were made smaller as they are now
 # Only what came in the size in which it is stored was stored as it came; the rest is RGB.

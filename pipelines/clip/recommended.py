@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import LakeError, ModelError
-from ..lake import Lake
+from ..core.errors import LakeError, ModelError
+from ..core.lake import Lake
 from .model import ClipChoice
 
 SUMMARY = "summary.json"  # of an evaluation

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..pinned import PinnedImages
+from ..core.pinned import PinnedImages
 from .copy_model import CopyChoice
 from .model import ClipChoice
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.transforms import v2
 
-from ..errors import ModelError
+from ..core.errors import ModelError
 from ..images.decode import image_limits, open_rgb
 from .batches import Batches
 from .copy_model import CopyChoice

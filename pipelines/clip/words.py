@@ -2,7 +2,7 @@
 
 import re
 
-from ..errors import ModelError
+from ..core.errors import ModelError
 from .model import ClipChoice
 
 WORDS = "words.txt"  # beside the weights

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..gpus import gpu_of_worker
-from ..lake import Lake
-from ..study import Resources
-from ..workers import start_workers
+from ..core.gpus import gpu_of_worker
+from ..core.lake import Lake
+from ..core.study import Resources
+from ..core.workers import start_workers
 from .edges import Edges, Rows, Vectors
 from .forest import spanning_forest
 from .growing import GrowingForest

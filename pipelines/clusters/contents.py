@@ -4,8 +4,8 @@ import pyarrow as pa
 
 from ...lance.store import VectorStore
 from ...lance.tables import IMAGES
-from ..database import connect, query
-from ..lake import Lake
+from ..core.database import connect, query
+from ..core.lake import Lake
 
 BLANK_STDDEV = 1.0  # of 0 to 255: JPEG leaves less of a single colour; a drawing has more
 _COLUMNS = ["sample_id", "sha256", "colour_stddev"]

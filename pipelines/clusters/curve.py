@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..registry import TABLES
+from ..core.registry import TABLES
 from .edges import Edges
 from .forest import components
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow.parquet as pq
 
-from ..lake import Lake
-from ..stamp import VERSION, Stamp
+from ..core.lake import Lake
+from ..core.stamp import VERSION, Stamp
 from .edges import Edges, Vectors
 from .forest import NOTHING, Start
 from .sample_ids import SampleIds, as_bytes, rows_of

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..in_flight import in_flight
+from ..core.in_flight import in_flight
 from .bound import STRIPE
 from .edges import MARGIN, Edges, Rows, Vectors, concatenated
 from .growing import GrowingForest, Known

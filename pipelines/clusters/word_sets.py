@@ -11,10 +11,10 @@ from scipy import stats
 from ..captions.source import open_source
 from ..captions.stop_words import stop_words
 from ..captions.unreadable import read_source
-from ..database import connect, query
-from ..errors import LakeError
-from ..lake import Lake
-from ..study import Study
+from ..core.database import connect, query
+from ..core.errors import LakeError
+from ..core.lake import Lake
+from ..core.study import Study
 from .intervals import Domains, Estimate, Floats, honest_estimate, wilson_interval
 
 TOP_WORDS = 10  # of a cluster; its word sets are made of them

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from ..lake import Lake
+from ..core.lake import Lake
+from ..core.study_file import load_study
 from ..options import lake_option, study_option
-from ..study_file import load_study
 
 
 def _values(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:

@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
-from ..errors import MissingExtra
-from ..lake import Lake
+from ..core.errors import MissingExtra
+from ..core.lake import Lake
+from ..core.study import Resources, Study
+from ..core.study_file import load_study
 from ..options import (
     device_option,
     lake_option,
@@ -19,8 +21,6 @@ from ..options import (
     verbose_option,
     workers_option,
 )
-from ..study import Resources, Study
-from ..study_file import load_study
 
 _AGO = re.compile(r"(\d+)([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ..lake import Lake
+from ..core.lake import Lake
 from ..options import lake_option
 
 

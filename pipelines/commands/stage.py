@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from ..lake import Lake
+from ..core.lake import Lake
+from ..core.study_file import load_study
 from ..options import lake_option, study_option, verbose_option
 from ..stages import Stage
-from ..study_file import load_study
 
 
 def stage_command(stage: Stage) -> click.Command:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import SourceError
-from ..study import NamedObject, Study
+from ..core.errors import SourceError
+from ..core.study import NamedObject, Study
 
 LABELS, FROM_BACKGROUND = "labels", "background"
 MIN_BACKGROUND = 50  # fewer images say nothing of a false rate

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from ..registry import TABLES
+from ..core.registry import TABLES
 from .catalog import Sought
 
 Counts = npt.NDArray[np.float64]

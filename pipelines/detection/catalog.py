@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ..clip.model import find_clip
 from ..clip.words import WORDS, split_words, words_read
-from ..errors import StudyError
-from ..stamp import file_fingerprint
-from ..study import Study
+from ..core.errors import StudyError
+from ..core.stamp import file_fingerprint
+from ..core.study import Study
 
 _BUNDLED = Path(__file__).with_name("vocabulary.txt")
 _PLURALS = ("s", "es")

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ..errors import SourceError, StudyError
-from ..registry import TABLES
-from ..study import NamedObject, Study
+from ..core.errors import SourceError, StudyError
+from ..core.registry import TABLES
+from ..core.study import NamedObject, Study
 from .calibration import (
     FROM_BACKGROUND,
     LABELS,

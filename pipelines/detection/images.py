@@ -12,11 +12,11 @@ from ...lance.store import VectorStore
 from ...lance.tables import BACKGROUND_IMAGES, GENERATED_IMAGES, IMAGES, OK, Table
 from ..captions.source import define_macros, open_source
 from ..captions.unreadable import read_source
-from ..database import connect, query
+from ..core.database import connect, query
+from ..core.lake import Lake
+from ..core.study import Study
 from ..fetch import fetch_images
 from ..filter import declare_keyword_sets
-from ..lake import Lake
-from ..study import Study
 from ..thresholds import resolve_thresholds
 
 TRAIN, GENERATED, BACKGROUND = "train", "generated", "background"

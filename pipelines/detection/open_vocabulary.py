@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from ...lance.store import VectorStore
 from ..clip.model import hash_files
-from ..errors import MissingExtra, ModelError
-from ..lake import Lake
-from ..pinned import pin_images
+from ..core.errors import MissingExtra, ModelError
+from ..core.lake import Lake
+from ..core.pinned import pin_images
+from ..core.stored_work import StoredWork
+from ..core.study import Study
 from ..replication.pictures import as_matrix
-from ..stored_work import StoredWork
-from ..study import Study
 from .catalog import Sought
 from .images import Looked
 from .kept import kept_parts, missing_from

@@ -11,8 +11,8 @@ from dask.system import CPU_COUNT
 from PIL import Image
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
-from ..errors import ModelError
-from ..gpus import gpu_of_worker
+from ..core.errors import ModelError
+from ..core.gpus import gpu_of_worker
 from ..images.decode import open_rgb
 from .shards import OWL, DetectJob
 

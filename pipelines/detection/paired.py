@@ -5,9 +5,9 @@ from pathlib import Path
 
 import duckdb
 
-from ..database import query
+from ..core.database import query
+from ..core.lake import Lake, replacing
 from ..generation.texts import one_line
-from ..lake import Lake, replacing
 
 
 def write_paired_prompts(lake: Lake, path: Path) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..clusters.intervals import wilson_interval
-from ..registry import TABLES
+from ..core.registry import TABLES
 from .calibration import Calibration, Errors
 from .images import GENERATED, TRAIN
 

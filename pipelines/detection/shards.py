@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..pinned import PinnedImages
+from ..core.pinned import PinnedImages
 
 OWL, DINO = ("owlvit", "owlv2"), ("grounding-dino", "mm-grounding-dino")  # model types
 

@@ -5,10 +5,10 @@ from typing import Any
 import click
 import duckdb
 
-from ..database import query
-from ..lake import Lake
-from ..study import Study
-from ..terminal import print_table
+from ..core.database import query
+from ..core.lake import Lake
+from ..core.study import Study
+from ..core.terminal import print_table
 from .catalog import known_vocabulary, read_vocabulary
 
 _SHOWN = 5  # candidates of a keyword set

@@ -9,11 +9,11 @@ from ...lance.store import VectorStore
 from ...lance.tables import GENERATED_IMAGES, VECTOR_ROWS_PER_FILE
 from ..clip.model import ClipChoice
 from ..clusters.edges import renormalised
+from ..core.lake import Lake
+from ..core.study import Study
 from ..images.tiles import Scale, n_tiles
-from ..lake import Lake
 from ..replication.pictures import as_matrix
 from ..replication.tiles import store_tiles, tile_job
-from ..study import Study
 from .images import Looked
 from .kept import kept_parts, missing_from
 

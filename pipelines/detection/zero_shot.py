@@ -6,9 +6,9 @@ import numpy as np
 
 from ..clip.model import find_clip
 from ..clusters.edges import renormalised
+from ..core.lake import Lake
+from ..core.study import Study
 from ..images.tiles import relative_boxes
-from ..lake import Lake
-from ..study import Study
 from .catalog import Sought
 from .images import Looked
 from .seen import Floats, Seen

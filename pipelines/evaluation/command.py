@@ -8,11 +8,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ..lake import Lake
+from ..core.lake import Lake
+from ..core.study import METRICS, Data, Study
+from ..core.study_file import load_study
 from ..options import lake_option, study_option, verbose_option
 from ..stages import one_line_errors
-from ..study import METRICS, Data, Study
-from ..study_file import load_study
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..database import connect_published, count_rows, dbt_macro, first_line, query
-from ..errors import EvaluationError
-from ..lake import Lake
-from ..quoting import literal
+from ..core.database import connect_published, count_rows, dbt_macro, first_line, query
+from ..core.errors import EvaluationError
+from ..core.lake import Lake
+from ..core.quoting import literal
 
 FALSE_POSITIVES = 0.01
 REPLICATES = 0.5  # of a prompt's images: from that share on it counts as one that replicates

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from ..clusters.edges import Vectors
-from ..errors import EvaluationError
+from ..core.errors import EvaluationError
+from ..core.progress import progress
 from ..images.decode import image_limits, open_rgb
-from ..progress import progress
 from .copies import KINDS, changed_alone, web_copy
 from .methods import Method
 from .pictures import Pictures

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..clip.recommended import Recommendation
 from ..clusters.edges import Vectors
-from ..errors import EvaluationError
+from ..core.errors import EvaluationError
 from .copies import KINDS
 from .encoded import ORIGINAL, Encoded
 from .pairs import Curve, Point, Rule, count_pairs, nearest_share, sum_curves

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from ..captions.source import as_pattern, read_source_files
 from ..clusters.edges import Vectors, renormalised
-from ..database import connect, query
-from ..errors import EvaluationError, SourceError
-from ..lake import Lake
-from ..study import Study
+from ..core.database import connect, query
+from ..core.errors import EvaluationError, SourceError
+from ..core.lake import Lake
+from ..core.study import Study
 from .encoded import check_finite
 from .pairs import Rule
 from .pictures import Pictures

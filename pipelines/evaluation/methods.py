@@ -14,7 +14,7 @@ from ..clip.encoder import Encoder
 from ..clip.model import ClipChoice
 from ..clip.tower import Preprocessing, Tower, load_copy_model
 from ..clusters.edges import Vectors, renormalised
-from ..gpus import choose_gpu
+from ..core.gpus import choose_gpu
 from ..images.decode import open_rgb
 
 _BATCH = 16

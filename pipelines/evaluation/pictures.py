@@ -13,9 +13,9 @@ from ...lance.store import VectorStore
 from ...lance.tables import IMAGES, OK, caption_vectors_name, image_vectors_name
 from ...sample.data import is_held_out
 from ..clusters.edges import Vectors, renormalised
-from ..database import connect, query
-from ..errors import EvaluationError
-from ..lake import Lake
+from ..core.database import connect, query
+from ..core.errors import EvaluationError
+from ..core.lake import Lake
 
 _SAMPLE = Path(__file__).resolve().parents[2] / "sample"
 _RELATIONS = ("stored_images", "image_vectors", "caption_vectors")

@@ -2,7 +2,7 @@
 
 import click
 
-from ..terminal import print_table
+from ..core.terminal import print_table
 from .copies import KINDS
 from .detectors import FALSE_POSITIVES, REPLICATES, DetectorFigures, Estimate
 from .figures import PRECISIONS, PairFigures

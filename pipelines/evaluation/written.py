@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..clip.recommended import SUMMARY
-from ..lake import replacing, write_text
+from ..core.lake import replacing, write_text
 from .page import render
 from .pairs import Curve
 from .summary import Summary

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ..errors import MemtriggersError
+from ..core.errors import MemtriggersError
 from ..page.html import TEMPLATES
 from .clusters import mark_cluster, show_cluster, show_clusters
 from .generations import store_threshold

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ..decisions import MARKS, decide, read_decisions, take_back
+from ..core.decisions import MARKS, decide, read_decisions, take_back
 from .generations import read_generations
 from .html import cluster_path, render
 from .pictures import SAMPLE

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ..decisions import decide, read_decisions, take_back
+from ..core.decisions import decide, read_decisions, take_back
 from .html import cluster_path
 from .pictures import GENERATION
 from .state import explorer_of, number, page_number

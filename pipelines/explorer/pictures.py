@@ -7,9 +7,9 @@ from typing import Any
 
 from ...lance.store import VectorStore
 from ...lance.tables import GENERATED_IMAGES, IMAGES
-from ..errors import MemtriggersError, store_errors
-from ..lake import Lake
-from ..quoting import literal
+from ..core.errors import MemtriggersError, store_errors
+from ..core.lake import Lake
+from ..core.quoting import literal
 
 SAMPLE, GENERATION = "sample", "generation"
 _TABLES = {SAMPLE: (IMAGES.name, "sample_id"), GENERATION: (GENERATED_IMAGES.name, "image_id")}

@@ -8,9 +8,9 @@ from typing import Any
 
 import duckdb
 
-from ..database import first_line, limits, query
-from ..errors import LakeError
-from ..lake import Lake
+from ..core.database import first_line, limits, query
+from ..core.errors import LakeError
+from ..core.lake import Lake
 
 Row = dict[str, Any]
 

@@ -9,7 +9,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..errors import MemtriggersError, StudyError
+from ..core.errors import MemtriggersError, StudyError
 from ..search import check_search, search
 from .html import render
 from .pictures import SAMPLE

@@ -8,9 +8,9 @@ from types import FrameType
 import click
 import uvicorn
 
-from ..errors import LakeError
-from ..lake import Lake
-from ..study import Study
+from ..core.errors import LakeError
+from ..core.lake import Lake
+from ..core.study import Study
 from .app import make_app
 from .guard import make_token
 from .pictures import Pictures

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..database import first_line
+from ..core.database import first_line
 from .html import render
 from .published import Published
 from .state import explorer_of

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from ..lake import Lake
-from ..study import Study
+from ..core.lake import Lake
+from ..core.study import Study
 from .pictures import Pictures
 from .published import Published
 

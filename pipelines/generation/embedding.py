@@ -19,11 +19,11 @@ from ...lance.tables import (
 from ..clip.copy_model import CopyChoice, find_copy_model
 from ..clip.model import ClipChoice, find_clip
 from ..clip.shards import Job
-from ..database import connect, query
-from ..lake import Lake
-from ..pinned import pin_images
-from ..stored_work import StoredWork
-from ..study import Study
+from ..core.database import connect, query
+from ..core.lake import Lake
+from ..core.pinned import pin_images
+from ..core.stored_work import StoredWork
+from ..core.study import Study
 from .shards import ImageShard
 
 _SHARD = 512  # images in one task and one transaction: what a kill can lose

@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import HTTPErrorProcessor, Request, build_opener
 
-from ..errors import StageError, StudyError
-from ..lake import Lake, write_text
-from ..masking import mask, passwords_in
-from ..study import Study
+from ..core.errors import StageError, StudyError
+from ..core.lake import Lake, write_text
+from ..core.masking import mask, passwords_in
+from ..core.study import Study
 from .texts import WITHOUT_NAME, Prompt, PromptCluster, one_line
 
 KEY_VARIABLE = "OPENAI_API_KEY"

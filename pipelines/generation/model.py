@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..clip.model import hash_file
-from ..errors import ModelError, StudyError
-from ..stamp import file_fingerprint
-from ..study import Generator, Study
+from ..core.errors import ModelError, StudyError
+from ..core.stamp import file_fingerprint
+from ..core.study import Generator, Study
 from .shards import GeneratorChoice
 
 _INDEX = "model_index.json"

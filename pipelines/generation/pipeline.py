@@ -12,8 +12,8 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
 
-from ..errors import ModelError
-from ..study import Generator
+from ..core.errors import ModelError
+from ..core.study import Generator
 from .shards import GeneratorChoice
 
 

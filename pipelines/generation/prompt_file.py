@@ -6,10 +6,10 @@ from pathlib import Path
 
 import duckdb
 
-from ..database import query
-from ..errors import SourceError
-from ..stamp import file_fingerprint
-from ..study import CAPTION, PROMPT_FAMILIES, Study
+from ..core.database import query
+from ..core.errors import SourceError
+from ..core.stamp import file_fingerprint
+from ..core.study import CAPTION, PROMPT_FAMILIES, Study
 from .texts import Prompt, one_line
 
 _COLUMNS = ("keyword_set", "cluster", "family", "prompt")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..study import Generator
+from ..core.study import Generator
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from ...lance.tables import OK, caption_vectors_name
 from ..clip.model import ClipChoice, find_clip
 from ..clusters.edges import renormalised
 from ..clusters.sample_ids import SampleIds, as_bytes
-from ..database import connect, query
-from ..lake import Lake
-from ..study import Study
+from ..core.database import connect, query
+from ..core.lake import Lake
+from ..core.study import Study
 
 Vectors = npt.NDArray[np.float32]
 _OK_ROWS = f"status = '{OK}'"

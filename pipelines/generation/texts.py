@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from ..database import query
+from ..core.database import query
 
 KEYWORDS, WITHOUT_NAME = "keywords", "without_name"
 _NOT_TEXT = ("Cc", "Cs")  # control characters, halves of a pair that UTF-8 cannot write

@@ -13,8 +13,8 @@ from dask.system import CPU_COUNT
 from PIL import Image
 
 from ...lance.tables import GENERATED_IMAGES, OK
-from ..errors import ModelError
-from ..gpus import gpu_of_worker
+from ..core.errors import ModelError
+from ..core.gpus import gpu_of_worker
 from .shards import GenerateJob, GeneratorChoice, Load, SeedShard, image_id
 from .texts import one_line
 

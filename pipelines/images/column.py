@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import SourceError
+from ..core.errors import SourceError
 from .decode import Refused
 from .img2dataset import Outcomes, open_file
 from .rows import READS_AT_ONCE, Row

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ..study import Fetch
+from ..core.study import Fetch
 from .machine import fault_of
 
 Image.init()

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from ..errors import SourceError
+from ..core.errors import SourceError
 from .decode import Refused
 from .rows import READS_AT_ONCE, Row
 

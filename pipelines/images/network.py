@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from ..errors import StageError
+from ..core.errors import StageError
 from .machine import fault_of
 
 _A_NAME = "a.root-servers.net"  # that every resolver of the internet knows

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ..errors import StudyError
-from ..study import Study
+from ..core.errors import StudyError
+from ..core.study import Study
 from .rows import ImageSource
 
 

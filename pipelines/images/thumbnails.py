@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from PIL import Image
 
 from ...lance.store import VectorStore
-from ..lake import Lake
-from ..quoting import literal
+from ..core.lake import Lake
+from ..core.quoting import literal
 from .decode import image_limits, open_rgb
 
 LONG_SIDE = 96  # pixels

@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from ... import __version__
-from ..study import Fetch
+from ..core.study import Fetch
 from .connections import FewAddresses, FewIdleConnector, downloads_at_once
 from .decode import Refused
 from .headers import is_opted_out, retry_after

@@ -6,9 +6,9 @@ from typing import Any
 
 import duckdb
 
-from ..database import query
-from ..masking import mask
-from ..quoting import literal
+from ..core.database import query
+from ..core.masking import mask
+from ..core.quoting import literal
 
 NOTHING = "–"
 _LONGEST = 160  # characters; LAION has captions of 61,192

@@ -5,7 +5,7 @@ from typing import Any
 
 import duckdb
 
-from ..study import Study
+from ..core.study import Study
 from .answers import Answer, ask
 
 N_WORDS = 5  # of a cluster, as in the paper's Table 1

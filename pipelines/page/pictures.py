@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..lake import replacing
+from ..core.lake import replacing
 
 if TYPE_CHECKING:
     from ..images.thumbnails import Thumbnail

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ..stamp import Stamp
+from ..core.stamp import Stamp
 from .answers import percent, shown
 from .html import render_template
 from .page import N_SIZES, Page

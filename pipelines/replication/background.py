@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..registry import TABLES
+from ..core.registry import TABLES
 from .decided import Thresholds
 from .generations import Generations, Prompted
 from .metrics import Comparison, is_distance

@@ -3,9 +3,9 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..database import connect, query
-from ..decisions import decisions_file
-from ..lake import Lake
+from ..core.database import connect, query
+from ..core.decisions import decisions_file
+from ..core.lake import Lake
 
 _KEY = ("keyword_set", "threshold", "cluster_id", "metric", "reference")
 

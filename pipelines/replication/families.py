@@ -12,9 +12,9 @@ import pyarrow as pa
 from scipy import stats
 
 from ..clusters.intervals import wilson_interval
-from ..database import connect, dbt_macro, query
-from ..lake import Lake
-from ..registry import TABLES
+from ..core.database import connect, dbt_macro, query
+from ..core.lake import Lake
+from ..core.registry import TABLES
 from .decided import thresholds_in_force
 
 SCHEMA = TABLES["replication_by_family"].schema

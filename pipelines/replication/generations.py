@@ -16,8 +16,8 @@ from ...lance.tables import (
     generated_vectors_name,
 )
 from ..clusters.edges import renormalised
-from ..database import connect, query
-from ..lake import Lake
+from ..core.database import connect, query
+from ..core.lake import Lake
 from .metrics import CLIP, COSINES, SSCD, TILES, Models
 from .pictures import IMAGE, Offsets, Pictures, Stored, as_matrix
 from .tiles import generated_tiles_name

@@ -8,13 +8,13 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from ...lance.tables import OK
+from ..core.gpus import gpu_of_worker
+from ..core.lake import Lake
+from ..core.progress import progress
+from ..core.study import Study
+from ..core.workers import start_workers
 from ..generation.model import find_generator
 from ..generation.shards import GeneratorChoice, Load
-from ..gpus import gpu_of_worker
-from ..lake import Lake
-from ..progress import progress
-from ..study import Study
-from ..workers import start_workers
 
 MAGNITUDE = "wen_magnitude"
 _PROMPTS = 16  # in one task

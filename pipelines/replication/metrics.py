@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ..clip.copy_model import CopyChoice, find_copy_model
 from ..clip.model import ClipChoice, find_clip
 from ..clusters.edges import Rows
-from ..study import Study
+from ..core.study import Study
 from .matches import Matches, best_cosines
 from .partial import GRID, TiledReferences, load_tiles
 from .pictures import IMAGE, Pictures

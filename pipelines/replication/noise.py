@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..study import Generator
+from ..core.study import Generator
 
 Norms = npt.NDArray[np.float64]
 

@@ -13,9 +13,9 @@ from ..clip.copy_model import find_copy_model
 from ..cluster import read_vectors
 from ..clusters.edges import Rows
 from ..clusters.sample_ids import SampleIds, as_bytes, rows_of
-from ..database import connect, query
-from ..lake import Lake
-from ..study import Study
+from ..core.database import connect, query
+from ..core.lake import Lake
+from ..core.study import Study
 from .pictures import IMAGE, Pictures, find_rows, find_stored, read_unit
 from .surroundings import Surroundings, find_surroundings
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from ..clip.copy_model import CopyChoice
 from ..clip.model import ClipChoice
+from ..core.pinned import PinnedImages
 from ..images.tiles import Scale
-from ..pinned import PinnedImages
 
 
 @dataclass(frozen=True)

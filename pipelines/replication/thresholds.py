@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 from ...lance.store import VectorStore
 from ...lance.tables import GENERATED_IMAGES
 from ..clusters.edges import Rows
-from ..database import connect, query, write_stamped
-from ..errors import StudyError
-from ..lake import Lake
-from ..registry import TABLES
-from ..stamp import Stamp
-from ..study import ReplicationThreshold, Study
+from ..core.database import connect, query, write_stamped
+from ..core.errors import StudyError
+from ..core.lake import Lake
+from ..core.registry import TABLES
+from ..core.stamp import Stamp
+from ..core.study import ReplicationThreshold, Study
 from .metrics import (
     CLIP,
     COSINES,

@@ -14,7 +14,7 @@ from ...lance.unit import unit_norm
 from ..clip.copy_model import CopyChoice
 from ..clip.encoder import load_encoder, load_tower
 from ..clip.tower import describe_copy_model
-from ..gpus import gpu_of_worker
+from ..core.gpus import gpu_of_worker
 from ..images.tiles import cut_tiles, encoded, n_tiles, shows_something
 from .shards import TileJob
 

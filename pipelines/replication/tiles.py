@@ -13,11 +13,11 @@ from ..clip.copy_model import CopyChoice
 from ..clip.model import ClipChoice
 from ..clusters.edges import Rows
 from ..clusters.sample_ids import as_bytes
+from ..core.lake import Lake
+from ..core.pinned import pin_images
+from ..core.stored_work import StoredWork
+from ..core.study import Study
 from ..images.tiles import Scale, n_tiles
-from ..lake import Lake
-from ..pinned import pin_images
-from ..stored_work import StoredWork
-from ..study import Study
 from .metrics import Models
 from .partial import GRID, SCALES
 from .pictures import IMAGE, Pictures, find_stored

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import ModelError
+from ..core.errors import ModelError
 from .noise import Probe
 
 BEGIN, WORD, END, PADDING = "begin", "word", "end", "padding"

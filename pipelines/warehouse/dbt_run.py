@@ -13,8 +13,8 @@ from typing import Any
 
 import duckdb
 
-from ..errors import BuildError
-from ..progress import progress
+from ..core.errors import BuildError
+from ..core.progress import progress
 from .parsed import is_ours, keep, parsed_file
 
 MODELS = Path(__file__).resolve().parents[2] / "models"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import duckdb
 
-from ..database import first_line
-from ..errors import BuildError
-from ..lake import Lake
-from ..quoting import identifier, literal
-from ..registry import TABLES, LakeTable
+from ..core.database import first_line
+from ..core.errors import BuildError
+from ..core.lake import Lake
+from ..core.quoting import identifier, literal
+from ..core.registry import TABLES, LakeTable
 
 
 def declare_tables(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:

@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 
 from ...lance.store import VectorStore
 from ...lance.tables import GENERATED_IMAGES, IMAGES, image_vectors_name
-from ..errors import store_errors
-from ..lake import Lake, replacing
+from ..core.errors import store_errors
+from ..core.lake import Lake, replacing
+from ..core.study import Study
 from ..replication.decided import decided_thresholds
-from ..study import Study
 
 IMAGE_COLUMNS = [name for name in IMAGES.schema.names if name != "image"]
 GENERATED_COLUMNS = [name for name in GENERATED_IMAGES.schema.names if name != "image"]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import duckdb
 
-from ..database import connect, query, write_parquet
-from ..lake import Lake, replacing
-from ..quoting import literal
-from ..stamp import Stamp, read_parquet_stamp
+from ..core.database import connect, query, write_parquet
+from ..core.lake import Lake, replacing
+from ..core.quoting import literal
+from ..core.stamp import Stamp, read_parquet_stamp
 
 NAMES = ("previous_samples", "previous_cluster_members")
 # What a second build of one refresh brings: samples and clusters are those of the first.

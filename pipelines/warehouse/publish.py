@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from ..lake import Lake, replacing, write_text
+from ..core.lake import Lake, replacing, write_text
 from .previous import Kept, published
 
 BUILDS_KEPT = 3

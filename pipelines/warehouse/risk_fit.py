@@ -9,10 +9,10 @@ from typing import Any
 
 import duckdb
 
-from ..database import first_line
-from ..errors import StudyError
-from ..registry import TABLES
-from ..study import Study
+from ..core.database import first_line
+from ..core.errors import StudyError
+from ..core.registry import TABLES
+from ..core.study import Study
 
 BUNDLED = "bundled"
 BUNDLED_FIT = Path(__file__).resolve().parents[2] / "sample/validation/results/risk_fit.json"

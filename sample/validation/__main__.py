@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from ...pipelines.lake import replacing
+from ...pipelines.core.lake import replacing
 from ..data import HERE
 from .lakes import GUIDANCE, run, scan
 from .tables import RISK_FIT, is_written, write_fit, write_mitigation, write_run

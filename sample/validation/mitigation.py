@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from ...lance.store import VectorStore
 from ...lance.tables import caption_vectors_name, generated_vectors_name, image_vectors_name
 from ...pipelines.clip.model import find_clip
-from ...pipelines.lake import Lake
+from ...pipelines.core.lake import Lake
+from ...pipelines.core.study_file import load_study
 from ...pipelines.replication.pictures import as_matrix
-from ...pipelines.study_file import load_study
 from ..plant import SHARE, WORD_LEVEL
 from .fit import N_BOOTSTRAPS, interval
 from .lakes import GUIDANCE, N_SEEDS, Asked, Scanned

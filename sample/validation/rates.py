@@ -15,12 +15,12 @@ from PIL import Image
 
 from ...lance.store import VectorStore
 from ...lance.tables import GENERATED_IMAGES
-from ...pipelines.lake import Lake
+from ...pipelines.core.lake import Lake
+from ...pipelines.core.study_file import load_study
 from ...pipelines.replication.pictures import IMAGE
 from ...pipelines.replication.pixels import read_pixels
 from ...pipelines.replication.references import Training, choose_references, read_training
 from ...pipelines.replication.surroundings import COPY, as_thumbnails
-from ...pipelines.study_file import load_study
 from ..plant import IMAGE_ALONE, WORDS_ALONE, Ask
 from .lakes import STEPS, Asked, read_groups
 

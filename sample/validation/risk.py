@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from ...pipelines.core.lake import replacing, write_text
+from ...pipelines.core.study import Fetch
 from ...pipelines.images.decode import image_limits, store_image
-from ...pipelines.lake import replacing, write_text
-from ...pipelines.study import Fetch
 from ...pipelines.warehouse.risk_fit import TERMS
 from ..plant import HELD_OUT, OBJECT_LEVEL, SHARE, WORD_LEVEL
 from .fit import FEATURES, Figures, Floats, Observed, compare, fit, smoothed_share, with_constant

@@ -11,8 +11,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...pipelines.database import query
-from ...pipelines.lake import replacing, write_text
+from ...pipelines.core.database import query
+from ...pipelines.core.lake import replacing, write_text
 from .lakes import Asked, Scanned
 from .membership import infer_membership
 from .mitigation import Cost, compare_rates, group_rates, measure, rows_to_halve

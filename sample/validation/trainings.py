@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from ...pipelines.lake import replacing
+from ...pipelines.core.lake import replacing
 from ..data import HERE
 from ..diffusion_model import as_pipeline
 from ..plant import SHARE, WORD_LEVEL

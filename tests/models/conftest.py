@@ -22,11 +22,11 @@ from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import IMAGES, image_vectors
 from memtriggers.pipelines import build
 from memtriggers.pipelines.clip.model import find_clip
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.registry import TABLES
-from memtriggers.pipelines.stamp import Stamp
-from memtriggers.pipelines.study import Study
-from memtriggers.pipelines.study_file import load_study
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.registry import TABLES
+from memtriggers.pipelines.core.stamp import Stamp
+from memtriggers.pipelines.core.study import Study
+from memtriggers.pipelines.core.study_file import load_study
 
 HOSTILE = "<script>alert(1)</script> | **red** 'star' \"\\ \x1b[31m\n$x${{ ref('x') }} שלום 🌟"
 

@@ -2,7 +2,7 @@
 
 import duckdb
 
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.sql_examples import bind_example
 
 

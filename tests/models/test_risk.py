@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from memtriggers.pipelines import build
-from memtriggers.pipelines.errors import StudyError
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.errors import StudyError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.stamp import Stamp
+from memtriggers.pipelines.core.study import Risk, Study
+from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.stamp import Stamp
-from memtriggers.pipelines.study import Risk, Study
-from memtriggers.pipelines.study_file import load_study
 
 FIT: dict[str, Any] = {
     "name": "made up",

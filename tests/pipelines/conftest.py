@@ -18,8 +18,8 @@ from PIL import Image
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import image_vectors
 from memtriggers.pipelines.clip.model import find_clip
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Resources, Study
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.tests.hostile import Scanned, scan, write_study
 
 SAMPLES_SCHEMA = pa.schema(

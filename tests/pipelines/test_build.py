@@ -13,10 +13,10 @@ import duckdb
 import pytest
 
 from memtriggers.pipelines import build
-from memtriggers.pipelines.errors import BuildError, MissingExtra
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.stamp import Stamp
-from memtriggers.pipelines.study import Data, KeywordSet, Study
+from memtriggers.pipelines.core.errors import BuildError, MissingExtra
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.stamp import Stamp
+from memtriggers.pipelines.core.study import Data, KeywordSet, Study
 from memtriggers.pipelines.warehouse import dbt_run
 from memtriggers.pipelines.warehouse.parsed import is_ours, keep, parsed_file
 from memtriggers.pipelines.warehouse.previous import export_previous, keep_for_next
@@ -220,9 +220,9 @@ def test_an_interrupt_ends_dbt_and_removes_what_it_wrote(published: Lake) -> Non
 import signal
 from pathlib import Path
 from memtriggers.pipelines import build
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.stamp import Stamp
-from memtriggers.pipelines.study import Data, KeywordSet, Study
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.stamp import Stamp
+from memtriggers.pipelines.core.study import Data, KeywordSet, Study
 signal.signal(signal.SIGINT, signal.default_int_handler)
 study = Study(Path(), Data(("x.parquet",)), (KeywordSet("star", ("star",)),))
 build.run(study, Lake(Path({str(published.root)!r})), Stamp({{}}, {{}}))

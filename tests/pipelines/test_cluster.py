@@ -13,11 +13,11 @@ import pytest
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import image_vectors
 from memtriggers.pipelines.clip.model import find_clip
-from memtriggers.pipelines.errors import LakeError, StudyError
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.registry import tables_of
+from memtriggers.pipelines.core.errors import LakeError, StudyError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.registry import tables_of
+from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Study
 
 Rows = list[dict[str, Any]]
 PAINTINGS = Path(__file__).parents[3] / "shared" / "data" / "wild-paintings"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from memtriggers.pipelines.database import connect
-from memtriggers.pipelines.errors import LakeError
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.database import connect
+from memtriggers.pipelines.core.errors import LakeError
+from memtriggers.pipelines.core.lake import Lake
 
 
 def test_limits(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

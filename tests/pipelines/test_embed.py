@@ -25,11 +25,11 @@ from safetensors.torch import load_file, save_file
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import caption_vectors_name, image_vectors_name
 from memtriggers.pipelines.clip.model import find_clip, load_clip
+from memtriggers.pipelines.core.errors import ModelError, StageError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.pipelines.embed import recorded, samples_per_task
-from memtriggers.pipelines.errors import ModelError, StageError
-from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Resources, Study
 
 Vectors = dict[str, tuple[str, tuple[float, ...] | None]]
 
@@ -202,9 +202,9 @@ RUN = """
 import os, signal, sys
 from pathlib import Path
 from memtriggers.lance.store import VectorStore
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study_file import load_study
+from memtriggers.pipelines.core.study_file import load_study
 
 # Tests that run in the background have Ctrl-C ignored, and hand that down.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -23,7 +23,10 @@ from memtriggers.pipelines.cli import cli
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.clip.recommended import recommended_threshold
 from memtriggers.pipelines.clusters.forest import components, spanning_forest
-from memtriggers.pipelines.errors import MemtriggersError
+from memtriggers.pipelines.core.errors import MemtriggersError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Data, Resources, Study
+from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.evaluation import methods as evaluated
 from memtriggers.pipelines.evaluation.encoded import ORIGINAL, encode_all
 from memtriggers.pipelines.evaluation.figures import measure_copies
@@ -32,10 +35,7 @@ from memtriggers.pipelines.evaluation.pairs import count_pairs
 from memtriggers.pipelines.evaluation.pictures import sample_pictures
 from memtriggers.pipelines.evaluation.retrieval import retrieval
 from memtriggers.pipelines.evaluation.rules import alike_rule, label_rule
-from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Data, Resources, Study
-from memtriggers.pipelines.study_file import load_study
 from memtriggers.tests.processor import measured
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,14 +15,14 @@ import pytest
 
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import Table
-from memtriggers.pipelines.errors import SourceError, StageError, StudyError
+from memtriggers.pipelines.core.errors import SourceError, StageError, StudyError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.stamped_tables import read_stamp
+from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.fetch import recorded
 from memtriggers.pipelines.images.files import FileSource
 from memtriggers.pipelines.images.rows import Row
-from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.stamped_tables import read_stamp
-from memtriggers.pipelines.study import Study
 
 Rows = dict[str, dict[str, Any]]
 FROM_FOLDER = 'image_root = "images"'
@@ -354,9 +354,9 @@ KILLED_AFTER_A_COMMIT = """
 import os, signal
 from pathlib import Path
 from memtriggers.lance.store import VectorStore
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study_file import load_study
+from memtriggers.pipelines.core.study_file import load_study
 
 append = VectorStore.append
 
@@ -372,7 +372,7 @@ STAGES["fetch"].run(load_study(Path({study!r}) / "study.toml"), Lake(Path({root!
 
 def test_status_of_a_base_install_asks_without_heavy_imports(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from memtriggers.pipelines.lake import Lake;"
+        "import sys; from pathlib import Path; from memtriggers.pipelines.core.lake import Lake;"
         "from memtriggers.pipelines import embed, fetch;"
         f"assert fetch.recorded(Lake(Path({str(tmp_path)!r}))) is None;"
         "heavy = {'lance', 'PIL', 'aiohttp', 'torch', 'distributed', 'dask'};"

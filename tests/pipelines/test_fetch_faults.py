@@ -19,15 +19,15 @@ from typing import Any
 
 import pytest
 
-from memtriggers.pipelines.errors import StageError
+from memtriggers.pipelines.core.errors import StageError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Fetch, Study
 from memtriggers.pipelines.fetch import _fetch_row
 from memtriggers.pipelines.images import network
 from memtriggers.pipelines.images.files import FileSource
 from memtriggers.pipelines.images.machine import fault_of
 from memtriggers.pipelines.images.rows import ImageSource, Row
 from memtriggers.pipelines.images.web import open_web
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Fetch, Study
 
 Rows = dict[str, dict[str, Any]]
 Write = Callable[..., list[str]]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
 
 SEED = os.environ.get("MEMTRIGGERS_SERVER_SEED", "0")  # another one makes other nonsense
 N_ADDRESSES = 10_000

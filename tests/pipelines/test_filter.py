@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
 
 MATCH = [
     "Van Gogh",

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from memtriggers.pipelines.clusters.follow_up import follow_up_sets, with_follow_up_sets
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.runs import Run
+from memtriggers.pipelines.core.study import Resources, Study
+from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.refresh import refresh_lake, stale_stages
-from memtriggers.pipelines.runs import Run
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Resources, Study
-from memtriggers.pipelines.study_file import load_study
 
 # (caption, picture): two of Van Gogh's pictures, and others that say the words of one without him.
 CORPUS = [

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from memtriggers.pipelines.errors import LakeError
-from memtriggers.pipelines.lake import Lake, replacing
+from memtriggers.pipelines.core.errors import LakeError
+from memtriggers.pipelines.core.lake import Lake, replacing
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
 lake = Lake(Path(sys.argv[1]))
 with lake.lock(), lake.run("filter", "hash"):
     print("held", flush=True)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from memtriggers.lance.store import VectorStore
-from memtriggers.pipelines.errors import StageError
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.losses import Outcome, refuse_total_loss
+from memtriggers.pipelines.core.errors import StageError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.losses import Outcome, refuse_total_loss
+from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study_file import load_study
 
 IMAGES = 'image_root = "images"'
 

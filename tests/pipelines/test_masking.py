@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from memtriggers.lance.errors import StoreError
-from memtriggers.pipelines.errors import LakeError, SourceError, store_errors
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.masking import mask, passwords_in
+from memtriggers.pipelines.core.errors import LakeError, SourceError, store_errors
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.masking import mask, passwords_in
 from memtriggers.pipelines.page.answers import shown
 
 

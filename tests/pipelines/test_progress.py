@@ -9,7 +9,7 @@ from pathlib import Path
 
 STEPS = """
 import time
-from memtriggers.pipelines.progress import progress
+from memtriggers.pipelines.core.progress import progress
 
 with progress("generate", 100, {unit!r}) as advance:
     for _ in range(5):

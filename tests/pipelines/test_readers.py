@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.warehouse.publish import BUILDS_KEPT, publish
 
 N_READERS, N_BUILDS, N_ROWS, N_MOVES = 10, 20, 20_000, 2_000

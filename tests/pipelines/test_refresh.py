@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import KeywordSet, Study
+from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.refresh import stale_stages
-from memtriggers.pipelines.study import KeywordSet, Study
-from memtriggers.pipelines.study_file import load_study
 from memtriggers.tests.processor import measured, of_children
 
 FILTER, WORDS, FETCH, EMBED, CLUSTER, BUILD, REPORT = FLOW = (

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.registry import EXPORTS, TABLES, tables_of
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.registry import EXPORTS, TABLES, tables_of
 from memtriggers.pipelines.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,13 +9,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
+from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.page.answers import shown
 from memtriggers.pipelines.page.pictures import folder_beside
 from memtriggers.pipelines.report import recorded
 from memtriggers.pipelines.stages import STAGES, expected_stamp
-from memtriggers.pipelines.study import Study
-from memtriggers.pipelines.study_file import load_study
 from memtriggers.tests.hostile import HOSTILE, Scanned, scan, write_study
 from memtriggers.tests.reports import Report, ask_command_line, check_figures
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.page.pictures import folder_beside
 from memtriggers.tests.hostile import Scanned, scan
 

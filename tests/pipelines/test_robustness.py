@@ -16,8 +16,8 @@ import pytest
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import caption_vectors_name, image_vectors_name
 from memtriggers.pipelines.clip.model import find_clip
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
 
 N, DIMENSIONS = 3_000, 64
 DATA = 'vectors = "emb/img_emb_*.npy"\ncaption_vectors = "emb/text_emb_*.npy"\n'

@@ -22,7 +22,7 @@ assert parents("filter") == set(), parents("filter")
 assert parents("embed") == {"filter", "fetch"}, parents("embed")
 assert parents("cluster") == {"filter", "fetch", "embed"}, parents("cluster")
 assert parents("warehouse", "staging", "stg_samples") == {"filter"}
-from memtriggers.pipelines.registry import TABLES
+from memtriggers.pipelines.core.registry import TABLES
 writers = {"filter", "words", "fetch", "embed", "cluster"}
 late = set()  # of stages after it, and of itself, build reads what they wrote the night before
 for table in TABLES.values():

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from memtriggers import Lake
-from memtriggers.pipelines.errors import LakeError
-from memtriggers.pipelines.terminal import printable
+from memtriggers.pipelines.core.errors import LakeError
+from memtriggers.pipelines.core.terminal import printable
 
 # Tests that run in the background have Ctrl-C ignored, and hand that down.
 WITH_CTRL_C = """

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.stamp import VERSION, Stamp
+from memtriggers.pipelines.core.study import Data, KeywordSet, Risk, Study
 from memtriggers.pipelines.stages import STAGES, expected_stamp
-from memtriggers.pipelines.stamp import VERSION, Stamp
-from memtriggers.pipelines.study import Data, KeywordSet, Risk, Study
 from memtriggers.pipelines.warehouse.risk_fit import risk_fit_fingerprint
 from memtriggers.tests.stage_code import code_of, reached_by, read_noted
 

@@ -9,8 +9,8 @@ import pytest
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import Table, image_vectors
 from memtriggers.pipelines.clip.vectors import vector_table
-from memtriggers.pipelines.stamp import Stamp
-from memtriggers.pipelines.stamped_tables import (
+from memtriggers.pipelines.core.stamp import Stamp
+from memtriggers.pipelines.core.stamped_tables import (
     read_recorded,
     read_stamp,
     write_mark,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from memtriggers.pipelines.errors import StudyError
-from memtriggers.pipelines.study_file import load_study
+from memtriggers.pipelines.core.errors import StudyError
+from memtriggers.pipelines.core.study_file import load_study
 
 DATA = '[data]\nparquet = "a.parquet"\n'
 SET = '[[keyword_set]]\nname = "star"\ninclude = ["star"]\n'

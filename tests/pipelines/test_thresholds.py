@@ -18,10 +18,10 @@ from memtriggers.pipelines.clip.recommended import (
     recommended_threshold,
     write_beside_weights,
 )
-from memtriggers.pipelines.errors import LakeError, ModelError
-from memtriggers.pipelines.lake import Lake, write_text
+from memtriggers.pipelines.core.errors import LakeError, ModelError
+from memtriggers.pipelines.core.lake import Lake, write_text
+from memtriggers.pipelines.core.study import Clip, Data, Study
 from memtriggers.pipelines.stages import STAGES, expected_stamp
-from memtriggers.pipelines.study import Clip, Data, Study
 from memtriggers.pipelines.thresholds import resolve_thresholds
 
 

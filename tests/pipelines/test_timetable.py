@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Resources
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Resources
 from memtriggers.pipelines.timetable import refresh_command, schedule
 
 HOSTILE = """it's 100% "my" $HOME \\ lake; exit 7 #"""

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 import regex
 
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
 
 CAPTIONS = [
     "Self-Portrait with a bandaged ear, self-portrait",

@@ -11,10 +11,10 @@ pytest.importorskip("distributed", reason="needs memtriggers[embed]")
 
 import dask
 
-from memtriggers.pipelines.errors import StageError
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Resources
-from memtriggers.pipelines.workers import Workers, result_of, start_workers
+from memtriggers.pipelines.core.errors import StageError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Resources
+from memtriggers.pipelines.core.workers import Workers, result_of, start_workers
 
 
 @pytest.fixture

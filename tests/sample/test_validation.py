@@ -13,7 +13,7 @@ import pytest
 import torch
 from scipy import stats
 
-from memtriggers.pipelines.study import Data, Risk, Study
+from memtriggers.pipelines.core.study import Data, Risk, Study
 from memtriggers.pipelines.warehouse.risk_fit import read_risk_fit
 from memtriggers.sample.data import HERE
 from memtriggers.sample.diffusion_model import (

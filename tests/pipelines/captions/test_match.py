@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memtriggers.pipelines.captions.source import open_source
-from memtriggers.pipelines.database import query
+from memtriggers.pipelines.core.database import query
+from memtriggers.pipelines.core.study import Data, KeywordSet, Study
 from memtriggers.pipelines.filter import keep_rows
-from memtriggers.pipelines.study import Data, KeywordSet, Study
 
 Match = Callable[[list[str]], set[tuple[str, str]]]
 KELVIN = "\u212a"

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from distributed import LocalCluster
 
-from memtriggers.pipelines.errors import SourceError
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.errors import SourceError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Resources, Study
 
 SAME = {"URL": "https://a.example/1", "TEXT": "van gogh, the star"}
 FILES: list[list[dict[str, Any]]] = [

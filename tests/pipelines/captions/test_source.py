@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from memtriggers.pipelines.captions.source import find_files, open_source
-from memtriggers.pipelines.errors import SourceError
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.core.errors import SourceError
+from memtriggers.pipelines.core.study import Study
 
 SHAPES: dict[str, dict[str, Any]] = {
     "LAION-400M": {

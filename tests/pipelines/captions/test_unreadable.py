@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
 
 CASE = Path(__file__).parents[2] / "cases" / "bad_utf8.parquet"
 BAD = b"caf\xe9"

@@ -15,8 +15,8 @@ from open_clip.transform import PreprocessCfg
 
 from memtriggers.pipelines.clip.configuration import ALLOWED, check_configuration
 from memtriggers.pipelines.clip.model import ClipChoice, find_clip, load_clip
-from memtriggers.pipelines.errors import ModelError
-from memtriggers.pipelines.study import Clip, Study
+from memtriggers.pipelines.core.errors import ModelError
+from memtriggers.pipelines.core.study import Clip, Study
 from memtriggers.sample.diffusion_model import new_tokenizer
 
 CONFIG = "open_clip_config.json"

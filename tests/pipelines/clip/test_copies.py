@@ -17,10 +17,10 @@ from memtriggers.pipelines.clip.batches import Batches
 from memtriggers.pipelines.clip.copy_model import CopyChoice, choose_copy_model, find_copy_model
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.clip.tower import PREPROCESSINGS, load_copy_model
+from memtriggers.pipelines.core.errors import ModelError, StudyError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.embed import recorded
-from memtriggers.pipelines.errors import ModelError, StudyError
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
 
 pytestmark = pytest.mark.filterwarnings(  # all of TorchScript, by torch
     "ignore:.*deprecated.*:FutureWarning", "ignore:.*deprecated.*:DeprecationWarning"

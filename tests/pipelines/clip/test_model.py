@@ -15,8 +15,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from memtriggers.pipelines.clip.model import _WEIGHTS_NAMES, ClipChoice, find_clip, load_clip
-from memtriggers.pipelines.errors import ModelError
-from memtriggers.pipelines.study import Clip, Study
+from memtriggers.pipelines.core.errors import ModelError
+from memtriggers.pipelines.core.study import Clip, Study
 
 Choose = Callable[..., ClipChoice]
 
@@ -42,7 +42,7 @@ def test_finding_a_model_imports_no_torch(tiny_clip: Path) -> None:
     code = (
         "import sys; from pathlib import Path;"
         "from memtriggers.pipelines.clip.model import find_clip;"
-        "from memtriggers.pipelines.study import Clip, Data, Study;"
+        "from memtriggers.pipelines.core.study import Clip, Data, Study;"
         "study = lambda *clip: Study(Path(), Data(()), (), clip=Clip(*clip));"
         f"find_clip(study({str(tiny_clip)!r})); find_clip(study('ViT-B-32', 'openai'));"
         "assert not {'torch', 'open_clip', 'numpy'} & set(sys.modules)"

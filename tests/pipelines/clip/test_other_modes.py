@@ -21,10 +21,10 @@ from memtriggers.lance.tables import (
     image_vectors_name,
 )
 from memtriggers.pipelines.clip.model import find_clip
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.stamped_tables import read_stamp, write_stamp
+from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.embed import recorded
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.stamped_tables import read_stamp, write_stamp
-from memtriggers.pipelines.study import Study
 
 MODES = ("RGB", "L", "P", "1", "RGB", "P")
 Rows = dict[str, list[float]]

@@ -10,8 +10,8 @@ from memtriggers.pipelines.clusters.cell_workers import forest_of_cells
 from memtriggers.pipelines.clusters.cells import nearest_cells, pair_recall, rows_of_cells
 from memtriggers.pipelines.clusters.edges import Edges, Rows, Vectors, exact_cosines, renormalised
 from memtriggers.pipelines.clusters.forest import components, spanning_forest
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Resources
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Resources
 
 THRESHOLDS = [0.7, 0.9]
 

@@ -11,8 +11,8 @@ import pytest
 
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import IMAGES
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
 
 GROUPS = np.repeat(np.arange(4), 5)
 

@@ -15,9 +15,9 @@ from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.cluster import read_vectors
 from memtriggers.pipelines.clusters.earlier import earlier_forest
 from memtriggers.pipelines.clusters.sample_ids import as_bytes
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.stages import STAGES, expected_stamp
-from memtriggers.pipelines.study import Study
 
 N, N_OLD = 60, 40
 CLUSTER = "[cluster]\nthresholds = [0.7, 0.9]"

@@ -15,10 +15,10 @@ import pytest
 from scipy.stats import false_discovery_control
 
 from memtriggers.pipelines.clusters.intervals import Domains, honest_estimate
-from memtriggers.pipelines.errors import LakeError
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.errors import LakeError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study import Study
 
 VOCABULARY = ("night", "sky", "village", "café", "self-portrait", "irises", "print", "poster")
 SETS = {

@@ -9,6 +9,8 @@ import duckdb
 import pytest
 
 from memtriggers.pipelines.captions.source import define_macros
+from memtriggers.pipelines.core.errors import ModelError, StudyError
+from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.detection.catalog import (
     Sought,
     known_vocabulary,
@@ -16,9 +18,7 @@ from memtriggers.pipelines.detection.catalog import (
     objects_of,
     read_vocabulary,
 )
-from memtriggers.pipelines.errors import ModelError, StudyError
 from memtriggers.pipelines.objects import name_objects
-from memtriggers.pipelines.study import Study
 
 FLAG = Sought("US flag", ("US flag",), ("US flag", "American flag", "stars and stripes", "flag"))
 CHERRY = Sought("cherry", ("cherry",), ("cherry",))

@@ -22,11 +22,11 @@ from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import BACKGROUND_IMAGES, GENERATED_IMAGES, IMAGES
 from memtriggers.pipelines.captions.clip_tokens import count_clip_tokens
 from memtriggers.pipelines.cli import cli
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.generate import GENERATORS
-from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.prompts import PROMPTS
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study_file import load_study
 from memtriggers.tests.reports import Report, check_figures
 
 ROOT = Path(__file__).parents[3]

@@ -18,13 +18,13 @@ from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import IMAGES
+from memtriggers.pipelines.core.errors import ModelError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.pipelines.detection.catalog import objects_of
 from memtriggers.pipelines.detection.images import Looked
 from memtriggers.pipelines.detection.open_vocabulary import OpenVocabulary, find_detector
 from memtriggers.pipelines.detection.seen import Scored, see
-from memtriggers.pipelines.errors import ModelError
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Resources, Study
 from memtriggers.tests.tiny_detectors import save_tiny_dino, save_tiny_owl
 
 SIZES = ((80, 40), (40, 80), (64, 64), (7, 90), (33, 31))  # width, height

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from memtriggers.pipelines.core.errors import SourceError
+from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.detection.calibration import (
     LABELS,
     NOTHING,
@@ -20,8 +22,6 @@ from memtriggers.pipelines.detection.calibration import (
 from memtriggers.pipelines.detection.candidates import candidate_rows, lift_interval
 from memtriggers.pipelines.detection.catalog import Sought
 from memtriggers.pipelines.detection.rates import Count, corrected, rate_rows
-from memtriggers.pipelines.errors import SourceError
-from memtriggers.pipelines.study import Study
 
 PERFECT = Errors(1000, 1000, 1000, 0)
 

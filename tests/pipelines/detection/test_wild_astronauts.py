@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from memtriggers.pipelines.cli import cli
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
 
 WILD = Path(__file__).parents[4] / "shared" / "data" / "wild-astronauts"
 FLAG = """

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from memtriggers.pipelines.clusters.edges import Vectors, renormalised
-from memtriggers.pipelines.errors import EvaluationError
+from memtriggers.pipelines.core.errors import EvaluationError
 from memtriggers.pipelines.evaluation.copies import KINDS
 from memtriggers.pipelines.evaluation.encoded import N_CHANGED, ORIGINAL, encode_all
 from memtriggers.pipelines.evaluation.methods import Method

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from memtriggers.pipelines.clip.copy_model import choose_copy_model
-from memtriggers.pipelines.errors import ModelError
+from memtriggers.pipelines.core.errors import ModelError
 from memtriggers.pipelines.evaluation.methods import HASH_BITS, Method, find_peers
 
 

@@ -13,10 +13,10 @@ import duckdb
 import pytest
 
 from memtriggers.pipelines.clusters.intervals import wilson_interval
-from memtriggers.pipelines.decisions import read_decisions
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.decisions import read_decisions
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.study_file import load_study
 from memtriggers.tests.explorers import Server, make_hostile, start, stop
 
 pytest.importorskip("starlette", reason="the extra explore is not installed")

@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from memtriggers.pipelines.decisions import (
+from memtriggers.pipelines.core.decisions import (
     decide,
     decisions_file,
     decisions_fingerprint,
     read_decisions,
     take_back,
 )
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.replication.decided import (
     decided_thresholds,
     read_thresholds,

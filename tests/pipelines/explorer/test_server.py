@@ -19,8 +19,8 @@ import psutil
 import pytest
 from markupsafe import escape
 
-from memtriggers.pipelines.decisions import read_decisions
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.decisions import read_decisions
+from memtriggers.pipelines.core.lake import Lake
 from memtriggers.tests.explorers import HOSTILE, LONGEST
 
 pytest.importorskip("starlette", reason="the extra explore is not installed")

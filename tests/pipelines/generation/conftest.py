@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from memtriggers.pipelines.study import Resources, Study
+from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.tests.generations import write_study
 from memtriggers.tests.tiny_diffusion import save_tiny_pipeline
 

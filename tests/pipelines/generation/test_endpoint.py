@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from memtriggers.pipelines.errors import StageError, StudyError
+from memtriggers.pipelines.core.errors import StageError, StudyError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.generation import endpoint
 from memtriggers.pipelines.generation.endpoint import ask_endpoint
 from memtriggers.pipelines.generation.texts import PromptCluster
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
 
 KEY = "sk-secret-of-the-tests"
 CLUSTER = PromptCluster("star", "0f" * 16, 9, ["starry", "night"], ["night"])

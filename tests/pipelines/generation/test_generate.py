@@ -14,12 +14,12 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
 
-from memtriggers.pipelines.errors import StageError
+from memtriggers.pipelines.core.errors import StageError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.stamp import Stamp
+from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.pipelines.generate import recorded, run
-from memtriggers.pipelines.lake import Lake
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.stamp import Stamp
-from memtriggers.pipelines.study import Resources, Study
 from memtriggers.tests.generations import (
     Key,
     Pixels,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from memtriggers.pipelines.errors import ModelError
+from memtriggers.pipelines.core.errors import ModelError
 from memtriggers.pipelines.generation.model import find_generator
 from memtriggers.pipelines.generation.pipeline import load_pipeline
 from memtriggers.pipelines.generation.shards import GeneratorChoice

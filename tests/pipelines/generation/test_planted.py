@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from memtriggers.pipelines import generate, score
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.pipelines.replication.thresholds import fix_thresholds
 from memtriggers.pipelines.stages import STAGES, expected_stamp
-from memtriggers.pipelines.study import Resources, Study
 from memtriggers.tests.generations import write_prompts
 from memtriggers.tests.planted import LoadPlanted
 

@@ -18,10 +18,10 @@ from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import caption_vectors_name
 from memtriggers.pipelines.cli import cli
 from memtriggers.pipelines.clip.model import find_clip, load_clip
-from memtriggers.pipelines.errors import SourceError, StageError
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
-from memtriggers.pipelines.study_file import load_study
+from memtriggers.pipelines.core.errors import SourceError, StageError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
+from memtriggers.pipelines.core.study_file import load_study
 
 Rows = list[dict[str, Any]]
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from memtriggers.pipelines.errors import ModelError
+from memtriggers.pipelines.core.errors import ModelError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.generation.model import find_generator
 from memtriggers.pipelines.generation.pipeline import load_pipeline
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
 from memtriggers.tests.generations import write_prompts
 from memtriggers.tests.tiny_diffusion import save_tiny_lora
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from memtriggers.pipelines.core.study import Fetch
 from memtriggers.pipelines.images.decode import Refused, StoredImage, image_limits, store_image
-from memtriggers.pipelines.study import Fetch
 
 SETTINGS = Fetch(short_side=64)
 
@@ -246,7 +246,7 @@ def test_any_prefix_and_any_flipped_byte_is_stored_or_refused(noise: Image.Image
 DECODE_WITH_LITTLE_MEMORY = """
 import resource, sys
 from memtriggers.pipelines.images.decode import Refused, store_image
-from memtriggers.pipelines.study import Fetch
+from memtriggers.pipelines.core.study import Fetch
 
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 50_000_000,) * 2)

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from memtriggers.pipelines.errors import SourceError
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.core.errors import SourceError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
 
 Rows = dict[str, dict[str, Any]]
 CASES = Path(__file__).parents[2] / "cases"

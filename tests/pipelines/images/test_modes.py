@@ -15,6 +15,7 @@ from memtriggers.pipelines.clip.batches import Batches
 from memtriggers.pipelines.clip.encoder import Encoder
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.clip.tower import PREPROCESSINGS, Tower
+from memtriggers.pipelines.core.study import Fetch, Study
 from memtriggers.pipelines.evaluation.encoded import encode_all
 from memtriggers.pipelines.evaluation.methods import Method, find_peers
 from memtriggers.pipelines.evaluation.pictures import Pictures
@@ -23,7 +24,6 @@ from memtriggers.pipelines.images.decode import image_limits, store_image
 from memtriggers.pipelines.images.thumbnails import make_thumbnail
 from memtriggers.pipelines.images.tiles import Scale, cut_tiles
 from memtriggers.pipelines.replication.pixels import read_pixels
-from memtriggers.pipelines.study import Fetch, Study
 
 SIDE = 96  # pixels: larger than what the models see, so that everything is made smaller
 MODES = ("1", "L", "P", "P-transparent", "LA", "RGBA", "CMYK", "I;16", "I;16B")

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from memtriggers.pipelines.errors import StageError
+from memtriggers.pipelines.core.errors import StageError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.fetch import forget_passing_failures
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
 
 Rows = dict[str, dict[str, Any]]
 PASSWORD = "hunter2pass"

@@ -15,11 +15,11 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from memtriggers.pipelines.core.study import Fetch, Study
 from memtriggers.pipelines.images.decode import Refused, image_limits, store_image
 from memtriggers.pipelines.images.network import finds_names
 from memtriggers.pipelines.images.rows import Row
 from memtriggers.pipelines.images.web import PublicResolver, WebSource, is_public, open_web
-from memtriggers.pipelines.study import Fetch, Study
 
 Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
 Routes = dict[str, Answer | list[Answer]]  # by path; of a list, each request takes one

@@ -30,8 +30,8 @@ from memtriggers.lance.tables import (
 )
 from memtriggers.pipelines.clip.copy_model import find_copy_model
 from memtriggers.pipelines.clip.model import find_clip
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Study
 
 Array = npt.NDArray[np.float64]
 

@@ -19,9 +19,9 @@ from memtriggers.pipelines.clip.copy_model import choose_copy_model
 from memtriggers.pipelines.clip.encoder import Encoder
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.clip.tower import load_copy_model
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.pipelines.generation.embedding import embed_generated, generated_tables
-from memtriggers.pipelines.lake import Lake
-from memtriggers.pipelines.study import Resources, Study
 
 pytestmark = pytest.mark.filterwarnings(  # all of TorchScript, by torch
     "ignore:.*deprecated.*:FutureWarning", "ignore:.*deprecated.*:DeprecationWarning"

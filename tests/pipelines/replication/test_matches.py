@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtriggers.pipelines.clusters.edges import Vectors, renormalised
-from memtriggers.pipelines.database import dbt_macro
+from memtriggers.pipelines.core.database import dbt_macro
 from memtriggers.pipelines.replication import matches
 from memtriggers.pipelines.replication.background import is_copy
 from memtriggers.pipelines.replication.matches import best_cosines

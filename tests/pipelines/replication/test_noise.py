@@ -8,10 +8,10 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 
-from memtriggers.pipelines.errors import ModelError
+from memtriggers.pipelines.core.errors import ModelError
+from memtriggers.pipelines.core.study import Generator
 from memtriggers.pipelines.replication.noise import Probe
 from memtriggers.pipelines.replication.tokens import probe_prompt
-from memtriggers.pipelines.study import Generator
 
 
 @pytest.fixture(scope="module")

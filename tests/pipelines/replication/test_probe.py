@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from memtriggers.pipelines.cli import cli
-from memtriggers.pipelines.study import Study
+from memtriggers.pipelines.core.study import Study
 
 
 @pytest.fixture

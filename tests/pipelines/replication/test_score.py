@@ -15,9 +15,9 @@ from memtriggers.pipelines import score
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.clusters.edges import renormalised
 from memtriggers.pipelines.clusters.intervals import wilson_interval
-from memtriggers.pipelines.lake import Lake
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.stamp import Stamp
 from memtriggers.pipelines.replication.thresholds import fix_thresholds
-from memtriggers.pipelines.stamp import Stamp
 
 STAMP = Stamp({"score": "1"}, {"generate": "2"})
 Rows = list[dict[str, Any]]

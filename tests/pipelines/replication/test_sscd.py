@@ -19,12 +19,12 @@ from memtriggers.pipelines.clip.batches import Batches
 from memtriggers.pipelines.clip.copy_model import choose_copy_model
 from memtriggers.pipelines.clip.tower import load_copy_model
 from memtriggers.pipelines.clusters.edges import renormalised
-from memtriggers.pipelines.errors import StudyError
+from memtriggers.pipelines.core.errors import StudyError
+from memtriggers.pipelines.core.stamp import Stamp
+from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.pipelines.images.tiles import cut_tiles
 from memtriggers.pipelines.replication.partial import SCALES
 from memtriggers.pipelines.replication.thresholds import fix_thresholds
-from memtriggers.pipelines.stamp import Stamp
-from memtriggers.pipelines.study import Resources, Study
 
 pytestmark = pytest.mark.filterwarnings(  # all of TorchScript, by torch
     "ignore:.*deprecated.*:FutureWarning", "ignore:.*deprecated.*:DeprecationWarning"

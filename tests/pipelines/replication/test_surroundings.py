@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from memtriggers.pipelines import score
+from memtriggers.pipelines.core.stamp import Stamp
 from memtriggers.pipelines.replication.pixels import SIDE, Distances, Pixels
 from memtriggers.pipelines.replication.references import read_training
 from memtriggers.pipelines.replication.surroundings import Surroundings, as_thumbnails
 from memtriggers.pipelines.replication.thresholds import fix_thresholds
-from memtriggers.pipelines.stamp import Stamp
 
 RELATIVE = '[score]\nmetrics = ["clip", "l2_relative"]'
 STAMP = Stamp({"score": "1"}, {"generate": "2"})

@@ -11,11 +11,11 @@ import pytest
 
 from memtriggers.pipelines import score
 from memtriggers.pipelines.clusters.edges import renormalised
-from memtriggers.pipelines.errors import StudyError
+from memtriggers.pipelines.core.errors import StudyError
+from memtriggers.pipelines.core.stamp import Stamp
+from memtriggers.pipelines.core.study import ReplicationThreshold, Study
 from memtriggers.pipelines.replication.decided import read_thresholds
 from memtriggers.pipelines.replication.thresholds import fix_thresholds
-from memtriggers.pipelines.stamp import Stamp
-from memtriggers.pipelines.study import ReplicationThreshold, Study
 
 STAMP = Stamp({}, {})
 CLIP_ALONE = '[score]\nmetrics = ["clip"]\n'

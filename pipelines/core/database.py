@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LIMITS = {"MEMTRIGGERS_MEMORY_LIMIT": "memory_limit", "MEMTRIGGERS_THREADS": "threads"}
 
-SQL = Path(__file__).resolve().parents[1] / "sql"
+SQL = Path(__file__).resolve().parents[2] / "sql"
 MACROS = SQL.parent / "models" / "macros"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ..lance.store import VectorStore, import_lance
+from ...lance.store import VectorStore, import_lance
 from .quoting import identifier, literal
 
 

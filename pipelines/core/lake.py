@@ -57,7 +57,7 @@ class Lake:
         """
         import duckdb
 
-        from ..lance.store import VectorStore
+        from ...lance.store import VectorStore
         from .store_views import show_tables
 
         connection = duckdb.connect(str(self.require_build()), read_only=True)

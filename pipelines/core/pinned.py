@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..lance.store import VectorStore
+from ...lance.store import VectorStore
 from .errors import LakeError
 
 

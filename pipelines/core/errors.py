@@ -17,7 +17,7 @@ What the vector store refuses is a `LakeError` or a `MissingExtra`: `store_error
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..lance.errors import MissingPackage, StoreError
+from ...lance.errors import MissingPackage, StoreError
 from .masking import mask
 
 

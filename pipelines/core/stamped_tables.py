@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..lance.store import VectorStore
+from ...lance.store import VectorStore
 from .stamp import METADATA_KEY, Stamp, parse_stamp
 
 _ROWS_KEY = "memtriggers_rows"  # a version, and the digest and version of the rows it still holds

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pyarrow as pa
 
-from ..lance.store import VectorStore
-from ..lance.tables import Table
+from ...lance.store import VectorStore
+from ...lance.tables import Table
 from .errors import LakeError
 from .lake import Lake
 from .progress import progress
