@@ -22,10 +22,10 @@ import pyarrow as pa
 from memtriggers.benchmarks.memory import peak_megabytes
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import IMAGES, Table, image_vectors
+from memtriggers.pipelines.asking.examples import bind_example, examples
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Data, KeywordSet, Study
-from memtriggers.pipelines.sql_examples import bind_example, examples
 from memtriggers.pipelines.stages import STAGES
 
 STUDY = Study(Path(), Data(("none.parquet",)), (KeywordSet("everything", ("*",)),))

@@ -14,7 +14,7 @@ from pathlib import Path
 READ = """
 import json, sys, time
 from memtriggers import Lake
-from memtriggers.pipelines.sql_examples import bind_example, examples
+from memtriggers.pipelines.asking.examples import bind_example, examples
 lake, until, seconds, builds = Lake(sys.argv[1]), time.time() + float(sys.argv[2]), [], set()
 queries = [bind_example(name, {}) for name in examples()]
 while time.time() < until:

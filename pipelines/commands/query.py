@@ -66,9 +66,9 @@ def sql(
     Example:
       memtriggers sql "from duplicates_of('star', 0.9) limit 5" --format csv
     """
-    from ..sql import print_query
-    from ..sql_examples import bind_example, print_examples, tables_query
-    from ..sql_shell import open_shell
+    from ..asking.examples import bind_example, print_examples, tables_query
+    from ..asking.shell import open_shell
+    from ..asking.sql import print_query
 
     given = [query, file, tables or None, examples or None, example]
     if sum(item is not None for item in given) > 1:
@@ -110,7 +110,7 @@ def search(
     Example:
       memtriggers search "starry night over a village" --limit 5
     """
-    from ..search import print_search
+    from ..asking.search import print_search
 
     if (text is None) == (image is None):
         raise click.UsageError("give one of: a TEXT, --image")
@@ -159,7 +159,7 @@ def probe(prompt: str, study_file: Path, as_json: bool) -> None:
     Example:
       memtriggers probe "starry night van gogh"
     """
-    from ..probe import print_probe
+    from ..asking.probe import print_probe
 
     print_probe(load_study(study_file), prompt, as_json)
 
@@ -212,7 +212,7 @@ def export(
     Example:
       memtriggers export removal-list --threshold 0.95 --keep best --output removal.parquet
     """
-    from ..export import export_samples
+    from ..asking.export import export_samples
 
     if max_rows is not None and rule != "trigger":
         raise click.UsageError("--max-rows needs --rule trigger: other copies have no order")

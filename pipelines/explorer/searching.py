@@ -9,8 +9,8 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..asking.search import check_search, search
 from ..core.errors import MemtriggersError, StudyError
-from ..search import check_search, search
 from .html import render
 from .pictures import SAMPLE
 from .state import Explorer, explorer_of

@@ -2,8 +2,8 @@
 
 import duckdb
 
+from memtriggers.pipelines.asking.examples import bind_example
 from memtriggers.pipelines.core.lake import Lake
-from memtriggers.pipelines.sql_examples import bind_example
 
 
 def test_the_first_build_changes_nothing(published: duckdb.DuckDBPyConnection) -> None:

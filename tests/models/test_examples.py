@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from memtriggers.pipelines.sql_examples import bind_example, examples
+from memtriggers.pipelines.asking.examples import bind_example, examples
 from memtriggers.tests.processor import measured
 
 Rows = list[tuple[Any, ...]]

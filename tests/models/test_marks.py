@@ -7,11 +7,11 @@ import duckdb
 import pytest
 
 from memtriggers.pipelines import build
+from memtriggers.pipelines.asking.export import export_samples
 from memtriggers.pipelines.core.decisions import decide
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.stamp import Stamp
 from memtriggers.pipelines.core.study import Study
-from memtriggers.pipelines.export import export_samples
 
 
 def test_without_marks_the_table_is_empty_and_typed(published: duckdb.DuckDBPyConnection) -> None:

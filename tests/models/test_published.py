@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from memtriggers.pipelines import build
+from memtriggers.pipelines.asking.export import export_samples
 from memtriggers.pipelines.core.database import query
 from memtriggers.pipelines.core.errors import QueryError
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
-from memtriggers.pipelines.export import export_samples
 
 TABLES = {
     *("bigrams", "build_info", "changes", "cluster_members", "cluster_thresholds"),

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from memtriggers.pipelines.asking.export import export_samples
 from memtriggers.pipelines.core.errors import QueryError
 from memtriggers.pipelines.core.lake import Lake
-from memtriggers.pipelines.export import export_samples
 
 
 def export(clip_art: Any, what: str, threshold: float, keep: str, output: Path, *more: str) -> str:

@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from memtriggers.lance.tables import image_vectors_name
+from memtriggers.pipelines.asking.search import search
 from memtriggers.pipelines.clip.model import find_clip, load_clip
 from memtriggers.pipelines.core.errors import LakeError, SourceError
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
-from memtriggers.pipelines.search import search
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from ..lance.store import VectorStore
-from ..lance.tables import image_vectors_name
-from .clip.model import ClipChoice, find_clip
-from .core.database import connect, query
-from .core.errors import MissingExtra, SourceError, store_errors
-from .core.lake import Lake
-from .core.masking import mask
-from .core.study import Study
-from .core.terminal import print_table
+from ...lance.store import VectorStore
+from ...lance.tables import image_vectors_name
+from ..clip.model import ClipChoice, find_clip
+from ..core.database import connect, query
+from ..core.errors import MissingExtra, SourceError, store_errors
+from ..core.lake import Lake
+from ..core.masking import mask
+from ..core.study import Study
+from ..core.terminal import print_table
 
 _MARGIN = 4  # the store keeps samples that left the study: so many times as many are looked at
 
@@ -65,7 +65,7 @@ def search(
 
     """
     choice, vectors = check_search(study, lake)
-    from .clip.encoder import load_encoder
+    from ..clip.encoder import load_encoder
 
     encoder = load_encoder(choice, "cpu", batch_size=1, threads=1)
     if isinstance(image, Path):
@@ -114,7 +114,7 @@ def _read(path: Path) -> bytes:
 
 def _stored(image: bytes, name: str, study: Study) -> bytes:
     """The image as `fetch` would have stored it, so that a copy has a cosine of 1."""
-    from .images.decode import Refused, image_limits, store_image
+    from ..images.decode import Refused, image_limits, store_image
 
     try:
         with image_limits(study.fetch.max_pixels):

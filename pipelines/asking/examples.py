@@ -5,8 +5,8 @@ from pathlib import Path
 
 import duckdb
 
-from .core.database import SQL, query
-from .core.errors import QueryError
+from ..core.database import SQL, query
+from ..core.errors import QueryError
 from .sql import print_rows
 
 

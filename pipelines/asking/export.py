@@ -5,9 +5,9 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from .core.database import connect_published, query, run_query
-from .core.errors import QueryError
-from .core.lake import Lake, replacing
+from ..core.database import connect_published, query, run_query
+from ..core.errors import QueryError
+from ..core.lake import Lake, replacing
 from .sql import write_rows
 
 _FORMS = {".parquet": "parquet", ".csv": "csv", ".npy": "npy"}

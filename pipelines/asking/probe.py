@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .core.errors import MissingExtra
-from .core.gpus import choose_gpu
-from .core.study import Study
-from .core.terminal import print_table
-from .generation.model import find_generator
+from ..core.errors import MissingExtra
+from ..core.gpus import choose_gpu
+from ..core.study import Study
+from ..core.terminal import print_table
+from ..generation.model import find_generator
 
 if TYPE_CHECKING:
-    from .replication.tokens import Probed
+    from ..replication.tokens import Probed
 
 
 def print_probe(study: Study, prompt: str, as_json: bool) -> None:
@@ -44,9 +44,9 @@ def probe(study: Study, prompt: str) -> "Probed":
     """
     choice = find_generator(study)
     try:
-        from .generation.pipeline import load_pipeline
-        from .replication.noise import Probe
-        from .replication.tokens import probe_prompt
+        from ..generation.pipeline import load_pipeline
+        from ..replication.noise import Probe
+        from ..replication.tokens import probe_prompt
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f"probe needs the package {error.name}; install: pip install 'memtriggers[generate]'"

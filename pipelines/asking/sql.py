@@ -9,12 +9,12 @@ from typing import TextIO
 
 import duckdb
 
-from ..lance.store import VectorStore
-from .core.database import connect_published, run_query
-from .core.errors import QueryError
-from .core.lake import Lake, replacing
-from .core.store_views import show_tables
-from .core.terminal import print_table
+from ...lance.store import VectorStore
+from ..core.database import connect_published, run_query
+from ..core.errors import QueryError
+from ..core.lake import Lake, replacing
+from ..core.store_views import show_tables
+from ..core.terminal import print_table
 
 _SHOWN = 1_000
 _BATCH = 10_000

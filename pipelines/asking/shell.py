@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import click
 
-from ..lance.store import VectorStore
-from .core.database import connect_published, run_query
-from .core.errors import QueryError
-from .core.lake import Lake
-from .core.store_views import show_tables
+from ...lance.store import VectorStore
+from ..core.database import connect_published, run_query
+from ..core.errors import QueryError
+from ..core.lake import Lake
+from ..core.store_views import show_tables
 from .sql import print_rows
 
 
