@@ -14,7 +14,7 @@ import pytest
 
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study_file import load_study
-from memtriggers.pipelines.refresh import stale_stages
+from memtriggers.pipelines.upkeep.refresh import stale_stages
 from memtriggers.tests.reports import Report, check_figures
 from memtriggers.tests.van_gogh import DEAD, OVERLONG, SEEDS, STUDY, refresh
 

@@ -76,11 +76,11 @@ def refresh(
     Example:
       memtriggers refresh --study study.toml --lake lake
     """
-    from ..refresh import published_since
+    from ..upkeep.refresh import published_since
 
     study = load_study(study_file, Resources(**resources))
     if scheduled_by:
-        from ..timetable import schedule
+        from ..upkeep.cron_and_systemd import schedule
 
         click.echo(schedule(scheduled_by, study_file, lake, study.resources), nl=False)
     elif since and published_since(lake, since):
@@ -94,7 +94,7 @@ def refresh(
 
 
 def _print_plan(study: Study, lake: Lake) -> None:
-    from ..refresh import stale_stages, summary
+    from ..upkeep.refresh import stale_stages, summary
 
     stale = stale_stages(study, lake)
     for name, reasons in stale.items():
@@ -104,7 +104,7 @@ def _print_plan(study: Study, lake: Lake) -> None:
 
 
 def _refresh(study: Study, lake: Lake) -> None:
-    from ..refresh import published_build, refresh_lake, summary
+    from ..upkeep.refresh import published_build, refresh_lake, summary
 
     started = time.monotonic()
     with lake.lock():
@@ -124,7 +124,7 @@ def status(study_file: Path, lake: Lake, as_json: bool) -> None:
     Example:
       memtriggers status --json
     """
-    from ..status import print_status
+    from ..upkeep.status import print_status
 
     print_status(load_study(study_file), lake, as_json)
 

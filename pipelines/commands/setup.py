@@ -32,7 +32,7 @@ def init(parquet: tuple[str, ...], output: Path, force: bool, **options: Any) ->
     Example:
       memtriggers init 'laion400m/*.parquet' --keyword 'van gogh' --keyword astronaut
     """
-    from ..init import write_study
+    from ..upkeep.init import write_study
 
     for line in write_study(parquet, output, force, **options):
         click.echo(line)
@@ -54,6 +54,6 @@ def doctor(lake: Lake, rows: int) -> None:
     Example:
       memtriggers doctor --lake memtriggers-demo --rows 90000
     """
-    from ..doctor import print_doctor
+    from ..upkeep.doctor import print_doctor
 
     print_doctor(lake, rows)

@@ -12,7 +12,7 @@ import pytest
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import image_vectors
 from memtriggers.pipelines.core.lake import Lake
-from memtriggers.pipelines.doctor import estimate_spaces, estimate_times
+from memtriggers.pipelines.upkeep.doctor import estimate_spaces, estimate_times
 
 
 def write_run(lake: Lake, stage: str, n_in: int, seconds: int, status: str = "ok") -> None:

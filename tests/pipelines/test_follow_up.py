@@ -15,8 +15,8 @@ from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.runs import Run
 from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.pipelines.core.study_file import load_study
-from memtriggers.pipelines.refresh import refresh_lake, stale_stages
 from memtriggers.pipelines.stages import STAGES
+from memtriggers.pipelines.upkeep.refresh import refresh_lake, stale_stages
 
 # (caption, picture): two of Van Gogh's pictures, and others that say the words of one without him.
 CORPUS = [

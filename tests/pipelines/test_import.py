@@ -17,8 +17,8 @@ from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.core.errors import SourceError, StageError, StudyError
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
-from memtriggers.pipelines.refresh import stale_stages
 from memtriggers.pipelines.stages import STAGES
+from memtriggers.pipelines.upkeep.refresh import stale_stages
 
 CLIP = '[clip]\nmodel = "ViT-B-32"\npretrained = "openai"\n'
 IMPORTED = 'vectors = "emb/img_emb_*.npy"\nmetadata = "emb/metadata_*.parquet"\n'

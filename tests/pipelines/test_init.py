@@ -8,7 +8,7 @@ import pytest
 from memtriggers.pipelines.core.errors import SourceError, StudyError
 from memtriggers.pipelines.core.study import Clip, Cluster, Fetch, KeywordSet
 from memtriggers.pipelines.core.study_file import load_study
-from memtriggers.pipelines.init import write_study
+from memtriggers.pipelines.upkeep.init import write_study
 
 
 def test_what_it_writes_is_what_it_was_told(

@@ -21,7 +21,7 @@ import pytest
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import KeywordSet, Study
 from memtriggers.pipelines.core.study_file import load_study
-from memtriggers.pipelines.refresh import stale_stages
+from memtriggers.pipelines.upkeep.refresh import stale_stages
 from memtriggers.tests.processor import measured, of_children
 
 FILTER, WORDS, FETCH, EMBED, CLUSTER, BUILD, REPORT = FLOW = (

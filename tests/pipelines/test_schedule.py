@@ -14,7 +14,7 @@ if importlib.util.find_spec("dagster_dbt") is None:  # imported, it would bring 
 # In a process of its own, where Dagster's warnings are its own.
 LOOK = """
 from dagster import AssetKey
-from memtriggers.pipelines.schedule import definitions
+from memtriggers.pipelines.upkeep.dagster_definitions import definitions
 graph = definitions.resolve_asset_graph()
 def parents(*path):
     return {"/".join(key.path) for key in graph.get(AssetKey(path)).parent_keys}
@@ -43,7 +43,7 @@ print(len(definitions.resolve_job_def("refresh").nodes))
 """
 RUN = """
 from dagster import materialize
-from memtriggers.pipelines.schedule import stage_assets
+from memtriggers.pipelines.upkeep.dagster_definitions import stage_assets
 result = materialize([a for a in stage_assets([]) if a.op.name in ("filter", "words")])
 print([result.asset_materializations_for_node(n)[0].metadata["n_out"].value
        for n in ("filter", "words")])

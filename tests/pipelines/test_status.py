@@ -10,9 +10,9 @@ from rich.console import Console
 from memtriggers.pipelines.cli import cli
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
-from memtriggers.pipelines.flow import StageStatus, draw_flow
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.status import stage_statuses
+from memtriggers.pipelines.upkeep.status import stage_statuses
+from memtriggers.pipelines.upkeep.status_drawing import StageStatus, draw_flow
 
 
 def drawn(rows: list[StageStatus], width: int = 120) -> list[str]:

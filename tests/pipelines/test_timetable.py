@@ -10,7 +10,7 @@ import pytest
 
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Resources
-from memtriggers.pipelines.timetable import refresh_command, schedule
+from memtriggers.pipelines.upkeep.cron_and_systemd import refresh_command, schedule
 
 HOSTILE = """it's 100% "my" $HOME \\ lake; exit 7 #"""
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from ..lance.store import VectorStore
-from .clusters.cells import EXACT_ROWS
-from .core.lake import Lake
-from .core.runs import installed_versions
-from .core.store_views import find_extension
-from .core.terminal import print_table
+from ...lance.store import VectorStore
+from ..clusters.cells import EXACT_ROWS
+from ..core.lake import Lake
+from ..core.runs import installed_versions
+from ..core.store_views import find_extension
+from ..core.terminal import print_table
 
 _GB = 1e9
 

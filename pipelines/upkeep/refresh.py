@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from .core.lake import Lake
-from .core.runs import Run
-from .core.study import Study
-from .stages import ORDER, STAGES, Stage
+from ..core.lake import Lake
+from ..core.runs import Run
+from ..core.study import Study
+from ..stages import ORDER, STAGES, Stage
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def _wanted(study: Study) -> list[Stage]:
 
 def published_since(lake: Lake, moment: datetime) -> bool:
     """Whether the build that is published was begun at this moment or later."""
-    from .build import published_at
+    from ..build import published_at
 
     published = published_at(lake)
     return published is not None and published >= moment
@@ -61,7 +61,7 @@ def published_since(lake: Lake, moment: datetime) -> bool:
 
 def published_build(lake: Lake) -> str | None:
     """The name of the build that is published; None when nothing is."""
-    from .warehouse.previous import published
+    from ..warehouse.previous import published
 
     kept = published(lake)
     return None if kept is None else kept.build
@@ -80,7 +80,7 @@ def summary(lake: Lake, runs: Sequence[Run], seconds: float, before: str | None 
 
 
 def _changes_since(lake: Lake, before: str | None) -> str:
-    from .core.database import connect_published, query
+    from ..core.database import connect_published, query
 
     with connect_published(lake) as connection:
         (previous,) = connection.execute("select previous_build from build_info").fetchall()[0]

@@ -4,8 +4,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from .core.lake import Lake
-from .core.study import Resources
+from ..core.lake import Lake
+from ..core.study import Resources
 
 _SYSTEMD = """\
 # ~/.config/systemd/user/memtriggers-refresh.service

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .core.terminal import printable
-from .stages import STAGES
+from ..core.terminal import printable
+from ..stages import STAGES
 
 _SYMBOLS = {"fresh": ("●", "green"), "stale": ("▲", "yellow"), "skipped": ("○", "dim")}
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import duckdb
 
-from .captions.source import read_source_files
-from .core.errors import StudyError
-from .core.lake import write_text
-from .core.study import (
+from ..captions.source import read_source_files
+from ..core.errors import StudyError
+from ..core.lake import write_text
+from ..core.study import (
     Data,
     Generator,
     KeywordSet,
@@ -20,7 +20,7 @@ from .core.study import (
     ReplicationThreshold,
     Study,
 )
-from .core.study_file import load_study
+from ..core.study_file import load_study
 
 _OPTIONAL = (
     *("words", "fetch", "clip", "copy_model", "cluster", "follow_up", "prompts", "risk", "report"),

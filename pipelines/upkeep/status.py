@@ -7,15 +7,15 @@ from typing import Any
 import click
 from rich.console import Console
 
-from .clip.model import find_clip
-from .clip.recommended import recommended_threshold
-from .core.lake import Lake
-from .core.study import Study
-from .core.terminal import print_table
-from .flow import StageStatus, draw_flow
+from ..clip.model import find_clip
+from ..clip.recommended import recommended_threshold
+from ..core.lake import Lake
+from ..core.study import Study
+from ..core.terminal import print_table
+from ..stages import STAGES, Stage
+from ..thresholds import resolve_thresholds
 from .refresh import stale_stages
-from .stages import STAGES, Stage
-from .thresholds import resolve_thresholds
+from .status_drawing import StageStatus, draw_flow
 
 
 @dataclass(frozen=True)

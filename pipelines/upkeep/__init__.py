@@ -1,0 +1,1 @@
+"""What keeps a lake up to date and says how it stands: refresh, status, nightly runs, doctor, init."""
