@@ -1,1 +1,1 @@
-"""What keeps a lake up to date and says how it stands: refresh, status, nightly runs, doctor, init."""
+"""What keeps a lake up to date and says how it stands, at night as well."""

@@ -14,7 +14,7 @@ if importlib.util.find_spec("dagster_dbt") is None:  # imported, it would bring 
 # In a process of its own, where Dagster's warnings are its own.
 LOOK = """
 from dagster import AssetKey
-from memtriggers.pipelines.upkeep.dagster_definitions import definitions
+from memtriggers.pipelines.upkeep.dagster import definitions
 graph = definitions.resolve_asset_graph()
 def parents(*path):
     return {"/".join(key.path) for key in graph.get(AssetKey(path)).parent_keys}
@@ -43,10 +43,20 @@ print(len(definitions.resolve_job_def("refresh").nodes))
 """
 RUN = """
 from dagster import materialize
-from memtriggers.pipelines.upkeep.dagster_definitions import stage_assets
+from memtriggers.pipelines.upkeep.dagster import stage_assets
 result = materialize([a for a in stage_assets([]) if a.op.name in ("filter", "words")])
 print([result.asset_materializations_for_node(n)[0].metadata["n_out"].value
        for n in ("filter", "words")])
+"""
+
+OLD_NAME = """
+import warnings
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    from memtriggers.pipelines import schedule
+assert schedule.definitions is definitions
+(warning,) = [w for w in said if "memtriggers" in str(w.message)]
+assert warning.category is DeprecationWarning and "pipelines.upkeep.dagster" in str(warning.message)
 """
 
 
@@ -55,7 +65,13 @@ def test_the_definitions_load_with_the_flow_in_them_and_run_what_is_stale(
 ) -> None:
     write_captions("a red star", "a blue star")
     make_study(star={"include": ["star"]})
-    command = [sys.executable, "-W", "ignore", "-c", LOOK + RUN]  # seconds of imports, once
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        LOOK + RUN + OLD_NAME,
+    ]  # seconds of imports, once
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "12\n[2, 4]\n"

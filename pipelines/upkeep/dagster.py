@@ -1,6 +1,7 @@
 """Dagster definitions: the stages and dbt's models as assets, refreshed every night.
 
-    MEMTRIGGERS_STUDY=study.toml MEMTRIGGERS_LAKE=lake dagster dev -m memtriggers.pipelines.upkeep.dagster_definitions
+    export MEMTRIGGERS_STUDY=study.toml MEMTRIGGERS_LAKE=lake
+    dagster dev -m memtriggers.pipelines.upkeep.dagster
 
 Dagster brings the clock and the picture; what is stale is decided by the lake, as in `refresh`.
 """
