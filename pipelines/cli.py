@@ -6,13 +6,13 @@ from typing import Any, NoReturn
 import click
 
 from .. import __version__
+from .commands.evaluate import evaluate
 from .commands.query import explore, export, probe, search, sql
 from .commands.refresh import demo, refresh, status
 from .commands.setup import doctor, init
 from .commands.stage import stage_command
 from .core.errors import MemtriggersError, store_errors
-from .evaluation.command import evaluate
-from .options import verbose_option
+from .core.options import verbose_option
 from .stages import STAGES
 
 

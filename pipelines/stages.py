@@ -8,13 +8,13 @@ from importlib import import_module
 
 from .core.errors import MissingExtra, StageError, store_errors
 from .core.lake import Lake
+from .core.options import Option
 from .core.registry import tables_of
 from .core.runs import Counts, Run
 from .core.stamp import VERSION, Stamp, read_parquet_stamp
 from .core.study import Study
-from .inputs import INPUTS
-from .options import Option
-from .stage_options import (
+from .declared.inputs import INPUTS
+from .declared.options import (
     BUILD,
     EMBED,
     FETCH,

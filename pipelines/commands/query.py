@@ -6,8 +6,8 @@ import click
 from click.core import ParameterSource
 
 from ..core.lake import Lake
+from ..core.options import lake_option, study_option
 from ..core.study_file import load_study
-from ..options import lake_option, study_option
 
 
 def _values(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -141,7 +141,7 @@ def explore(ctx: click.Context, lake: Lake, study_file: Path, host: str, port: i
     Example:
       memtriggers explore --lake lake --study study.toml
     """
-    from ..explore import explore as serve
+    from ..explorer.explore import explore as serve
 
     # Only the search needs a study: without the one by default, everything else is there.
     is_given = ctx.get_parameter_source("study_file") is not ParameterSource.DEFAULT

@@ -11,9 +11,7 @@ import click
 
 from ..core.errors import MissingExtra
 from ..core.lake import Lake
-from ..core.study import Resources, Study
-from ..core.study_file import load_study
-from ..options import (
+from ..core.options import (
     device_option,
     lake_option,
     scheduler_option,
@@ -21,6 +19,8 @@ from ..options import (
     verbose_option,
     workers_option,
 )
+from ..core.study import Resources, Study
+from ..core.study_file import load_study
 
 _AGO = re.compile(r"(\d+)([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ..core.lake import Lake
-from ..options import lake_option
+from ..core.options import lake_option
 
 
 @click.command()

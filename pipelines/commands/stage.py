@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from ..core.lake import Lake
+from ..core.options import lake_option, study_option, verbose_option
 from ..core.study_file import load_study
-from ..options import lake_option, study_option, verbose_option
 from ..stages import Stage
 
 

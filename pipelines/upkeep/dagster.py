@@ -33,7 +33,7 @@ from dagster_dbt import (
 from ..core.lake import Lake
 from ..core.registry import TABLES
 from ..core.study_file import load_study
-from ..inputs import INPUTS
+from ..declared.inputs import INPUTS
 from ..stages import ORDER, STAGES, Stage
 from ..warehouse.dbt_run import MODELS, DbtRun
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from .core.errors import MissingExtra
-from .core.lake import Lake
-from .core.study_file import load_study
+from ..core.errors import MissingExtra
+from ..core.lake import Lake
+from ..core.study_file import load_study
 
 
 def explore(lake: Lake, study_file: Path | None, host: str, port: int) -> None:
@@ -27,7 +27,7 @@ def explore(lake: Lake, study_file: Path | None, host: str, port: int) -> None:
     try:
         import python_multipart  # noqa: F401  Starlette asks for it with the first form
 
-        from .explorer.serving import serve
+        from .serving import serve
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f"explore needs the package {error.name}; install: pip install 'memtriggers[explore]'"

@@ -8,38 +8,38 @@ from pathlib import Path
 
 import click
 
-from .core.lake import Lake
-from .core.study import Objects, Study
-from .options import Option, device_option, scheduler_option, sets, workers_option
+from ..core.lake import Lake
+from ..core.options import Option, device_option, scheduler_option, sets, workers_option
+from ..core.study import Objects, Study
 
 
 def _forget_failures(lake: Lake) -> None:
-    from .fetch import forget_passing_failures
+    from ..fetch import forget_passing_failures
 
     forget_passing_failures(lake)
 
 
 def _retire_prompts(lake: Lake) -> None:
-    from .prompts import retire
+    from ..prompts import retire
 
     retire(lake)
 
 
 def _write_docs(study: Study, lake: Lake, given: bool) -> str:
-    from .build import write_docs
+    from ..build import write_docs
 
     return f"documentation: {write_docs(study, lake)}"
 
 
 def _write_paired_prompts(study: Study, lake: Lake, path: Path) -> str:
-    from .detection.paired import write_paired_prompts
+    from ..detection.paired import write_paired_prompts
 
     return f"{write_paired_prompts(lake, path)} prompts: {path}"
 
 
 def print_objects(study: Study, lake: Lake) -> None:
     """Print what `objects` found."""
-    from .detection.terminal import print_objects
+    from ..detection.terminal import print_objects
 
     print_objects(study, lake)
 

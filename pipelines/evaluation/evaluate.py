@@ -3,31 +3,24 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..lance.store import VectorStore
-from ..lance.tables import image_vectors_name
-from .clip.copy_model import choose_copy_model, find_copy_model
-from .clip.model import ClipChoice, find_clip
-from .clip.recommended import Recommendation, write_beside_weights
-from .clusters.edges import Vectors
-from .core.errors import EvaluationError, store_errors
-from .core.lake import Lake
-from .core.study import Study
-from .evaluation.encoded import ORIGINAL, Encoded, encode_all
-from .evaluation.figures import SERIES, Measured, measure_copies, measure_labelled
-from .evaluation.labels import (
-    Labelled,
-    label_column,
-    listed_pairs,
-    named_samples,
-    read_pairs,
-    stored_vectors,
-)
-from .evaluation.methods import Model, find_peers, load_model
-from .evaluation.pictures import Pictures, lake_pictures, sample_pictures
-from .evaluation.retrieval import Retrieval, retrieval
-from .evaluation.rules import alike_rule, label_rule
-from .evaluation.summary import Summary
-from .evaluation.written import write_evaluation
+from ...lance.store import VectorStore
+from ...lance.tables import image_vectors_name
+from ..clip.copy_model import choose_copy_model, find_copy_model
+from ..clip.model import ClipChoice, find_clip
+from ..clip.recommended import Recommendation, write_beside_weights
+from ..clusters.edges import Vectors
+from ..core.errors import EvaluationError, store_errors
+from ..core.lake import Lake
+from ..core.study import Study
+from .encoded import ORIGINAL, Encoded, encode_all
+from .figures import SERIES, Measured, measure_copies, measure_labelled
+from .labels import Labelled, label_column, listed_pairs, named_samples, read_pairs, stored_vectors
+from .methods import Model, find_peers, load_model
+from .pictures import Pictures, lake_pictures, sample_pictures
+from .retrieval import Retrieval, retrieval
+from .rules import alike_rule, label_rule
+from .summary import Summary
+from .written import write_evaluation
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from .core.lake import Lake
-from .core.masking import mask
-from .core.study import Study
+from .lake import Lake
+from .masking import mask
+from .study import Study
 
 Command = Callable[..., Any]
 

@@ -5,9 +5,9 @@ Nothing is imported before it is asked for: `status` and `--help` ask for little
 
 from collections.abc import Callable
 
-from .core.lake import Lake
-from .core.stamp import file_fingerprint
-from .core.study import Study
+from ..core.lake import Lake
+from ..core.stamp import file_fingerprint
+from ..core.study import Study
 
 Fingerprint = Callable[[Study, Lake], str]
 
@@ -22,7 +22,7 @@ def _input(fingerprint: Fingerprint) -> Fingerprint:
 @_input
 def parquet(study: Study, lake: Lake) -> str:
     """The files of `[data] parquet`: paths, sizes and times."""
-    from .captions.source import find_files
+    from ..captions.source import find_files
 
     return file_fingerprint(find_files(study))
 
@@ -30,7 +30,7 @@ def parquet(study: Study, lake: Lake) -> str:
 @_input
 def clip(study: Study, lake: Lake) -> str:
     """The model of `[clip]`."""
-    from .clip.model import find_clip
+    from ..clip.model import find_clip
 
     return find_clip(study).clip_id
 
@@ -38,7 +38,7 @@ def clip(study: Study, lake: Lake) -> str:
 @_input
 def copy_model(study: Study, lake: Lake) -> str:
     """The descriptor of copies, where there is one."""
-    from .clip.copy_model import find_copy_model
+    from ..clip.copy_model import find_copy_model
 
     copies = find_copy_model(study)
     return "none" if copies is None else copies.copy_id
@@ -47,7 +47,7 @@ def copy_model(study: Study, lake: Lake) -> str:
 @_input
 def thresholds(study: Study, lake: Lake) -> str:
     """Those named, or those recommended."""
-    from .thresholds import resolve_thresholds
+    from ..thresholds import resolve_thresholds
 
     return resolve_thresholds(study, lake).fingerprint
 
@@ -55,7 +55,7 @@ def thresholds(study: Study, lake: Lake) -> str:
 @_input
 def follow_up_sets(study: Study, lake: Lake) -> str:
     """The word sets that `cluster` chose the last time."""
-    from .clusters import follow_up
+    from ..clusters import follow_up
 
     return ", ".join(str(k) for k in follow_up.follow_up_sets(study, lake)) or "none"
 
@@ -63,7 +63,7 @@ def follow_up_sets(study: Study, lake: Lake) -> str:
 @_input
 def generator(study: Study, lake: Lake) -> str:
     """The model of `[generator]`."""
-    from .generation.model import generator_fingerprint
+    from ..generation.model import generator_fingerprint
 
     return generator_fingerprint(study)
 
@@ -71,7 +71,7 @@ def generator(study: Study, lake: Lake) -> str:
 @_input
 def prompt_file(study: Study, lake: Lake) -> str:
     """The file of `[prompts]`."""
-    from .generation.prompt_file import prompt_file_fingerprint
+    from ..generation.prompt_file import prompt_file_fingerprint
 
     return prompt_file_fingerprint(study)
 
@@ -79,7 +79,7 @@ def prompt_file(study: Study, lake: Lake) -> str:
 @_input
 def object_files(study: Study, lake: Lake) -> str:
     """Labels, the vocabulary and the detector of `[[object]]` and `[objects]`."""
-    from .detection.catalog import object_files_fingerprint
+    from ..detection.catalog import object_files_fingerprint
 
     return object_files_fingerprint(study)
 
@@ -87,7 +87,7 @@ def object_files(study: Study, lake: Lake) -> str:
 @_input
 def risk_fit(study: Study, lake: Lake) -> str:
     """The fit of `[risk]`."""
-    from .warehouse.risk_fit import risk_fit_fingerprint
+    from ..warehouse.risk_fit import risk_fit_fingerprint
 
     return risk_fit_fingerprint(study)
 
@@ -95,7 +95,7 @@ def risk_fit(study: Study, lake: Lake) -> str:
 @_input
 def decided_thresholds(study: Study, lake: Lake) -> str:
     """Replication thresholds that a person set in the explorer."""
-    from .core.decisions import decisions_fingerprint
+    from ..core.decisions import decisions_fingerprint
 
     return decisions_fingerprint(lake, "decided_thresholds")
 
@@ -103,6 +103,6 @@ def decided_thresholds(study: Study, lake: Lake) -> str:
 @_input
 def cluster_marks(study: Study, lake: Lake) -> str:
     """Marks that a person set in the explorer."""
-    from .core.decisions import decisions_fingerprint
+    from ..core.decisions import decisions_fingerprint
 
     return decisions_fingerprint(lake, "cluster_marks")

@@ -9,9 +9,9 @@ import click
 from click.core import ParameterSource
 
 from ..core.lake import Lake
+from ..core.options import lake_option, study_option, verbose_option
 from ..core.study import METRICS, Data, Study
 from ..core.study_file import load_study
-from ..options import lake_option, study_option, verbose_option
 from ..stages import one_line_errors
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -117,8 +117,8 @@ def evaluate(
         )
         return
     with one_line_errors("evaluate", "embed"):
-        from ..evaluate import Request, evaluate
-        from .terminal import print_evaluation
+        from ..evaluation.evaluate import Request, evaluate
+        from ..evaluation.terminal import print_evaluation
 
         summary = evaluate(Request(**options), _study(study_file, options["sample"]), lake)
         if as_json:
@@ -132,8 +132,8 @@ def _evaluate_detectors(
     lake: Lake | None, scores: Path, metric: str, seed: int, as_json: bool
 ) -> None:
     with one_line_errors("evaluate", "embed"):
-        from .detectors import evaluate_detectors, evaluate_on_planted
-        from .terminal import print_detectors
+        from ..evaluation.detectors import evaluate_detectors, evaluate_on_planted
+        from ..evaluation.terminal import print_detectors
 
         figures = (
             evaluate_on_planted(scores, seed)

@@ -1,0 +1,1 @@
+"""What each stage declares: the inputs that no stage writes, and the options of its command."""
