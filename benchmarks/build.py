@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from memtriggers.benchmarks.memory import peak_megabytes
 from memtriggers.lance.store import VectorStore
-from memtriggers.lance.tables import IMAGES, Table, image_vectors
+from memtriggers.lance.tables import IMAGES, LanceTable, image_vectors
 from memtriggers.pipelines.asking.examples import bind_example, examples
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.core.lake import Lake
@@ -149,7 +149,7 @@ def write_vectors(connection: duckdb.DuckDBPyConnection, store: VectorStore) -> 
         store.append(vectors, unit_vectors(images["sample_id"], vectors))
 
 
-def unit_vectors(sample_ids: pa.ChunkedArray, table: Table) -> pa.Table:
+def unit_vectors(sample_ids: pa.ChunkedArray, table: LanceTable) -> pa.Table:
     """The same vector for each sample: nothing compares them here."""
     halves = pa.repeat(pa.scalar(0.5, pa.float16()), len(sample_ids) * _DIMENSIONS)
     vector = pa.FixedSizeListArray.from_arrays(halves, _DIMENSIONS)

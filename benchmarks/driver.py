@@ -20,7 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from memtriggers.lance.store import VectorStore
-from memtriggers.lance.tables import Table, caption_vectors_name, image_vectors_name
+from memtriggers.lance.tables import LanceTable, caption_vectors_name, image_vectors_name
 from memtriggers.pipelines.clip.vectors import vector_table
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.stored_work import check_counts
@@ -54,7 +54,7 @@ def drive(workers: Workers, store: VectorStore, samples: int, rows: int, dimensi
     for sample_ids, tables in workers.results(encode, shards, dimensions, "benchmark", ""):
         check_counts("{} samples", tables, [len(sample_ids)] * len(_TABLES))
         for name, table in zip(_TABLES, tables, strict=True):
-            store.append(Table(name, table.schema), table)
+            store.append(LanceTable(name, table.schema), table)
 
 
 @click.command()

@@ -35,7 +35,7 @@ from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.core import registry
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Cluster, Data, KeywordSet, Report, Study
-from memtriggers.pipelines.page.pictures import folder_beside
+from memtriggers.pipelines.page.picture_files import folder_beside
 from memtriggers.pipelines.stages import STAGES
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ import pyarrow as pa
 
 from memtriggers.benchmarks.memory import peak_megabytes
 from memtriggers.lance.store import VectorStore
-from memtriggers.lance.tables import VECTOR_ROWS_PER_FILE, Table, image_vectors
+from memtriggers.lance.tables import VECTOR_ROWS_PER_FILE, LanceTable, image_vectors
 
 _TENTHS = 10
 
 
-def make_shard(table: Table, first: int, vectors: pa.FixedSizeListArray) -> pa.Table:
+def make_shard(table: LanceTable, first: int, vectors: pa.FixedSizeListArray) -> pa.Table:
     """Rows with these vectors, and ids that count from `first`."""
     rows = len(vectors)
     ids = [f"{number:032x}" for number in range(first, first + rows)]
@@ -33,7 +33,7 @@ def make_shard(table: Table, first: int, vectors: pa.FixedSizeListArray) -> pa.T
     return pa.table(columns, schema=table.schema)
 
 
-def commit_fragments(store: VectorStore, table: Table, rows: pa.Table) -> tuple[float, float]:
+def commit_fragments(store: VectorStore, table: LanceTable, rows: pa.Table) -> tuple[float, float]:
     """Seconds of writing a file of rows, and of committing what describes it."""
     path, started = str(store.path(table.name)), time.perf_counter()
     fragments = lance.fragment.write_fragments(rows, path, mode="append")
@@ -43,7 +43,7 @@ def commit_fragments(store: VectorStore, table: Table, rows: pa.Table) -> tuple[
     return written - started, time.perf_counter() - written
 
 
-def append(store: VectorStore, table: Table, rows: pa.Table) -> tuple[float, float]:
+def append(store: VectorStore, table: LanceTable, rows: pa.Table) -> tuple[float, float]:
     """Seconds of an append, all of them the driver's."""
     started = time.perf_counter()
     store.append(table, rows)

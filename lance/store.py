@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .errors import MissingPackage, StoreError
-from .tables import Table
+from .tables import LanceTable
 from .unit import unit_norm
 
 COMMITS_PER_COMPACTION = 256
@@ -155,12 +155,12 @@ class VectorStore:
             )
             self.open_table(name).create_index("vector", config=index)
 
-    def create(self, table: Table) -> None:
+    def create(self, table: LanceTable) -> None:
         """Make the table, without a row, when there is none."""
         if not self.exists(table.name):
             self.append(table, table.schema.empty_table())
 
-    def append(self, table: Table, rows: pa.Table) -> None:
+    def append(self, table: LanceTable, rows: pa.Table) -> None:
         """Commit rows as one transaction; makes the table when there is none.
 
         The caller has left out the samples that are there already (an anti-join): nothing is

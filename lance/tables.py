@@ -19,7 +19,7 @@ VECTOR_ROWS_PER_FILE = 131_072
 
 
 @dataclass(frozen=True)
-class Table:
+class LanceTable:
     """One Lance table, the folder `<name>.lance`."""
 
     name: str
@@ -27,7 +27,7 @@ class Table:
     rows_per_file: int = VECTOR_ROWS_PER_FILE
 
 
-IMAGES = Table(
+IMAGES = LanceTable(
     "images",
     pa.schema(
         [
@@ -50,9 +50,9 @@ IMAGES = Table(
 )
 
 # What the images of a keyword set are compared with: samples of the whole dataset, by chance.
-BACKGROUND_IMAGES = Table("background_images", IMAGES.schema, IMAGE_ROWS_PER_FILE)
+BACKGROUND_IMAGES = LanceTable("background_images", IMAGES.schema, IMAGE_ROWS_PER_FILE)
 
-GENERATED_IMAGES = Table(
+GENERATED_IMAGES = LanceTable(
     "generated_images",
     pa.schema(
         [
@@ -81,12 +81,12 @@ def generated_copy_vectors_name(copy_id: str) -> str:
     return f"generated_copy_vectors-{copy_id}"
 
 
-def image_vectors(clip_id: str, dimensions: int, made_by: str = "") -> Table:
+def image_vectors(clip_id: str, dimensions: int, made_by: str = "") -> LanceTable:
     """The image embeddings of one model, unit norm; the vector is null when status is not ok."""
     return _vectors(image_vectors_name(clip_id), dimensions, made_by)
 
 
-def caption_vectors(clip_id: str, dimensions: int, made_by: str = "") -> Table:
+def caption_vectors(clip_id: str, dimensions: int, made_by: str = "") -> LanceTable:
     """The caption embeddings of one model, unit norm; the vector is null when status is not ok."""
     return _vectors(caption_vectors_name(clip_id), dimensions, made_by)
 
@@ -106,7 +106,7 @@ def copy_vectors_name(copy_id: str) -> str:
     return f"copy_vectors-{copy_id}"
 
 
-def _vectors(name: str, dimensions: int, made_by: str) -> Table:
+def _vectors(name: str, dimensions: int, made_by: str) -> LanceTable:
     """A table of vectors, unit norm; the vector is null when status is not ok."""
     schema = pa.schema(
         [
@@ -116,4 +116,4 @@ def _vectors(name: str, dimensions: int, made_by: str) -> Table:
         ],
         {MADE_BY: made_by, RGB_FIRST: "yes"},
     )
-    return Table(name, schema)
+    return LanceTable(name, schema)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import duckdb
 
+from .clip.thresholds import resolve_thresholds
 from .core.database import count_rows
 from .core.lake import Lake
 from .core.runs import Counts
 from .core.stamp import Stamp, parse_stamp
 from .core.study import Study
-from .thresholds import resolve_thresholds
 from .warehouse.dbt_run import MODELS, DbtRun
 from .warehouse.declare import declare_tables
 from .warehouse.previous import export_previous, keep_for_next, published

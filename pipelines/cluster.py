@@ -9,6 +9,7 @@ import pyarrow as pa
 from ..lance.store import VectorStore
 from ..lance.tables import OK, image_vectors_name
 from .clip.model import find_clip
+from .clip.thresholds import resolve_thresholds
 from .clusters.cell_workers import forest_of_cells
 from .clusters.cells import EXACT_ROWS, nearest_cells, pair_recall, rows_of_cells
 from .clusters.contents import describe_clusters
@@ -29,7 +30,6 @@ from .core.progress import progress
 from .core.runs import Counts
 from .core.stamp import Stamp
 from .core.study import Study
-from .thresholds import resolve_thresholds
 
 _OK_ROWS = f"status = '{OK}'"
 

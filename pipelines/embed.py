@@ -20,9 +20,9 @@ from ..lance.tables import (
     image_vectors_name,
 )
 from .clip.copy_model import CopyChoice, find_copy_model
+from .clip.embed_job import Job, Shard
 from .clip.imported import import_vectors
 from .clip.model import ClipChoice, find_clip
-from .clip.shards import Job, Shard
 from .core.database import connect, query
 from .core.errors import LakeError
 from .core.lake import Lake

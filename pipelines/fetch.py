@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from ..lance.store import VectorStore
-from ..lance.tables import IMAGE_ROWS_PER_FILE, IMAGES, OK, Table
+from ..lance.tables import IMAGE_ROWS_PER_FILE, IMAGES, OK, LanceTable
 from .core.database import connect, query
 from .core.errors import LakeError, MemtriggersError, StageError
 from .core.lake import Lake
@@ -128,7 +128,7 @@ def _forget_failures(store: VectorStore, study: Study) -> None:
 
 
 def fetch_images(
-    study: Study, store: VectorStore, table: Table, connection: duckdb.DuckDBPyConnection
+    study: Study, store: VectorStore, table: LanceTable, connection: duckdb.DuckDBPyConnection
 ) -> None:
     """Commit a row to a table of images for each row of the relation samples_to_fetch.
 
@@ -244,7 +244,11 @@ class _Committer:
     """Collects rows and commits them a shard at a time, in a thread: downloads go on meanwhile."""
 
     def __init__(
-        self, store: VectorStore, table: Table, advance: Callable[[int], None], writer: Executor
+        self,
+        store: VectorStore,
+        table: LanceTable,
+        advance: Callable[[int], None],
+        writer: Executor,
     ) -> None:
         self._store, self._table, self._advance, self._writer = store, table, advance, writer
         self._rows: list[dict[str, Any]] = []

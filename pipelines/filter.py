@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 
 from .captions.clip_tokens import MAX_CLIP_TOKENS, count_sample_tokens, define_clip_functions
-from .captions.shards import open_shard, run_on_workers
+from .captions.on_workers import open_shard, run_on_workers
 from .captions.source import SourceFile, open_source
 from .captions.unreadable import read_source
 from .clusters.follow_up import with_follow_up_sets

@@ -26,8 +26,8 @@ from .core.stamped_tables import read_recorded, write_stamp
 from .core.stored_work import StoredWork
 from .core.study import Study
 from .generation.embedding import embed_generated, generated_tables
+from .generation.generate_job import GenerateJob, GeneratorChoice, Load, SeedShard
 from .generation.model import find_generator, load_generator
-from .generation.shards import GenerateJob, GeneratorChoice, Load, SeedShard
 
 _BATCHES = 4  # in one task and one transaction: what a kill can lose
 _WAY_OUT = "lower generator.batch_size"

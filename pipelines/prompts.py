@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from . import build
 from .captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
+from .clip.thresholds import resolve_thresholds
 from .core.database import connect_published, query, write_stamped
 from .core.errors import LakeError, StudyError
 from .core.lake import Lake, replacing
@@ -22,8 +23,7 @@ from .core.study import Study
 from .generation.endpoint import ask_endpoint
 from .generation.prompt_file import read_prompt_file
 from .generation.similarity import caption_similarities
-from .generation.texts import KEYWORDS, Prompt, PromptCluster, fill_template, find_clusters
-from .thresholds import resolve_thresholds
+from .generation.texts import KEYWORDS, Prompt, PromptCluster, fill_template, largest_clusters
 
 OK, OVERLONG, NO_CLUSTER, RETIRED = "ok", "over_77_clip_tokens", "no_cluster", "retired"
 _REASONS = {
@@ -48,13 +48,13 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         StageError: the endpoint does not answer as it should.
 
     """
-    from .replication.thresholds import fix_thresholds  # imports what a base install lacks
+    from .replication.copy_thresholds import fix_thresholds  # imports what a base install lacks
 
     threshold = _threshold(study, lake)
     _check_build(lake, stamp)
     with connect_published(lake) as connection:
         n_clusters, n_words = study.prompts.clusters, study.prompts.words
-        clusters = find_clusters(connection, threshold, n_clusters, n_words)
+        clusters = largest_clusters(connection, threshold, n_clusters, n_words)
         prompts = _read_kept(connection, lake, threshold)
         written = read_prompt_file(study, connection, threshold)
     _add(prompts, written)

@@ -4,11 +4,11 @@ import html
 import re
 from typing import TYPE_CHECKING
 
+from .clip.thresholds import resolve_thresholds
 from .core.lake import Lake, write_text
 from .core.runs import Counts
 from .core.stamp import Stamp, parse_stamp
 from .core.study import Study
-from .thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
     from .images.thumbnails import Thumbnail
@@ -32,7 +32,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """
     from .core.database import connect_published
     from .page.page import read_page
-    from .page.pictures import beside, inside, remove_beside
+    from .page.picture_files import beside, inside, remove_beside
     from .page.render import draw_charts, render
 
     with connect_published(lake) as connection:

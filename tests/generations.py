@@ -20,8 +20,8 @@ from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.pipelines.core.study_file import load_study
+from memtriggers.pipelines.generation.generate_job import GeneratorChoice
 from memtriggers.pipelines.generation.model import load_generator
-from memtriggers.pipelines.generation.shards import GeneratorChoice
 from memtriggers.pipelines.prompts import OK, OVERLONG, PROMPTS
 
 SMALL = {"width": 32, "height": 32, "steps": 2, "n_seeds": 3}

@@ -11,7 +11,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
-from memtriggers.pipelines.generation.shards import GeneratorChoice
+from memtriggers.pipelines.generation.generate_job import GeneratorChoice
 
 
 class PlantedPipeline(StableDiffusionPipeline):

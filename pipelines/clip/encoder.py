@@ -17,8 +17,8 @@ from ..core.gpus import gpu_of_worker
 from ..images.decode import image_limits, open_rgb
 from .batches import Batches
 from .copy_model import CopyChoice
+from .embed_job import Job, Shard
 from .model import ClipChoice, describe_clip, load_clip
-from .shards import Job, Shard
 from .tower import Tower, blank_image, describe_copy_model, load_copy_model
 from .vectors import vector_table
 

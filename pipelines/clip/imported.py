@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...lance.store import VectorStore
-from ...lance.tables import Table, caption_vectors, image_vectors
+from ...lance.tables import LanceTable, caption_vectors, image_vectors
 from ..captions.source import SourceFile, open_source
 from ..captions.unreadable import read_source
 from ..core.database import connect, query
@@ -137,7 +137,7 @@ def _open(path: str, metadata: SourceFile) -> Any:
     return array
 
 
-def _create(store: VectorStore, table: Table) -> None:
+def _create(store: VectorStore, table: LanceTable) -> None:
     """Make the table, or see that what it holds is as long."""
     store.create(table)
     length = table.schema.field("vector").type.list_size
@@ -154,7 +154,7 @@ def _find_work(
     metadata: Study,
     store: VectorStore,
     lake: Lake,
-    tables: tuple[Table, Table],
+    tables: tuple[LanceTable, LanceTable],
     captions: bool,
 ) -> int:
     """Create the table vectors_to_import; returns its number of rows."""
@@ -180,7 +180,7 @@ def _read_rows(
             yield file, [(row[1], row[2], row[3], row[4]) for row in rows]
 
 
-def _append(store: VectorStore, table: Table, array: Any, rows: list[tuple[Any, ...]]) -> None:
+def _append(store: VectorStore, table: LanceTable, array: Any, rows: list[tuple[Any, ...]]) -> None:
     if rows:
         sample_ids, places = [row[0] for row in rows], [row[1] for row in rows]
         vectors = np.asarray(array[places], np.float32)

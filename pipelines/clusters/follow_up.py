@@ -9,11 +9,11 @@ from dataclasses import replace
 import pyarrow.parquet as pq
 
 from ..captions.source import define_macros
+from ..clip.thresholds import Thresholds
 from ..core.database import connect, query, write_parquet
 from ..core.lake import Lake
 from ..core.stamp import Stamp, read_parquet_stamp
 from ..core.study import KeywordSet, Study
-from ..thresholds import Thresholds
 
 _CHOSEN_FOR = ("keyword_set", "follow_up")  # other sets, or another number of them: chosen anew
 _FOLLOWED = ("filter", "fetch", "embed")  # inputs of `cluster` that change because of the sets

@@ -118,7 +118,7 @@ def evaluate(
         return
     with one_line_errors("evaluate", "embed"):
         from ..evaluation.evaluate import Request, evaluate
-        from ..evaluation.terminal import print_evaluation
+        from ..evaluation.printed import print_evaluation
 
         summary = evaluate(Request(**options), _study(study_file, options["sample"]), lake)
         if as_json:
@@ -133,7 +133,7 @@ def _evaluate_detectors(
 ) -> None:
     with one_line_errors("evaluate", "embed"):
         from ..evaluation.detectors import evaluate_detectors, evaluate_on_planted
-        from ..evaluation.terminal import print_detectors
+        from ..evaluation.printed import print_detectors
 
         figures = (
             evaluate_on_planted(scores, seed)

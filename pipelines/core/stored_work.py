@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import pyarrow as pa
 
 from ...lance.store import VectorStore
-from ...lance.tables import Table
+from ...lance.tables import LanceTable
 from .errors import LakeError
 from .lake import Lake
 from .progress import progress
@@ -40,7 +40,7 @@ class StoredWork(Generic[Shard, Job]):
     label: str  # of the progress
     work: Callable[[Shard, Job], Sequence[pa.Table]]  # in a worker, and pure: it may run twice
     job: Job  # what is the same for every shard; has `workers_per_host`, which is said here
-    tables: Sequence[Table | str]  # of a name alone, the columns are those that workers send
+    tables: Sequence[LanceTable | str]  # of a name alone, the columns are those that workers send
     made: str = "vector"  # the column of the first table that is null where nothing came of an item
     n_rows: Callable[[Shard], Iterable[int]] = _a_row_an_item  # of each table, that a shard gives
     items: str = "images"  # what shards are made of
@@ -86,7 +86,7 @@ class StoredWork(Generic[Shard, Job]):
     def _commit(self, store: VectorStore, results: Sequence[pa.Table]) -> None:
         """Append to each table in one transaction; a kill between two leaves the rest lacking."""
         for table, rows in zip(self.tables, results, strict=True):
-            store.append(Table(table, rows.schema) if isinstance(table, str) else table, rows)
+            store.append(LanceTable(table, rows.schema) if isinstance(table, str) else table, rows)
 
 
 def check_counts(what: str, tables: Sequence[pa.Table], n_rows: Iterable[int]) -> None:

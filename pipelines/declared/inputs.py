@@ -47,7 +47,7 @@ def copy_model(study: Study, lake: Lake) -> str:
 @_input
 def thresholds(study: Study, lake: Lake) -> str:
     """Those named, or those recommended."""
-    from ..thresholds import resolve_thresholds
+    from ..clip.thresholds import resolve_thresholds
 
     return resolve_thresholds(study, lake).fingerprint
 

@@ -39,7 +39,7 @@ def _write_paired_prompts(study: Study, lake: Lake, path: Path) -> str:
 
 def print_objects(study: Study, lake: Lake) -> None:
     """Print what `objects` found."""
-    from ..detection.terminal import print_objects
+    from ..detection.printed import print_objects
 
     print_objects(study, lake)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..clip.model import find_clip
-from ..clip.words import WORDS, split_words, words_read
+from ..clip.words_read import WORDS, split_words, words_read
 from ..core.errors import StudyError
 from ..core.stamp import file_fingerprint
 from ..core.study import Study

@@ -9,15 +9,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ...lance.store import VectorStore
-from ...lance.tables import BACKGROUND_IMAGES, GENERATED_IMAGES, IMAGES, OK, Table
+from ...lance.tables import BACKGROUND_IMAGES, GENERATED_IMAGES, IMAGES, OK, LanceTable
 from ..captions.source import define_macros, open_source
 from ..captions.unreadable import read_source
+from ..clip.thresholds import resolve_thresholds
 from ..core.database import connect, query
 from ..core.lake import Lake
 from ..core.study import Study
 from ..fetch import fetch_images
 from ..filter import declare_keyword_sets
-from ..thresholds import resolve_thresholds
 
 TRAIN, GENERATED, BACKGROUND = "train", "generated", "background"
 
@@ -29,7 +29,7 @@ _TABLES = {table.name: table for table in (IMAGES, BACKGROUND_IMAGES, GENERATED_
 class Looked:
     """Images of one Lance table, n of them, each once."""
 
-    table: Table
+    table: LanceTable
     ids: pa.StringArray  # (n,) sample_id or image_id
     offsets: npt.NDArray[np.int64]  # (n,) rows of the table
 

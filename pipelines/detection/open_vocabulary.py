@@ -15,12 +15,12 @@ from ..core.lake import Lake
 from ..core.pinned import pin_images
 from ..core.stored_work import StoredWork
 from ..core.study import Study
-from ..replication.pictures import as_matrix
+from ..replication.compared import as_matrix
 from .catalog import Sought
+from .detect_job import DINO, OWL, DetectJob
 from .images import Looked
 from .kept import kept_parts, missing_from
 from .seen import Seen
-from .shards import DINO, OWL, DetectJob
 
 _PICTURES = 32  # in one task and one transaction: what a kill can lose
 _FILES = ("*.json", "*.txt", "*.safetensors")  # never a pickle

@@ -14,7 +14,7 @@ from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 from ..core.errors import ModelError
 from ..core.gpus import gpu_of_worker
 from ..images.decode import open_rgb
-from .shards import OWL, DetectJob
+from .detect_job import OWL, DetectJob
 
 _BATCH = 8  # images in one forward pass: a large detector takes some 3 GB for them
 

@@ -12,7 +12,7 @@ from ..clusters.edges import renormalised
 from ..core.lake import Lake
 from ..core.study import Study
 from ..images.tiles import Scale, n_tiles
-from ..replication.pictures import as_matrix
+from ..replication.compared import as_matrix
 from ..replication.tiles import store_tiles, tile_job
 from .images import Looked
 from .kept import kept_parts, missing_from

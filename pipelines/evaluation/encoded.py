@@ -1,4 +1,4 @@
-"""Pictures, their copies and their single changes as vectors of every method, in one pass."""
+"""Images, their copies and their single changes as vectors of every method, in one pass."""
 
 import io
 import time
@@ -14,8 +14,8 @@ from ..core.errors import EvaluationError
 from ..core.progress import progress
 from ..images.decode import image_limits, open_rgb
 from .copies import KINDS, changed_alone, web_copy
+from .images import Images
 from .methods import Method
-from .pictures import Pictures
 from .rules import thumbnail
 
 ORIGINAL = "original"
@@ -36,7 +36,7 @@ class Encoded:
     """What each method took for a picture on average, decoding included."""
 
 
-def encode_all(pictures: Pictures, methods: list[Method], seed: int, n_copies: int = 1) -> Encoded:
+def encode_all(pictures: Images, methods: list[Method], seed: int, n_copies: int = 1) -> Encoded:
     """Encode every picture, its copies, and of the first `N_CHANGED` each change alone.
 
     A copy depends on the seed, its number and the sample_id alone. Stored vectors of the pictures,

@@ -14,9 +14,9 @@ from ..core.lake import Lake
 from ..core.study import Study
 from .encoded import ORIGINAL, Encoded, encode_all
 from .figures import SERIES, Measured, measure_copies, measure_labelled
+from .images import Images, lake_pictures, sample_pictures
 from .labels import Labelled, label_column, listed_pairs, named_samples, read_pairs, stored_vectors
 from .methods import Model, find_peers, load_model
-from .pictures import Pictures, lake_pictures, sample_pictures
 from .retrieval import Retrieval, retrieval
 from .rules import alike_rule, label_rule
 from .summary import Summary
@@ -99,7 +99,7 @@ def _measure(request: Request, study: Study, lake: Lake, choice: ClipChoice) -> 
 
 def _find_pictures(
     request: Request, study: Study, lake: Lake, choice: ClipChoice
-) -> tuple[Pictures, Labelled | None]:
+) -> tuple[Images, Labelled | None]:
     seed, limit = request.seed, request.limit
     if request.sample:
         return sample_pictures(seed, limit), None
@@ -115,7 +115,7 @@ def _find_pictures(
 
 
 def _measure_pairs(
-    encoded: Encoded, pictures: Pictures, labelled: Labelled | None, stored: dict[str, Vectors]
+    encoded: Encoded, pictures: Images, labelled: Labelled | None, stored: dict[str, Vectors]
 ) -> Measured:
     if labelled is not None:
         vectors = encoded.vectors[ORIGINAL] | stored
@@ -129,7 +129,7 @@ def _measure_pairs(
     return measure_copies(encoded, apart) + measure_copies(encoded, alike, SERIES)
 
 
-def _measure_retrieval(pictures: Pictures, model: Model, encoded: Encoded) -> list[Retrieval]:
+def _measure_retrieval(pictures: Images, model: Model, encoded: Encoded) -> list[Retrieval]:
     images = encoded.vectors[ORIGINAL][model.method.name]
     texts = pictures.vectors[1] if pictures.vectors else model.captions(pictures.captions)
     return retrieval(images, texts, pictures.captions)

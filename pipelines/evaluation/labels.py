@@ -16,8 +16,8 @@ from ..core.errors import EvaluationError, SourceError
 from ..core.lake import Lake
 from ..core.study import Study
 from .encoded import check_finite
+from .images import Images
 from .pairs import Rule
-from .pictures import Pictures
 from .rules import label_rule, listed_rule
 
 
@@ -78,7 +78,7 @@ def named_samples(pairs: pa.Table, path: Path, lake: Lake) -> pa.Array:
     return named
 
 
-def listed_pairs(pairs: pa.Table, path: Path, pictures: Pictures) -> Labelled:
+def listed_pairs(pairs: pa.Table, path: Path, pictures: Images) -> Labelled:
     """The pairs among the pictures; those that name another one are left out, and counted."""
     ids = pa.array(pictures.sample_ids)
     first, second = (
@@ -95,8 +95,8 @@ def listed_pairs(pairs: pa.Table, path: Path, pictures: Pictures) -> Labelled:
     return Labelled(path.name, rule, f"{note}--limit" if lost else None)
 
 
-def label_column(study: Study, lake: Lake, column: str, pictures: Pictures) -> Labelled:
-    """Pictures whose rows of the source say the same in a column.
+def label_column(study: Study, lake: Lake, column: str, pictures: Images) -> Labelled:
+    """Images whose rows of the source say the same in a column.
 
     Raises:
         SourceError: a file of the study has no such column.
@@ -118,7 +118,7 @@ def label_column(study: Study, lake: Lake, column: str, pictures: Pictures) -> L
     return Labelled(column, label_rule(found["label"].to_pylist()))
 
 
-def stored_vectors(study: Study, lake: Lake, path: Path, pictures: Pictures) -> Vectors:
+def stored_vectors(study: Study, lake: Lake, path: Path, pictures: Images) -> Vectors:
     """The pictures' vectors in an .npy file whose row i is row i of the study's one source file.
 
     Raises:

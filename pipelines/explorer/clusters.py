@@ -10,8 +10,8 @@ from starlette.responses import RedirectResponse, Response
 from ..core.decisions import MARKS, decide, read_decisions, take_back
 from .generations import read_generations
 from .html import cluster_path, render
-from .pictures import SAMPLE
 from .state import Explorer, explorer_of, number, page_number
+from .stored_images import SAMPLE
 
 N_CLUSTERS = 20  # on a page
 N_STRIP = 8  # images of each

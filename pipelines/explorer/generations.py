@@ -12,8 +12,8 @@ from starlette.responses import RedirectResponse, Response
 
 from ..core.decisions import decide, read_decisions, take_back
 from .html import cluster_path
-from .pictures import GENERATION
 from .state import explorer_of, number, page_number
+from .stored_images import GENERATION
 
 N_GENERATIONS = 48  # images on a page
 _MOST_BANDS = 9
@@ -22,7 +22,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Generations:
+class Shown:
     """What the page of a cluster shows of one generator under one metric and reference."""
 
     generators: dict[str, str]
@@ -47,7 +47,7 @@ class Generations:
     size: int
 
 
-def read_generations(request: Request, cluster: Row) -> Generations | None:
+def read_generations(request: Request, cluster: Row) -> Shown | None:
     """What is to be seen of a cluster's generations; None where it has none."""
     explorer = explorer_of(request)
     named = {"threshold": cluster["threshold"], "cluster": cluster["cluster_id"]}
@@ -70,7 +70,7 @@ def read_generations(request: Request, cluster: Row) -> Generations | None:
         limit=N_GENERATIONS,
         offset=before,
     )
-    return Generations(
+    return Shown(
         generators={row["generator_id"]: row["model"] for row in every},
         by=list(dict.fromkeys((row["metric"], row["reference"]) for row in every)),
         generator_id=generator_id,

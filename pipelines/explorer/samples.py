@@ -5,8 +5,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .html import render
-from .pictures import GENERATION, SAMPLE
 from .state import explorer_of
+from .stored_images import GENERATION, SAMPLE
 
 
 def show_sample(request: Request) -> Response:

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from ..asking.search import check_search, search
 from ..core.errors import MemtriggersError, StudyError
 from .html import render
-from .pictures import SAMPLE
 from .state import Explorer, explorer_of
+from .stored_images import SAMPLE
 
 N_FOUND = 48
 NO_STUDY = "no study says which model: start explore with --study FILE"

@@ -13,9 +13,9 @@ from ..core.lake import Lake
 from ..core.study import Study
 from .app import make_app
 from .guard import make_token
-from .pictures import Pictures
 from .published import Published
 from .state import Explorer
+from .stored_images import StoredImages
 
 
 class Server(uvicorn.Server):
@@ -49,7 +49,7 @@ def serve(lake: Lake, study: Study | None, host: str, port: int) -> None:
     """
     token = make_token(host)
     with _listen(host, port) as listening:
-        server = Server(Explorer(lake, study, Published(lake), Pictures(lake)), host, token)
+        server = Server(Explorer(lake, study, Published(lake), StoredImages(lake)), host, token)
         click.echo(_address(listening, token))
         click.echo("Ctrl-C ends it.", err=True)
         with suppress(KeyboardInterrupt):  # which is raised again when all has ended

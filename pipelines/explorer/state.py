@@ -7,8 +7,8 @@ from starlette.requests import Request
 
 from ..core.lake import Lake
 from ..core.study import Study
-from .pictures import Pictures
 from .published import Published
+from .stored_images import StoredImages
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Explorer:
     lake: Lake
     study: Study | None
     published: Published
-    pictures: Pictures
+    pictures: StoredImages
 
 
 def explorer_of(request: Request) -> Explorer:

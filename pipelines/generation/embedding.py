@@ -17,14 +17,14 @@ from ...lance.tables import (
     generated_vectors_name,
 )
 from ..clip.copy_model import CopyChoice, find_copy_model
+from ..clip.embed_job import Job
 from ..clip.model import ClipChoice, find_clip
-from ..clip.shards import Job
 from ..core.database import connect, query
 from ..core.lake import Lake
 from ..core.pinned import pin_images
 from ..core.stored_work import StoredWork
 from ..core.study import Study
-from .shards import ImageShard
+from .generate_job import ImageShard
 
 _SHARD = 512  # images in one task and one transaction: what a kill can lose
 

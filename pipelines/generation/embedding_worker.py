@@ -4,9 +4,9 @@ from threading import Lock
 
 import pyarrow as pa
 
+from ..clip.embed_job import Job
 from ..clip.encoder import encode_lacking, load_models
-from ..clip.shards import Job
-from .shards import ImageShard
+from .generate_job import ImageShard
 
 _one_shard_at_a_time = Lock()  # a worker of someone else's cluster may run several tasks at once
 

@@ -10,7 +10,7 @@ from ..clip.model import hash_file
 from ..core.errors import ModelError, StudyError
 from ..core.stamp import file_fingerprint
 from ..core.study import Generator, Study
-from .shards import GeneratorChoice
+from .generate_job import GeneratorChoice
 
 _INDEX = "model_index.json"
 _SETTINGS = ("dtype", "steps", "guidance_scale", "width", "height")

@@ -14,7 +14,7 @@ from diffusers.utils import logging as diffusers_logging
 
 from ..core.errors import ModelError
 from ..core.study import Generator
-from .shards import GeneratorChoice
+from .generate_job import GeneratorChoice
 
 
 def download(settings: Generator) -> Path:

@@ -62,7 +62,7 @@ class PromptCluster:
         return Prompt(self.keyword_set, self.cluster_id, self.n_samples, family, text, source)
 
 
-def find_clusters(
+def largest_clusters(
     connection: duckdb.DuckDBPyConnection, threshold: float, n_clusters: int, n_words: int
 ) -> list[PromptCluster]:
     """The largest clusters of each keyword set in the published tables, the largest first."""

@@ -15,7 +15,7 @@ from PIL import Image
 from ...lance.tables import GENERATED_IMAGES, OK
 from ..core.errors import ModelError
 from ..core.gpus import gpu_of_worker
-from .shards import GenerateJob, GeneratorChoice, Load, SeedShard, image_id
+from .generate_job import GenerateJob, GeneratorChoice, Load, SeedShard, image_id
 from .texts import one_line
 
 BLOCKED = "blocked"  # the model's own safety checker put a black image in its place

@@ -8,7 +8,7 @@ from ..core.stamp import Stamp
 from .answers import percent, shown
 from .html import render_template
 from .page import N_SIZES, Page
-from .pictures import Picture
+from .picture_files import Picture
 
 if TYPE_CHECKING:
     from markupsafe import Markup

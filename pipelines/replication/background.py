@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from ..core.registry import TABLES
+from .compared import IMAGE, Compared, Which, concatenated_pictures
 from .decided import Thresholds
 from .generations import Generations, Prompted
 from .metrics import Comparison, is_distance
-from .pictures import IMAGE, Pictures, Which, concatenated_pictures
 from .references import MEDOID, MEMBERS, Target
 from .surroundings import RELATIVE, Surrounded, surround_stored
 
@@ -24,7 +24,7 @@ class Background:
 
     generator_id: str
     each: int  # pictures of a prompt, at most
-    parts: list[Pictures] = field(default_factory=list)
+    parts: list[Compared] = field(default_factory=list)
     medoids: list[int] = field(default_factory=list)  # one a picture
     surrounded: dict[float, Surrounded] = field(default_factory=dict)  # by threshold
 

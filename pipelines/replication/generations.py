@@ -18,8 +18,8 @@ from ...lance.tables import (
 from ..clusters.edges import renormalised
 from ..core.database import connect, query
 from ..core.lake import Lake
+from .compared import IMAGE, Compared, Offsets, Stored, as_matrix
 from .metrics import CLIP, COSINES, SSCD, TILES, Models
-from .pictures import IMAGE, Offsets, Pictures, Stored, as_matrix
 from .tiles import generated_tiles_name
 
 Seeds = npt.NDArray[np.int64]
@@ -34,7 +34,7 @@ class Prompted:
     generator_id: str
     prompt_id: str
     seeds: Seeds  # (n,) ascending
-    pictures: Pictures
+    pictures: Compared
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Generations:
     def __len__(self) -> int:
         return sum(len(seeds) for seeds in self.prompts["seeds"])
 
-    def _pictures(self, offsets: dict[str, Offsets]) -> Pictures:
+    def _pictures(self, offsets: dict[str, Offsets]) -> Compared:
         stored = {
             name: Stored(table, IMAGE if name == IMAGE else "vector", offsets[name])
             for name, table in self.tables.items()
@@ -65,7 +65,7 @@ class Generations:
             for metric in COSINES
             if metric in stored
         }
-        return Pictures(vectors, stored)
+        return Compared(vectors, stored)
 
 
 def find_generations(lake: Lake, models: Models) -> Generations:

@@ -13,8 +13,8 @@ from ..core.lake import Lake
 from ..core.progress import progress
 from ..core.study import Study
 from ..core.workers import start_workers
+from ..generation.generate_job import GeneratorChoice, Load
 from ..generation.model import find_generator
-from ..generation.shards import GeneratorChoice, Load
 
 MAGNITUDE = "wen_magnitude"
 _PROMPTS = 16  # in one task

@@ -10,9 +10,9 @@ from ..clip.copy_model import CopyChoice, find_copy_model
 from ..clip.model import ClipChoice, find_clip
 from ..clusters.edges import Rows
 from ..core.study import Study
+from .compared import IMAGE, Compared
 from .matches import Matches, best_cosines
 from .partial import GRID, TiledReferences, load_tiles
-from .pictures import IMAGE, Pictures
 from .pixels import PREPROCESSING
 from .references import KEYWORD_SET, MEDOID, MEMBERS, REPRESENTATIVES, Target, Training
 from .surroundings import RELATIVE, THUMBNAIL, Surrounded
@@ -103,7 +103,7 @@ class Comparison:
     distances: tuple[str, ...]
     templates: Templates | None  # where no distance is asked for, or no picture is stored
 
-    def score(self, pictures: Pictures, surrounded: Surrounded | None = None) -> Scores:
+    def score(self, pictures: Compared, surrounded: Surrounded | None = None) -> Scores:
         """The best reference of each of n pictures, which are stored where pixels are compared.
 
         Args:
@@ -138,14 +138,14 @@ def compare_with(training: Training, target: Target, metrics: tuple[str, ...]) -
     )
 
 
-def has_what_it_takes(pictures: Pictures, metric: str) -> npt.NDArray[np.bool_]:
+def has_what_it_takes(pictures: Compared, metric: str) -> npt.NDArray[np.bool_]:
     """Which of n pictures can be compared by a metric, (n,) bool."""
     if metric not in COSINES:
         return pictures.stored[IMAGE if is_distance(metric) else metric].offsets >= 0
     return np.asarray(pictures.vectors[metric].any(axis=1))
 
 
-def _with_vectors(pictures: Pictures, metric: str, target: Target) -> dict[str, Rows]:
+def _with_vectors(pictures: Compared, metric: str, target: Target) -> dict[str, Rows]:
     """The references that have a vector, where there are some."""
     unit = pictures.vectors[metric]
     found = {name: rows[unit[rows].any(axis=1)] for name, rows in target.references.items()}

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from ..clusters.edges import Rows, Vectors, renormalised
 from ..images.tiles import Scale, n_tiles
+from .compared import Compared, as_matrix
 from .matches import Matches, best_cosines
-from .pictures import Pictures, as_matrix
 from .references import MEDOID, REPRESENTATIVES, Target
 
 GRID = 3  # tiles a side, each half as wide and high as the picture, so that neighbours overlap
@@ -28,7 +28,7 @@ class TiledReferences:
     tiles: Vectors  # (r * 9, d), zeros for one that shows nothing
     is_medoid: npt.NDArray[np.bool_]  # (r,)
 
-    def score(self, pictures: Pictures) -> dict[tuple[str, str], Matches]:
+    def score(self, pictures: Compared) -> dict[tuple[str, str], Matches]:
         """By metric and reference, the largest cosine of a tile of each picture to one of theirs.
 
         Any tile may match any other: what is copied need not stay in its place. A tile of a single
@@ -55,7 +55,7 @@ class TiledReferences:
         return Matches(score[chosen], nearest[chosen])
 
 
-def load_tiles(metric: str, training: Pictures, target: Target) -> TiledReferences | None:
+def load_tiles(metric: str, training: Compared, target: Target) -> TiledReferences | None:
     """The tiles of the representatives of a cluster; None where none are stored."""
     rows = target.references[REPRESENTATIVES]
     rows = rows[training.stored[metric].offsets[rows] >= 0]

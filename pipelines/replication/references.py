@@ -16,7 +16,7 @@ from ..clusters.sample_ids import SampleIds, as_bytes, rows_of
 from ..core.database import connect, query
 from ..core.lake import Lake
 from ..core.study import Study
-from .pictures import IMAGE, Pictures, find_rows, find_stored, read_unit
+from .compared import IMAGE, Compared, find_rows, find_stored, read_unit
 from .surroundings import Surroundings, find_surroundings
 
 MEDOID, REPRESENTATIVES, MEMBERS, KEYWORD_SET = (
@@ -53,7 +53,7 @@ class Training:
     """The embedded training images, by sample_id, and the clusters that they are in."""
 
     sample_ids: pa.StringArray  # (n,) ascending
-    pictures: Pictures
+    pictures: Compared
     cluster: dict[float, Rows]  # by threshold: (n,) the first row of each row's cluster, or -1
 
     @cached_property
@@ -81,7 +81,7 @@ def read_training(study: Study, lake: Lake) -> Training:
         vectors["sscd"] = read_unit(store, copy_vectors_name(copies.copy_id), ids)
     return Training(
         sample_ids,
-        Pictures(vectors, {IMAGE: find_stored(store, IMAGES.name, IMAGE, ids)}),
+        Compared(vectors, {IMAGE: find_stored(store, IMAGES.name, IMAGE, ids)}),
         _read_clusters(lake, ids),
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..clusters.edges import Rows
-from .pictures import IMAGE, Pictures, Stored, Which
+from .compared import IMAGE, Compared, Stored, Which
 from .pixels import SIDE, Distances, Pixels, read_pixels
 
 RELATIVE = "l2_relative"
@@ -101,7 +101,7 @@ def surround_stored(stored: Stored, surroundings: Surroundings) -> Surrounded:
     )
 
 
-def find_surroundings(pictures: Pictures, cluster: Rows) -> Surroundings:
+def find_surroundings(pictures: Compared, cluster: Rows) -> Surroundings:
     """Decode the first images that are not in a cluster, or the first of theirs.
 
     Args:

@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from ..clusters.edges import Rows
+from .compared import IMAGE, Compared
 from .matches import Matches
-from .pictures import IMAGE, Pictures
 from .pixels import (
     Distances,
     Mask,
@@ -41,7 +41,7 @@ class Templates:
         return template_mask(self.pixels)
 
     def score(
-        self, pictures: Pictures, metrics: Sequence[str], surrounded: Surrounded | None = None
+        self, pictures: Compared, metrics: Sequence[str], surrounded: Surrounded | None = None
     ) -> dict[tuple[str, str], Matches]:
         """The nearest representative of each of n pictures, and the medoid, by every metric.
 

@@ -16,7 +16,7 @@ from ..clip.encoder import load_encoder, load_tower
 from ..clip.tower import describe_copy_model
 from ..core.gpus import gpu_of_worker
 from ..images.tiles import cut_tiles, encoded, n_tiles, shows_something
-from .shards import TileJob
+from .tile_job import TileJob
 
 Encode = Callable[[list[bytes]], npt.NDArray[np.float32]]
 

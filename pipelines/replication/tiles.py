@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ...lance.store import VectorStore
-from ...lance.tables import GENERATED_IMAGES, IMAGES, OK, Table
+from ...lance.tables import GENERATED_IMAGES, IMAGES, OK, LanceTable
 from ..clip.copy_model import CopyChoice
 from ..clip.model import ClipChoice
 from ..clusters.edges import Rows
@@ -18,11 +18,11 @@ from ..core.pinned import pin_images
 from ..core.stored_work import StoredWork
 from ..core.study import Study
 from ..images.tiles import Scale, n_tiles
+from .compared import IMAGE, Compared, find_stored
 from .metrics import Models
 from .partial import GRID, SCALES
-from .pictures import IMAGE, Pictures, find_stored
 from .references import Training
-from .shards import TileJob, TileShard
+from .tile_job import TileJob, TileShard
 
 _TILES = 576  # in one task and one transaction
 
@@ -43,7 +43,7 @@ def add_training_tiles(
         offsets = pictures.stored[IMAGE].offsets[missing]
         store_tiles(study, lake, tile_job(study, store, models.choice(metric)), name, ids, offsets)
         stored[metric] = find_stored(store, name, "vector", as_bytes(training.sample_ids))
-    return replace(training, pictures=Pictures(pictures.vectors, stored))
+    return replace(training, pictures=Compared(pictures.vectors, stored))
 
 
 def add_generated_tiles(study: Study, lake: Lake, models: Models) -> None:
@@ -74,7 +74,7 @@ def tile_job(
     study: Study,
     store: VectorStore,
     choice: ClipChoice | CopyChoice,
-    images: Table = IMAGES,
+    images: LanceTable = IMAGES,
     key: str = "sample_id",
     scales: tuple[Scale, ...] = SCALES,
 ) -> TileJob:

@@ -9,11 +9,11 @@ from rich.console import Console
 
 from ..clip.model import find_clip
 from ..clip.recommended import recommended_threshold
+from ..clip.thresholds import resolve_thresholds
 from ..core.lake import Lake
 from ..core.study import Study
 from ..core.terminal import print_table
 from ..stages import STAGES, Stage
-from ..thresholds import resolve_thresholds
 from .refresh import stale_stages
 from .status_drawing import StageStatus, draw_flow
 

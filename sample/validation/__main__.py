@@ -32,14 +32,14 @@ def main() -> None:
     # With another number of threads the weights come out another way.
     torch.set_num_threads(1)
     plants, folder = arguments.plants, arguments.folder
-    study = Study(plants, folder, arguments.out or folder / "results")
+    study = Validation(plants, folder, arguments.out or folder / "results")
     for one in RUNS:
         if arguments.run is None or one.name in arguments.run:
             study.do(one)
     study.conclude()
 
 
-class Study:
+class Validation:
     """Where the rows, the work and the results of the study are."""
 
     def __init__(self, plants: Path, folder: Path, out: Path) -> None:

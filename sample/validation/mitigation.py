@@ -17,7 +17,7 @@ from ...lance.tables import caption_vectors_name, generated_vectors_name, image_
 from ...pipelines.clip.model import find_clip
 from ...pipelines.core.lake import Lake
 from ...pipelines.core.study_file import load_study
-from ...pipelines.replication.pictures import as_matrix
+from ...pipelines.replication.compared import as_matrix
 from ..plant import SHARE, WORD_LEVEL
 from .fit import N_BOOTSTRAPS, interval
 from .lakes import GUIDANCE, N_SEEDS, Asked, Scanned

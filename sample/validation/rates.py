@@ -17,7 +17,7 @@ from ...lance.store import VectorStore
 from ...lance.tables import GENERATED_IMAGES
 from ...pipelines.core.lake import Lake
 from ...pipelines.core.study_file import load_study
-from ...pipelines.replication.pictures import IMAGE
+from ...pipelines.replication.compared import IMAGE
 from ...pipelines.replication.pixels import read_pixels
 from ...pipelines.replication.references import Training, choose_references, read_training
 from ...pipelines.replication.surroundings import COPY, as_thumbnails

@@ -12,7 +12,7 @@ import pytest
 
 from memtriggers.lance.errors import StoreError
 from memtriggers.lance.store import COMMITS_PER_COMPACTION, VectorStore
-from memtriggers.lance.tables import IMAGES, Table, image_vectors
+from memtriggers.lance.tables import IMAGES, LanceTable, image_vectors
 from memtriggers.pipelines.clip.vectors import vector_table
 from memtriggers.pipelines.clusters.edges import renormalised
 
@@ -58,7 +58,7 @@ def test_reading_a_missing_table_says_what_to_do(store: VectorStore) -> None:
 
 
 def test_a_table_of_an_earlier_version_is_one_line(store: VectorStore) -> None:
-    later = Table(VECTORS.name, VECTORS.schema.append(pa.field("colour", pa.string())))
+    later = LanceTable(VECTORS.name, VECTORS.schema.append(pa.field("colour", pa.string())))
     store.append(VECTORS, rows(["a"]))
     message = r"tiny-00000000\.lance: has no column colour: .*; remove it and run: memtriggers refr"
     with pytest.raises(StoreError, match=message):

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from memtriggers.lance.store import VectorStore
-from memtriggers.lance.tables import Table
+from memtriggers.lance.tables import LanceTable
 from memtriggers.pipelines.core.errors import SourceError, StageError, StudyError
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.stamped_tables import read_stamp
@@ -310,7 +310,7 @@ def test_images_are_read_while_a_shard_is_committed_but_no_more_than_one_ahead(
         n_read += 1
         return await read(source, row)
 
-    def append_when_nothing_more_is_read(store: VectorStore, table: Table, rows: Any) -> None:
+    def append_when_nothing_more_is_read(store: VectorStore, table: LanceTable, rows: Any) -> None:
         nonlocal read_by_then
         if rows.num_rows and not read_by_then:
             n_before = 0
@@ -334,7 +334,7 @@ def test_a_commit_that_fails_ends_the_run_and_the_next_one_has_every_image_once(
         (folder / url).write_bytes(draw(number))
     append, n_appends = VectorStore.append, 0
 
-    def fail_at_the_second_shard(store: VectorStore, table: Table, rows: Any) -> None:
+    def fail_at_the_second_shard(store: VectorStore, table: LanceTable, rows: Any) -> None:
         nonlocal n_appends
         n_appends += rows.num_rows > 0
         if n_appends == 2:

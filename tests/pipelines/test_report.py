@@ -13,7 +13,7 @@ from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.page.answers import shown
-from memtriggers.pipelines.page.pictures import folder_beside
+from memtriggers.pipelines.page.picture_files import folder_beside
 from memtriggers.pipelines.report import recorded
 from memtriggers.pipelines.stages import STAGES, expected_stamp
 from memtriggers.tests.hostile import HOSTILE, Scanned, scan, write_study

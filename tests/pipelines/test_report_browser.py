@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from memtriggers.pipelines.core.lake import Lake
-from memtriggers.pipelines.page.pictures import folder_beside
+from memtriggers.pipelines.page.picture_files import folder_beside
 from memtriggers.tests.hostile import Scanned, scan
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")

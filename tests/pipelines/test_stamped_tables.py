@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from memtriggers.lance.store import VectorStore
-from memtriggers.lance.tables import Table, image_vectors
+from memtriggers.lance.tables import LanceTable, image_vectors
 from memtriggers.pipelines.clip.vectors import vector_table
 from memtriggers.pipelines.core.stamp import Stamp
 from memtriggers.pipelines.core.stamped_tables import (
@@ -67,7 +67,7 @@ def test_metadata_and_a_stamp_over_the_same_rows_leave_the_fingerprint(store: Ve
 
 
 def test_two_tables_are_recorded_only_when_they_agree(store: VectorStore) -> None:
-    other = Table("other", VECTORS.schema)
+    other = LanceTable("other", VECTORS.schema)
     store.append(VECTORS, rows("a"))
     store.append(other, rows("a"))
     write_stamp(store, VECTORS.name, STAMP)

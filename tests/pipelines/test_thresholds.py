@@ -18,11 +18,11 @@ from memtriggers.pipelines.clip.recommended import (
     recommended_threshold,
     write_beside_weights,
 )
+from memtriggers.pipelines.clip.thresholds import resolve_thresholds
 from memtriggers.pipelines.core.errors import LakeError, ModelError
 from memtriggers.pipelines.core.lake import Lake, write_text
 from memtriggers.pipelines.core.study import Clip, Data, Study
 from memtriggers.pipelines.stages import STAGES, expected_stamp
-from memtriggers.pipelines.thresholds import resolve_thresholds
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import (
     MADE_BY,
     RGB_FIRST,
-    Table,
+    LanceTable,
     caption_vectors_name,
     image_vectors_name,
 )
@@ -91,7 +91,7 @@ def write_as_before(store: VectorStore, name: str) -> None:
     axes = list(np.eye(16, dtype=np.float16)[: len(table)])
     vectors = pa.array(axes, table.schema.field("vector").type)
     schema = table.schema.with_metadata({MADE_BY: table.schema.metadata[MADE_BY]})
-    store.append(Table(name, schema), table.set_column(1, "vector", vectors))
+    store.append(LanceTable(name, schema), table.set_column(1, "vector", vectors))
     write_stamp(store, name, stamp)
 
 

@@ -11,8 +11,8 @@ from memtriggers.pipelines.clusters.edges import Vectors, renormalised
 from memtriggers.pipelines.core.errors import EvaluationError
 from memtriggers.pipelines.evaluation.copies import KINDS
 from memtriggers.pipelines.evaluation.encoded import N_CHANGED, ORIGINAL, encode_all
+from memtriggers.pipelines.evaluation.images import Images
 from memtriggers.pipelines.evaluation.methods import Method
-from memtriggers.pipelines.evaluation.pictures import Pictures
 
 
 def corners(images: list[bytes]) -> Vectors:
@@ -24,7 +24,7 @@ def corners(images: list[bytes]) -> Vectors:
 PIXELS = Method("pixels", corners)
 
 
-def pictures(numbers: list[int], stored: Vectors | None = None, n_alike: int = 1) -> Pictures:
+def pictures(numbers: list[int], stored: Vectors | None = None, n_alike: int = 1) -> Images:
     """Each of another id; `n_alike` that follow each other have the same pixels."""
     encoded = []
     for number in numbers:
@@ -34,7 +34,7 @@ def pictures(numbers: list[int], stored: Vectors | None = None, n_alike: int = 1
         encoded.append(buffer.getvalue())
     ids = [hashlib.md5(str(number).encode()).hexdigest() for number in numbers]
     vectors = None if stored is None else (stored, stored)
-    return Pictures("pictures", ids, [""] * len(ids), lambda part: encoded[part], vectors)
+    return Images("pictures", ids, [""] * len(ids), lambda part: encoded[part], vectors)
 
 
 def test_a_copy_depends_on_the_seed_and_the_id_alone() -> None:

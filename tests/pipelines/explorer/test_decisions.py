@@ -16,12 +16,12 @@ from memtriggers.pipelines.core.decisions import (
     take_back,
 )
 from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.replication.copy_thresholds import SCHEMA
 from memtriggers.pipelines.replication.decided import (
     decided_thresholds,
     read_thresholds,
     thresholds_in_force,
 )
-from memtriggers.pipelines.replication.thresholds import SCHEMA
 
 MARKS, THRESHOLDS = "cluster_marks", "decided_thresholds"
 

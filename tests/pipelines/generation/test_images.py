@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from memtriggers.pipelines.core.errors import ModelError
+from memtriggers.pipelines.generation.generate_job import GeneratorChoice
 from memtriggers.pipelines.generation.model import find_generator
 from memtriggers.pipelines.generation.pipeline import load_pipeline
-from memtriggers.pipelines.generation.shards import GeneratorChoice
 from memtriggers.pipelines.generation.worker import ImageGenerator
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from memtriggers.pipelines import generate, score
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Resources, Study
-from memtriggers.pipelines.replication.thresholds import fix_thresholds
+from memtriggers.pipelines.replication.copy_thresholds import fix_thresholds
 from memtriggers.pipelines.stages import STAGES, expected_stamp
 from memtriggers.tests.generations import write_prompts
 from memtriggers.tests.planted import LoadPlanted

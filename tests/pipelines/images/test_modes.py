@@ -17,8 +17,8 @@ from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.clip.tower import PREPROCESSINGS, Tower
 from memtriggers.pipelines.core.study import Fetch, Study
 from memtriggers.pipelines.evaluation.encoded import encode_all
+from memtriggers.pipelines.evaluation.images import Images
 from memtriggers.pipelines.evaluation.methods import Method, find_peers
-from memtriggers.pipelines.evaluation.pictures import Pictures
 from memtriggers.pipelines.evaluation.rules import thumbnail
 from memtriggers.pipelines.images.decode import image_limits, store_image
 from memtriggers.pipelines.images.thumbnails import make_thumbnail
@@ -111,7 +111,7 @@ def _hash(encoded: bytes) -> npt.NDArray[np.float32]:
 
 def _copies(encoded: bytes) -> npt.NDArray[np.float32]:
     """The copies that `evaluate` makes of a picture, as small pictures."""
-    pictures = Pictures("a picture", ["0" * 32], [""], lambda _: [encoded])
+    pictures = Images("a picture", ["0" * 32], [""], lambda _: [encoded])
     method = Method("thumbnails", lambda images: np.stack([thumbnail(i) for i in images]))
     return encode_all(pictures, [method], seed=0).copies[0]["thumbnails"]
 

@@ -23,7 +23,7 @@ from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import (
     GENERATED_IMAGES,
     IMAGES,
-    Table,
+    LanceTable,
     copy_vectors_name,
     generated_copy_vectors_name,
     generated_vectors_name,
@@ -207,7 +207,7 @@ def store_copies() -> Callable[[Planted, Array, Array], None]:
             (generated_copy_vectors_name(copies.copy_id), "image_id", image_ids, generated),
         ):
             rows = vector_rows(key, ids, values)
-            lance.append(Table(name, rows.schema), rows)
+            lance.append(LanceTable(name, rows.schema), rows)
 
     return store
 
@@ -258,7 +258,7 @@ def _store_generated(
     name = generated_vectors_name(find_clip(planted.study).clip_id)
     image_ids, values = zip(*unit, strict=True)
     rows = vector_rows("image_id", image_ids, np.stack(values))
-    store.append(Table(name, rows.schema), rows)
+    store.append(LanceTable(name, rows.schema), rows)
 
 
 def vector_rows(key: str, ids: Sequence[str], values: Array) -> pa.Table:

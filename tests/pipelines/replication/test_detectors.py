@@ -20,7 +20,7 @@ from memtriggers.pipelines.cli import cli
 from memtriggers.pipelines.core.errors import EvaluationError
 from memtriggers.pipelines.core.stamp import Stamp
 from memtriggers.pipelines.evaluation.detectors import RESULTS, tell
-from memtriggers.pipelines.replication.thresholds import fix_thresholds
+from memtriggers.pipelines.replication.copy_thresholds import fix_thresholds
 from memtriggers.sample.data import HERE
 
 STAMP = Stamp({"score": "1"}, {"generate": "2"})

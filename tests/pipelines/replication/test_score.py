@@ -17,7 +17,7 @@ from memtriggers.pipelines.clusters.edges import renormalised
 from memtriggers.pipelines.clusters.intervals import wilson_interval
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.stamp import Stamp
-from memtriggers.pipelines.replication.thresholds import fix_thresholds
+from memtriggers.pipelines.replication.copy_thresholds import fix_thresholds
 
 STAMP = Stamp({"score": "1"}, {"generate": "2"})
 Rows = list[dict[str, Any]]

@@ -23,8 +23,8 @@ from memtriggers.pipelines.core.errors import StudyError
 from memtriggers.pipelines.core.stamp import Stamp
 from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.pipelines.images.tiles import cut_tiles
+from memtriggers.pipelines.replication.copy_thresholds import fix_thresholds
 from memtriggers.pipelines.replication.partial import SCALES
-from memtriggers.pipelines.replication.thresholds import fix_thresholds
 
 pytestmark = pytest.mark.filterwarnings(  # all of TorchScript, by torch
     "ignore:.*deprecated.*:FutureWarning", "ignore:.*deprecated.*:DeprecationWarning"

@@ -10,10 +10,10 @@ from PIL import Image
 
 from memtriggers.pipelines import score
 from memtriggers.pipelines.core.stamp import Stamp
+from memtriggers.pipelines.replication.copy_thresholds import fix_thresholds
 from memtriggers.pipelines.replication.pixels import SIDE, Distances, Pixels
 from memtriggers.pipelines.replication.references import read_training
 from memtriggers.pipelines.replication.surroundings import Surroundings, as_thumbnails
-from memtriggers.pipelines.replication.thresholds import fix_thresholds
 
 RELATIVE = '[score]\nmetrics = ["clip", "l2_relative"]'
 STAMP = Stamp({"score": "1"}, {"generate": "2"})

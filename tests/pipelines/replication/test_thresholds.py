@@ -14,8 +14,8 @@ from memtriggers.pipelines.clusters.edges import renormalised
 from memtriggers.pipelines.core.errors import StudyError
 from memtriggers.pipelines.core.stamp import Stamp
 from memtriggers.pipelines.core.study import ReplicationThreshold, Study
+from memtriggers.pipelines.replication.copy_thresholds import fix_thresholds
 from memtriggers.pipelines.replication.decided import read_thresholds
-from memtriggers.pipelines.replication.thresholds import fix_thresholds
 
 STAMP = Stamp({}, {})
 CLIP_ALONE = '[score]\nmetrics = ["clip"]\n'

@@ -40,7 +40,7 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Compared:
     """n pictures.
 
     `vectors` are by metric (n, d) float32 of norm 1, zeros for one that has none; `stored` is what
@@ -53,18 +53,18 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.stored[IMAGE].offsets)
 
-    def take(self, which: Which) -> "Pictures":
+    def take(self, which: Which) -> "Compared":
         """Those of a mask or of a list of positions."""
-        return Pictures(
+        return Compared(
             {metric: unit[which] for metric, unit in self.vectors.items()},
             {name: stored.take(which) for name, stored in self.stored.items()},
         )
 
 
-def concatenated_pictures(parts: Sequence[Pictures]) -> Pictures:
+def concatenated_pictures(parts: Sequence[Compared]) -> Compared:
     """One list of pictures of the same tables after the other."""
     first = parts[0]
-    return Pictures(
+    return Compared(
         {name: np.concatenate([part.vectors[name] for part in parts]) for name in first.vectors},
         {
             name: Stored(

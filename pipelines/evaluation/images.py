@@ -23,7 +23,7 @@ _OK_ROWS = f"status = '{OK}'"
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Images:
     """n pictures, read when they are needed."""
 
     on: str
@@ -43,7 +43,7 @@ class Pictures:
         return len(self.sample_ids)
 
 
-def sample_pictures(seed: int, limit: int) -> Pictures:
+def sample_pictures(seed: int, limit: int) -> Images:
     """The rows of the bundled sample that its model was not trained on."""
     table = pq.read_table(_SAMPLE / "openclipart.parquet", columns=["URL", "TEXT"])
     rows = [
@@ -60,12 +60,12 @@ def sample_pictures(seed: int, limit: int) -> Pictures:
     # "Star 91pt29step, gramastar, …": of one series are those that only the first part tells apart.
     series = [caption.partition(", ")[2] for caption in captions]
     on = "held-out images of the bundled sample"
-    return Pictures(on, ids, captions, read, series=series)
+    return Images(on, ids, captions, read, series=series)
 
 
 def lake_pictures(
     lake: Lake, clip_id: str, seed: int, limit: int, named: pa.Array | None = None
-) -> Pictures:
+) -> Images:
     """At most `limit` embedded samples of the lake, of those whose sample_id is named.
 
     Raises:
@@ -94,7 +94,7 @@ def lake_pictures(
         found: list[bytes] = images.take(offsets[part], columns=["image"])["image"].to_pylist()
         return found
 
-    return Pictures(
+    return Images(
         "images of this lake",
         chosen["sample_id"].to_pylist(),
         chosen["caption"].to_pylist(),

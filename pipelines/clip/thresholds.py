@@ -3,10 +3,10 @@
 import json
 from dataclasses import dataclass
 
-from .clip.model import find_clip
-from .clip.recommended import recommended_threshold
-from .core.lake import Lake
-from .core.study import Study
+from ..core.lake import Lake
+from ..core.study import Study
+from .model import find_clip
+from .recommended import recommended_threshold
 
 _AROUND = 0.05  # cosine, below and above the recommended threshold
 _HIGHEST = 0.99  # at 1, rounding decides

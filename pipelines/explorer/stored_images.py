@@ -19,7 +19,7 @@ _KINDS = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"RIFF": "imag
 Key = tuple[str, str]  # SAMPLE or GENERATION, and the id
 
 
-class Pictures:
+class StoredImages:
     """The images of a lake; may be asked by threads."""
 
     def __init__(self, lake: Lake) -> None:
