@@ -1,12 +1,12 @@
 """filter: the captions that match the keyword sets, and every dirty row with its reason."""
 
 import logging
-from collections.abc import Sequence
 
 import duckdb
 import pyarrow as pa
 
 from .captions.clip_tokens import MAX_CLIP_TOKENS, count_sample_tokens, define_clip_functions
+from .captions.keyword_sets import declare_keyword_sets
 from .captions.on_workers import open_shard, run_on_workers
 from .captions.source import SourceFile, open_source
 from .captions.unreadable import read_source
@@ -16,7 +16,7 @@ from .core.lake import Lake
 from .core.losses import Outcome, refuse_total_loss
 from .core.runs import Counts
 from .core.stamp import Stamp
-from .core.study import KeywordSet, Study
+from .core.study import Study
 
 log = logging.getLogger(__name__)
 
@@ -105,22 +105,6 @@ def _keep_shard(study: Study) -> dict[str, pa.Table]:
         traces = connection.execute(query("traces")).to_arrow_table()
         matches = connection.table("row_matches").to_arrow_table()
         return {"kept_rows": traces, "row_matches": matches, "unreadable_rows": unreadable}
-
-
-def declare_keyword_sets(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
-    """Make the table keyword_sets of those of the study."""
-    sets = [_as_struct(keywords) for keywords in study.keyword_set]
-    connection.execute(query("keyword_sets"), {"keyword_sets": sets})
-
-
-def _as_struct(keywords: KeywordSet) -> dict[str, str | Sequence[str] | None]:
-    return {
-        "keyword_set": keywords.name,
-        "include": list(keywords.include),
-        "any_of": list(keywords.any),
-        "exclude": list(keywords.exclude),
-        "parent_keyword_set": keywords.parent,
-    }
 
 
 def _addresses(study: Study) -> bool | None:

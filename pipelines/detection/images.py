@@ -10,14 +10,14 @@ import pyarrow as pa
 
 from ...lance.store import VectorStore
 from ...lance.tables import BACKGROUND_IMAGES, GENERATED_IMAGES, IMAGES, OK, LanceTable
+from ..captions.keyword_sets import declare_keyword_sets
 from ..captions.source import define_macros, open_source
 from ..captions.unreadable import read_source
 from ..clip.thresholds import resolve_thresholds
 from ..core.database import connect, query
 from ..core.lake import Lake
 from ..core.study import Study
-from ..fetch import fetch_images
-from ..filter import declare_keyword_sets
+from ..images.fetched import fetch_images
 
 TRAIN, GENERATED, BACKGROUND = "train", "generated", "background"
 

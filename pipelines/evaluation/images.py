@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 
 from ...lance.store import VectorStore
 from ...lance.tables import IMAGES, OK, caption_vectors_name, image_vectors_name
-from ...sample.data import is_held_out
 from ..clusters.edges import Vectors, renormalised
 from ..core.database import connect, query
 from ..core.errors import EvaluationError
 from ..core.lake import Lake
+from .held_out import is_held_out
 
 _SAMPLE = Path(__file__).resolve().parents[2] / "sample"
 _RELATIONS = ("stored_images", "image_vectors", "caption_vectors")

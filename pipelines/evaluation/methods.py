@@ -93,7 +93,7 @@ def _imagenet_tower(batches: Batches) -> Tower:
     """The image tower that the bundled model starts from, as it came."""
     import timm
 
-    from ...sample.model import imagenet_weights
+    from .imagenet import imagenet_weights
 
     tower = timm.create_model("tf_efficientnet_lite0", num_classes=0)
     weights = {k: v for k, v in imagenet_weights().items() if not k.startswith("classifier")}

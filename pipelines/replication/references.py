@@ -10,8 +10,8 @@ import pyarrow as pa
 from ...lance.store import VectorStore
 from ...lance.tables import IMAGES, copy_vectors_name
 from ..clip.copy_model import find_copy_model
-from ..cluster import read_vectors
 from ..clusters.edges import Rows
+from ..clusters.read_vectors import read_vectors
 from ..clusters.sample_ids import SampleIds, as_bytes, rows_of
 from ..core.database import connect, query
 from ..core.lake import Lake

@@ -22,8 +22,8 @@ import pytest
 from memtriggers.pipelines.core.errors import StageError
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Fetch, Study
-from memtriggers.pipelines.fetch import _fetch_row
 from memtriggers.pipelines.images import network
+from memtriggers.pipelines.images.fetched import _fetch_row
 from memtriggers.pipelines.images.files import FileSource
 from memtriggers.pipelines.images.machine import fault_of
 from memtriggers.pipelines.images.rows import ImageSource, Row

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch", reason="needs memtriggers[embed]")
 pytest.importorskip("open_clip", reason="needs memtriggers[embed]")
 
 from memtriggers.pipelines.evaluation.copies import copy_of  # noqa: E402
+from memtriggers.pipelines.evaluation.held_out import is_held_out  # noqa: E402
 from memtriggers.sample import checkpoints, data, model, train_clip  # noqa: E402
 
 
@@ -48,7 +49,7 @@ def test_stronger_copies_differ_more() -> None:
 
 
 def test_one_row_in_ten_is_held_out() -> None:
-    share = np.mean([data.is_held_out(f"{key:06d}.webp") for key in range(4283)])
+    share = np.mean([is_held_out(f"{key:06d}.webp") for key in range(4283)])
     assert 0.09 < share < 0.11
 
 
@@ -152,6 +153,6 @@ def test_the_words_are_those_of_three_captions_that_it_was_trained_on(tmp_path: 
 
     table = pq.read_table(data.HERE / "openclipart.parquet", columns=["URL", "TEXT"])
     rows = zip(table["URL"].to_pylist(), table["TEXT"].to_pylist(), strict=True)
-    model.export_words([text for url, text in rows if not data.is_held_out(url)], tmp_path)
+    model.export_words([text for url, text in rows if not is_held_out(url)], tmp_path)
     bundled = data.HERE / "clip" / "words.txt"
     assert (tmp_path / "words.txt").read_bytes() == bundled.read_bytes()

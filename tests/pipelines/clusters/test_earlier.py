@@ -12,8 +12,8 @@ import pytest
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import image_vectors
 from memtriggers.pipelines.clip.model import find_clip
-from memtriggers.pipelines.cluster import read_vectors
 from memtriggers.pipelines.clusters.earlier import earlier_forest
+from memtriggers.pipelines.clusters.read_vectors import read_vectors
 from memtriggers.pipelines.clusters.sample_ids import as_bytes
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
