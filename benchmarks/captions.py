@@ -76,7 +76,7 @@ def floor(study: Study) -> None:
 
 def match(study: Study, lake: Lake) -> dict[str, int]:
     with captions_alone(study, lake) as connection:
-        connection.execute(query("rules"))
+        connection.execute(query("filter/rules"))
         connection.execute(
             "create or replace temp macro may_be_dirty(url, caption, width, height, similarity, "
             "addresses) as false"
@@ -131,8 +131,8 @@ def many_with_polars(study: Study) -> dict[str, int]:
 def words(study: Study, lake: Lake) -> Counter[str]:
     with captions_alone(study, lake) as connection:
         for name in ("word_counts", "caption_counts"):
-            connection.execute(query(name))
-        connection.execute(query("words"), {"stop_words": []})
+            connection.execute(query(f"words/{name}"))
+        connection.execute(query("words/words"), {"stop_words": []})
         rows = connection.execute(
             "select word, n_captions from words where length(word) > 1 order by n_captions desc"
         )

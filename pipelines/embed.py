@@ -103,7 +103,7 @@ def _refuse_total_loss(study: Study, lake: Lake, store: VectorStore, image_vecto
         connection.register("image_vectors", store.reader(image_vectors, ["sample_id", "status"]))
         is_imported = study.data.vectors is not None
         values = {"samples": str(lake.samples), "is_imported": is_imported}
-        found = connection.execute(query("embed_losses"), values).fetchall()
+        found = connection.execute(query("embed/losses"), values).fetchall()
     refuse_total_loss(
         "embed",
         "samples has a vector of its image",
@@ -143,7 +143,7 @@ def _find_work(
     ):
         connection.register(relation, store.sample_ids(name))
     values = {"samples": str(lake.samples), "copies": job.copies is not None}
-    connection.execute(query("samples_to_embed"), values)
+    connection.execute(query("embed/samples"), values)
     return len(connection.table("samples_to_embed"))
 
 

@@ -45,7 +45,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     _forget_failures(store, study)
     with connect(lake) as connection:
         connection.register("stored_images", store.sample_ids(IMAGES.name))
-        connection.execute(query("samples_to_fetch"), {"samples": str(lake.samples)})
+        connection.execute(query("fetch/samples"), {"samples": str(lake.samples)})
         is_imported = study.data.vectors is not None
         n_in = 0 if is_imported else len(connection.table("samples_to_fetch"))
         n_before, n_ok = store.count(IMAGES.name), store.count(IMAGES.name, _IS_OK)
@@ -82,7 +82,7 @@ def _refuse_total_loss(
     """Raise StageError when samples were asked for and not one has an image, in any run."""
     columns = ["sample_id", "status", "status_reason"]
     connection.register("stored_images", store.reader(IMAGES.name, columns))
-    found = connection.execute(query("fetch_losses"), {"samples": str(lake.samples)}).fetchall()
+    found = connection.execute(query("fetch/losses"), {"samples": str(lake.samples)}).fetchall()
     refuse_total_loss(
         "fetch",
         "samples has an image",

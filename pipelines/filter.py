@@ -42,11 +42,11 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         else:
             _gather_rows(connection, study)
         for name in ("keyword_matches", "keyword_set_counts", "rejected_rows", "distinct_samples"):
-            connection.execute(query(name))
+            connection.execute(query(f"filter/{name}"))
         define_clip_functions(connection)
         count_sample_tokens(connection)
-        connection.execute(query("samples"), {"max_clip_tokens": MAX_CLIP_TOKENS})
-        connection.execute(query("sample_rows"))
+        connection.execute(query("filter/samples"), {"max_clip_tokens": MAX_CLIP_TOKENS})
+        connection.execute(query("filter/sample_rows"))
         _refuse_total_loss(connection)
         connection.register("source_files", _source_files(files))
         write_parquet(connection, "rejected_rows", lake.rejected_rows, stamp)
@@ -61,7 +61,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 
 
 def _refuse_total_loss(connection: duckdb.DuckDBPyConnection) -> None:
-    found = connection.execute(query("filter_losses")).fetchall()
+    found = connection.execute(query("filter/losses")).fetchall()
     refuse_total_loss(
         "filter",
         "matching samples is clean",
@@ -75,17 +75,17 @@ def keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
 
     One pass over it keeps what may match or be dirty; the exact rules decide on that.
     """
-    connection.execute(query("rules"))
+    connection.execute(query("filter/rules"))
     find_rows(connection, study)
 
 
 def find_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     """The same, where the connection has the rules of dirty rows."""
     declare_keyword_sets(connection, study)
-    connection.execute(query("needles"))
-    (patterns,) = connection.execute(query("needle_patterns")).to_arrow_table().to_pylist()
-    connection.execute(query("kept_rows"), {**patterns, "addresses": _addresses(study)})
-    connection.execute(query("row_matches"))
+    connection.execute(query("filter/needles"))
+    (patterns,) = connection.execute(query("filter/needle_patterns")).to_arrow_table().to_pylist()
+    connection.execute(query("filter/kept_rows"), {**patterns, "addresses": _addresses(study)})
+    connection.execute(query("filter/row_matches"))
 
 
 def _gather_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
@@ -102,7 +102,7 @@ def _keep_shard(study: Study) -> dict[str, pa.Table]:
     with open_shard(study) as connection:
         read_source(connection, study, lambda: keep_rows(connection, study))
         unreadable = connection.table("unreadable_rows").to_arrow_table()
-        traces = connection.execute(query("traces")).to_arrow_table()
+        traces = connection.execute(query("filter/traces")).to_arrow_table()
         matches = connection.table("row_matches").to_arrow_table()
         return {"kept_rows": traces, "row_matches": matches, "unreadable_rows": unreadable}
 

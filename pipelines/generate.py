@@ -137,7 +137,7 @@ def _find_missing(store: VectorStore, lake: Lake, choice: GeneratorChoice) -> pa
     values = {"prompts": str(lake.prompts), "n_seeds": choice.settings.n_seeds}
     with connect(lake) as connection:
         connection.register("generated", store.reader(GENERATED_IMAGES.name, columns, where))
-        return connection.execute(query("images_to_generate"), values).to_arrow_table()
+        return connection.execute(query("generate/images"), values).to_arrow_table()
 
 
 def _complete(study: Study, lake: Lake, stamp: Stamp) -> None:

@@ -68,7 +68,7 @@ def name_objects(connection: duckdb.DuckDBPyConnection, sought: Sequence[Sought]
         for number, one in enumerate(sought)
         for spelling in one.spellings
     ]
-    connection.execute(query("object_names"), {"spellings": spellings})
+    connection.execute(query("objects/names"), {"spellings": spellings})
 
 
 def _detectors(
@@ -164,7 +164,7 @@ class _Tables:
         sought = pa.table({"object_number": range(len(names)), "object": names})
         self._connection.register("sought", sought)
         self._connection.register("detections", detections)
-        return self._connection.execute(query("object_detections")).to_arrow_table()
+        return self._connection.execute(query("objects/detections")).to_arrow_table()
 
     def _rates(
         self, detections: pa.Table, found: dict[str, Any], detector_id: str
@@ -173,7 +173,7 @@ class _Tables:
 
         self._connection.register("object_detections", detections)
         values = {"detector_id": detector_id}
-        counts = self._connection.execute(query("object_counts"), values).fetchall()
+        counts = self._connection.execute(query("objects/counts"), values).fetchall()
         return rate_rows([Count(*row) for row in counts], found, detector_id)
 
     def _candidates(self, examined: "Examined") -> Iterator[dict[str, Any]]:
@@ -186,7 +186,7 @@ class _Tables:
             "n_own": n_own,
             "everything": [one.name for one in self._study.keyword_set if one.is_everything],
         }
-        counts = self._connection.execute(query("object_candidate_counts"), values).fetchall()
+        counts = self._connection.execute(query("objects/candidate_counts"), values).fetchall()
         return candidate_rows(counts, self._vocabulary, examined.detector_id)
 
 

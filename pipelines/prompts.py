@@ -117,7 +117,7 @@ def _read_kept(connection: duckdb.DuckDBPyConnection, lake: Lake, threshold: flo
     if not lake.prompts.exists():
         return {}
     values = {"prompts": str(lake.prompts), "threshold": threshold}
-    rows = connection.execute(query("kept_prompts"), values).fetchall()
+    rows = connection.execute(query("prompts/kept"), values).fetchall()
     kept = [(Prompt(*row[:-1]), row[-1]) for row in rows]
     return {prompt.prompt_id: (prompt, status) for prompt, status in kept}
 

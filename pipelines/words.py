@@ -54,11 +54,11 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
 
 def _count(connection: duckdb.DuckDBPyConnection, min_captions: int, prefix: str = "") -> None:
     """Count captions and words, and declare the counts of pairs that as many captions may say."""
-    connection.execute(query(f"{prefix}caption_counts"))
-    connection.execute(query(f"{prefix}word_counts"))
-    connection.execute(query("word_ids"), {"min_captions": min_captions})
-    connection.execute(query(f"{prefix}pair_id_counts"))
-    connection.execute(query("pair_counts"))
+    connection.execute(query(f"words/{prefix}caption_counts"))
+    connection.execute(query(f"words/{prefix}word_counts"))
+    connection.execute(query("words/word_ids"), {"min_captions": min_captions})
+    connection.execute(query(f"words/{prefix}pair_id_counts"))
+    connection.execute(query("words/pair_counts"))
 
 
 def _write(
@@ -70,9 +70,9 @@ def _write(
             "caption_column in [data] of the study"
         )
     minimum = {"min_captions": study.words.bigram_min_captions}
-    connection.execute(query("bigrams"), minimum)
+    connection.execute(query("words/bigrams"), minimum)
     write_parquet(connection, "bigrams", lake.bigrams, stamp)
-    connection.execute(query("words"), {"stop_words": stop_words(study)})
+    connection.execute(query("words/words"), {"stop_words": stop_words(study)})
     return write_parquet(connection, "words", lake.words, stamp)
 
 

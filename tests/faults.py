@@ -53,28 +53,28 @@ FAULTS = (
     # Stages.
     Fault(
         "a dirty row speaks for its sample",
-        "sql/distinct_samples.sql",
+        "sql/filter/distinct_samples.sql",
         "order by len(rules) > 0, source_file",
         "order by source_file",
         "pipelines/test_filter.py",
     ),
     Fault(
         "a sample counts once, however many rows it has",
-        "sql/distinct_samples.sql",
+        "sql/filter/distinct_samples.sql",
         "count(*) over (partition by sample_id) as n_rows",
         "count(distinct sample_id) over (partition by sample_id) as n_rows",
         "pipelines/test_filter.py",
     ),
     Fault(
         "what has its vectors is embedded again",
-        "sql/samples_to_embed.sql",
+        "sql/embed/samples.sql",
         "and (lacks_image_vector or lacks_caption_vector or lacks_copy_vector)",
         "",
         "pipelines/test_embed.py -k a_second_run",
     ),
     Fault(
         "a seed that has its image is generated again",
-        "sql/images_to_generate.sql",
+        "sql/generate/images.sql",
         "on prompts.prompt_id = generated.prompt_id and seeds.seed = generated.seed",
         "on prompts.prompt_id = generated.prompt_id and seeds.seed > generated.seed",
         "pipelines/generation/test_generate.py -k killed_driver",

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NEEDED = (
-    "sql/macros.sql", "models/dbt_project.yml", "models/profiles.yml", "studies/demo.toml",
+    "sql/captions/macros.sql", "models/dbt_project.yml", "models/profiles.yml", "studies/demo.toml",
     "sample/openclipart.parquet", "sample/clip/open_clip_model.safetensors", "lance/store.py",
     "pipelines/captions/data/stop_words.json", "pipelines/page/templates/report.html.jinja",
     "pipelines/page/templates/evaluation.html.jinja", "sample/clip/recommended_threshold.json",

@@ -12,7 +12,7 @@ from .sql import print_rows
 
 def tables_query() -> str:
     """The query behind `sql --tables`."""
-    return query("tables")
+    return query("sql/tables")
 
 
 def examples() -> dict[str, str]:
@@ -26,7 +26,7 @@ def print_examples(form: str, output: Path | None) -> None:
     listed = examples()
     values = {"names": list(listed), "answers": list(listed.values())}
     with duckdb.connect() as connection:
-        print_rows(connection.execute(query("examples"), values), form, output)
+        print_rows(connection.execute(query("sql/examples"), values), form, output)
 
 
 def bind_example(name: str, given: Mapping[str, str]) -> tuple[str, dict[str, str | None]]:

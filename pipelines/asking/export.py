@@ -49,11 +49,11 @@ def export_samples(
             raise QueryError(f"--threshold {threshold}: there are clusters at {thresholds} only")
         values = {"threshold": threshold, "keep_rule": keep_rule, "rule": rule}
         values["max_rows"] = max_rows
-        connection.execute(query("export_chosen"), values)
+        connection.execute(query("export/chosen"), values)
         if output.suffix == ".npy":
             return _write_uids(connection, what, output)
         given = {"threshold": threshold} if what == "weights" else {}
-        rows = run_query(connection, query(f"export_{what.replace('-', '_')}"), given)
+        rows = run_query(connection, query(f"export/{what.replace('-', '_')}"), given)
         return write_rows(rows, _FORMS[output.suffix], output)
 
 
@@ -68,12 +68,12 @@ def _write_uids(connection: duckdb.DuckDBPyConnection, what: str, output: Path) 
     if action == "keep":
         _check_everything_matches(connection, output)
     _choose_rows(connection, action, output)
-    if lacking := connection.execute(query("export_no_uid")).fetchone():
+    if lacking := connection.execute(query("export/no_uid")).fetchone():
         raise QueryError(
             f"{output}: npy holds DataComp's uids, of 32 hexadecimal digits; sample {lacking[0]} "
             f"has the source_id {lacking[1]}; name a .parquet or .csv file"
         )
-    halves = run_query(connection, query("export_uids")).fetchnumpy()
+    halves = run_query(connection, query("export/uids")).fetchnumpy()
     uids = np.empty(len(halves["high"]), "u8,u8")
     uids["f0"], uids["f1"] = halves["high"], halves["low"]
     with replacing(output) as unfinished, unfinished.open("wb") as file:
@@ -97,9 +97,9 @@ def _choose_rows(connection: duckdb.DuckDBPyConnection, action: str, output: Pat
     """Make the table chosen_rows, and refuse a lake that does not know all of them."""
     n_missing = None
     if connection.execute("from duckdb_tables() where table_name = 'sample_rows'").fetchone():
-        connection.execute(query("export_chosen_rows"), {"action": action})
+        connection.execute(query("export/chosen_rows"), {"action": action})
         (n_missing,) = connection.execute(
-            query("export_rows_missing"), {"action": action}
+            query("export/rows_missing"), {"action": action}
         ).fetchone() or (None,)
     if n_missing != 0:
         raise QueryError(

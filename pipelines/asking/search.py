@@ -79,7 +79,7 @@ def search(
         connection.register("found", found)
         values = {"samples": str(lake.samples), "limit": limit}
         rows: Found = (
-            connection.execute(query("nearest_samples"), values).to_arrow_table().to_pylist()
+            connection.execute(query("search/nearest_samples"), values).to_arrow_table().to_pylist()
         )
     return rows
 

@@ -34,7 +34,7 @@ def count_clip_tokens(caption: str) -> int:
 
 
 def define_clip_functions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the functions of `sql/clip_tokens.sql`."""
+    """Create the functions of `sql/captions/clip_tokens.sql`."""
     connection.create_function("clean_clip_text", clean_clip_text, ["varchar"], "varchar")
     connection.create_function(
         "count_piece_tokens", _count_pieces, ["varchar"], "integer", type=ARROW
@@ -49,7 +49,7 @@ def count_sample_tokens(
     It has the same counts, of those samples alone that may have more than the limit.
     """
     values = {"max_clip_tokens": limit, "not_plain": f"[^{_PLAIN}]"}
-    connection.execute(query("clip_tokens"), values)
+    connection.execute(query("captions/clip_tokens"), values)
 
 
 def clean_clip_text(caption: str) -> str:

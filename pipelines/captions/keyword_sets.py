@@ -11,7 +11,7 @@ from ..core.study import KeywordSet, Study
 def declare_keyword_sets(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     """Make the table keyword_sets of those of the study."""
     sets = [_as_struct(keywords) for keywords in study.keyword_set]
-    connection.execute(query("keyword_sets"), {"keyword_sets": sets})
+    connection.execute(query("filter/keyword_sets"), {"keyword_sets": sets})
 
 
 def _as_struct(keywords: KeywordSet) -> dict[str, str | Sequence[str] | None]:

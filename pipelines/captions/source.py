@@ -76,7 +76,7 @@ class SourceFile:
 
 
 def open_source(connection: duckdb.DuckDBPyConnection, study: Study) -> list[SourceFile]:
-    """Create the view `source` and the macros of `sql/macros.sql`; returns the files it reads.
+    """Create the view `source` and the macros of `captions/macros`; returns the files it reads.
 
     The view: source_file, source_row (0-based in its file), source_id, url, caption, width, height,
     license, nsfw, similarity. It is read in `unreadable.read_source`.
@@ -128,10 +128,10 @@ def open_files(paths: list[str]) -> str:
 
 
 def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the macros of `sql/macros.sql`: the rules of tokens, words and identity."""
+    """Create the macros of `sql/captions/macros.sql`: the rules of tokens, words and identity."""
     # Called with one text, no Arrow array: few have an entity, and a call costs as much as many.
     connection.create_function("unescape_html", _unescape_html, ["varchar"], "varchar")
-    connection.execute(query("macros"))
+    connection.execute(query("captions/macros"))
 
 
 def read_source_files(study: Study, connection: duckdb.DuckDBPyConnection) -> list[SourceFile]:

@@ -161,7 +161,7 @@ def _find_work(
     connection.register("image_vectors", store.sample_ids(tables[0].name))
     connection.register("caption_vectors", store.sample_ids(tables[1].name))
     values = {"samples": str(lake.samples), "captions": captions}
-    find = query("vectors_to_import")
+    find = query("embed/vectors_to_import")
     read_source(connection, metadata, lambda: connection.execute(find, values))
     return len(connection.table("vectors_to_import"))
 

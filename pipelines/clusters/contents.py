@@ -12,7 +12,7 @@ _COLUMNS = ["sample_id", "sha256", "colour_stddev"]
 
 
 def describe_clusters(lake: Lake, clusters: pa.Table, members: pa.Table) -> pa.Table:
-    """The clusters with the columns of `sql/cluster_contents.sql`, by threshold and cluster_id.
+    """The clusters with the columns of `sql/cluster/contents.sql`, by threshold and cluster_id.
 
     Args:
         lake: its samples and images are read; without images nothing is blank or a placeholder.
@@ -21,12 +21,12 @@ def describe_clusters(lake: Lake, clusters: pa.Table, members: pa.Table) -> pa.T
 
     """
     with connect(lake) as connection:
-        connection.execute(query("domains"))
+        connection.execute(query("cluster/domains"))
         connection.register("found_clusters", clusters)
         connection.register("cluster_members", members)
         connection.register("images", _images(lake))
         values = {"samples": str(lake.samples), "blank_stddev": BLANK_STDDEV}
-        return connection.execute(query("cluster_contents"), values).to_arrow_table()
+        return connection.execute(query("cluster/contents"), values).to_arrow_table()
 
 
 def _images(lake: Lake) -> pa.RecordBatchReader:

@@ -52,7 +52,7 @@ def choose_follow_up_sets(study: Study, lake: Lake, thresholds: Thresholds, stam
     }
     with connect(lake) as connection:
         define_macros(connection)
-        connection.execute(query("follow_up_sets"), values)
+        connection.execute(query("cluster/follow_up_sets"), values)
         write_parquet(connection, "follow_up_sets", lake.follow_up_sets, chosen_for)
 
 

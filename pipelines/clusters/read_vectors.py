@@ -45,7 +45,7 @@ def read_vectors(study: Study, lake: Lake) -> tuple[pa.StringArray, Vectors]:
 def _read_sample_ids(store: VectorStore, name: str, lake: Lake) -> pa.StringArray:
     with connect(lake) as connection:
         connection.register("embedded", store.reader(name, ["sample_id"], _OK_ROWS))
-        found = connection.execute(query("samples_to_cluster"), {"samples": str(lake.samples)})
+        found = connection.execute(query("cluster/samples"), {"samples": str(lake.samples)})
         return found.to_arrow_table()["sample_id"].combine_chunks()
 
 

@@ -37,27 +37,31 @@ def find_word_sets(study: Study, lake: Lake) -> pa.Table:
     """
     with connect(lake) as connection:
         open_source(connection, study)
-        connection.execute(query("domains"))
+        connection.execute(query("cluster/domains"))
         _list_word_sets(connection, study, lake)
         found = read_source(connection, study, lambda: _count_word_sets(connection, lake))
-        kinds = connection.execute(query("word_sets_kinds"), _paths(lake, "cluster_members"))
+        kinds = connection.execute(
+            query("cluster/word_sets_kinds"), _paths(lake, "cluster_members")
+        )
         return _with_intervals(found, kinds.to_arrow_table(), lake)
 
 
 def _count_word_sets(connection: duckdb.DuckDBPyConnection, lake: Lake) -> pa.Table:
-    connection.execute(query("word_sets_corpus"))
-    connection.execute(query("word_sets_saying"), _paths(lake, "samples", "cluster_members"))
+    connection.execute(query("cluster/word_sets_corpus"))
+    connection.execute(
+        query("cluster/word_sets_saying"), _paths(lake, "samples", "cluster_members")
+    )
     paths = _paths(lake, "samples", "keyword_sets", "clusters", "cluster_members")
-    return connection.execute(query("word_sets"), paths).to_arrow_table()
+    return connection.execute(query("cluster/word_sets"), paths).to_arrow_table()
 
 
 def _list_word_sets(connection: duckdb.DuckDBPyConnection, study: Study, lake: Lake) -> None:
     members = _paths(lake, "samples", "cluster_members", "keyword_matches")
-    connection.execute(query("word_sets_members"), members)
+    connection.execute(query("cluster/word_sets_members"), members)
     size: dict[str, object] = {"min_cluster_size": study.cluster.min_cluster_size}
-    connection.execute(query("word_sets_clusters"), _paths(lake, "clusters") | size)
+    connection.execute(query("cluster/word_sets_clusters"), _paths(lake, "clusters") | size)
     connection.execute(
-        query("word_sets_listed"),
+        query("cluster/word_sets_listed"),
         _paths(lake, "samples")
         | {
             "stop_words": stop_words(study),

@@ -64,15 +64,15 @@ def fetch_background(study: Study, lake: Lake, n: int) -> pa.Table:
     store.create(BACKGROUND_IMAGES)
     with connect(lake) as connection:
         open_source(connection, study)
-        connection.execute(query("rules"))
+        connection.execute(query("filter/rules"))
         is_address = None if study.data.image_column else study.data.image_root is None
         values = {"n": n, "addresses": is_address}
-        background_query = query("object_background")
+        background_query = query("objects/background")
         read_source(connection, study, lambda: connection.execute(background_query, values))
         background = connection.table("object_background").to_arrow_table()
         connection.register("stored_images", store.sample_ids(IMAGES.name))
         connection.register("stored_background", store.sample_ids(BACKGROUND_IMAGES.name))
-        connection.execute(query("object_background_to_fetch"))
+        connection.execute(query("objects/background_to_fetch"))
         if len(connection.table("samples_to_fetch")):
             fetch_images(study, store, BACKGROUND_IMAGES, connection)
     return background
@@ -107,7 +107,7 @@ def choose_images(
         "n": n,
         "threshold": resolve_thresholds(study, lake).report,
     }
-    connection.execute(query("object_images"), values)
+    connection.execute(query("objects/images"), values)
 
 
 def looked_at(connection: duckdb.DuckDBPyConnection, population: str) -> list[Looked]:
@@ -128,16 +128,16 @@ def _find_asking_prompts(connection: duckdb.DuckDBPyConnection, study: Study, la
     """Make the table asking_prompts: by the rule that captions are matched by."""
     define_macros(connection)
     declare_keyword_sets(connection, study)
-    connection.execute(query("needles"))
+    connection.execute(query("filter/needles"))
     if lake.prompts.exists():
-        connection.execute(query("object_prompts"), {"prompts": str(lake.prompts)})
+        connection.execute(query("objects/prompts"), {"prompts": str(lake.prompts)})
     else:
         connection.execute(
             "create temp table kept_rows (source_file varchar, source_row integer, "
             "tokens varchar, asked_set varchar, family varchar, text varchar)"
         )
-    connection.execute(query("row_matches"))
-    connection.execute(query("object_asking_prompts"))
+    connection.execute(query("filter/row_matches"))
+    connection.execute(query("objects/asking_prompts"))
 
 
 def _read_clusters(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:

@@ -22,7 +22,7 @@ def write_paired_prompts(lake: Lake, path: Path) -> int:
         "samples": str(lake.samples),
     }
     with duckdb.connect() as connection:
-        rows = connection.execute(query("object_paired_prompts"), values).fetchall()
+        rows = connection.execute(query("objects/paired_prompts"), values).fetchall()
     texts = {one_line(row[-1]): row for row in reversed(rows)}  # a text is generated once
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:

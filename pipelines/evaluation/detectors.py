@@ -73,13 +73,13 @@ def evaluate_detectors(lake: Lake, scores: Path, metric: str, seed: int) -> list
     with connect_published(lake) as connection:
         values = {"metric": metric}
         connection.execute(dbt_macro("is_copy"))
-        connection.execute(f"create temp table truth as {query('detector_truth')}", values)
+        connection.execute(f"create temp table truth as {query('evaluate/detector_truth')}", values)
         if not count_rows(connection, "truth"):
             raise EvaluationError(
                 f"{lake.root}: no generation is scored by {metric}; run: memtriggers score, or "
                 "name another --metric"
             )
-        connection.execute(f"create temp table ours as {query('detector_scores')}")
+        connection.execute(f"create temp table ours as {query('evaluate/detector_scores')}")
         return _judge(connection, scores, seed)
 
 
@@ -93,7 +93,7 @@ def evaluate_on_planted(scores: Path, seed: int) -> list[DetectorFigures]:
     with duckdb.connect() as connection:
         for table in ("truth", "ours"):
             connection.execute(
-                f"create temp table {table} as {query(f'planted_{table}')}",
+                f"create temp table {table} as {query(f'evaluate/planted_{table}')}",
                 {"results": str(RESULTS / _PLANTED[table])},
             )
         return _judge(connection, scores, seed)
@@ -150,7 +150,7 @@ def _measure(
 ) -> Iterator[DetectorFigures]:
     """Of each generator and detector; a null or infinite score suspects nothing."""
     values = {"replicates": REPLICATES}
-    judged = connection.execute(query("judged_detectors"), values).to_arrow_table()
+    judged = connection.execute(query("evaluate/judged_detectors"), values).to_arrow_table()
     names = ["generator_id", "detector", "what"]
     for key in dict.fromkeys(zip(*(judged[name].to_pylist() for name in names), strict=True)):
         mask = np.logical_and.reduce(

@@ -82,7 +82,7 @@ def lake_pictures(
         connection.register("named", pa.table({"sample_id": nobody if named is None else named}))
         values = {"samples": str(lake.samples), "seed": str(seed), "limit": limit}
         values |= {"named_only": named is not None}
-        chosen = connection.execute(query("evaluation_images"), values).to_arrow_table()
+        chosen = connection.execute(query("evaluate/images"), values).to_arrow_table()
     if chosen.num_rows < 2:
         raise EvaluationError(
             f"{lake.root}: {chosen.num_rows} images to evaluate {clip_id} on; it takes two at least"

@@ -68,7 +68,7 @@ def named_samples(pairs: pa.Table, path: Path, lake: Lake) -> pa.Array:
     named = both.unique()
     with connect(lake) as connection:
         connection.register("named", pa.table({"sample_id": named}))
-        found = connection.execute(query("evaluation_unknown"), {"samples": str(lake.samples)})
+        found = connection.execute(query("evaluate/unknown"), {"samples": str(lake.samples)})
         n_unknown, first = found.fetchone() or (0, None)
     if n_unknown:
         raise EvaluationError(
@@ -114,7 +114,7 @@ def label_column(study: Study, lake: Lake, column: str, pictures: Images) -> Lab
         places = pa.array(range(len(pictures)))
         connection.register("chosen", pictures.source.append_column("place", places))
         values = {"files": [as_pattern(file.path) for file in files], "label": column}
-        found = connection.execute(query("evaluation_labels"), values).to_arrow_table()
+        found = connection.execute(query("evaluate/labels"), values).to_arrow_table()
     return Labelled(column, label_rule(found["label"].to_pylist()))
 
 

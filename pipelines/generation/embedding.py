@@ -87,7 +87,7 @@ def _find_missing(store: VectorStore, lake: Lake, job: Job) -> pa.Table:
         ):
             connection.register(relation, store.ids(name, "image_id"))
         values = {"copies": job.copies is not None}
-        return connection.execute(query("generated_to_embed"), values).to_arrow_table()
+        return connection.execute(query("generate/images_to_embed"), values).to_arrow_table()
 
 
 def _shards(missing: pa.Table) -> Iterator[ImageShard]:

@@ -38,7 +38,7 @@ def read_prompt_file(
     rows = dict(_read_rows(path))
     _check_distinct(rows)
     values = {"threshold": threshold, "names": [row["cluster"] for row in rows.values()]}
-    found = connection.execute(query("named_clusters"), values).fetchall()
+    found = connection.execute(query("prompts/named_clusters"), values).fetchall()
     clusters = {(keyword_set, name): tuple(rest) for keyword_set, name, *rest in found}
     return [_find_cluster(where, row, clusters) for where, row in rows.items()]
 

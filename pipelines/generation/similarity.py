@@ -74,7 +74,7 @@ def _unit(column: pa.FixedSizeListArray) -> Vectors:
 def _sample_ids(lake: Lake, keyword_set: str) -> SampleIds:
     values = {"matches": str(lake.keyword_matches), "keyword_set": keyword_set}
     with connect(lake) as connection:
-        found = connection.execute(query("sample_ids_of_set"), values).to_arrow_table()
+        found = connection.execute(query("prompts/sample_ids_of_set"), values).to_arrow_table()
     return as_bytes(found["sample_id"])
 
 

@@ -67,7 +67,7 @@ def largest_clusters(
 ) -> list[PromptCluster]:
     """The largest clusters of each keyword set in the published tables, the largest first."""
     values = {"threshold": threshold, "n_clusters": n_clusters, "n_words": n_words}
-    rows = connection.execute(query("prompt_clusters"), values).fetchall()
+    rows = connection.execute(query("prompts/clusters"), values).fetchall()
     return [PromptCluster(*row) for row in rows]
 
 

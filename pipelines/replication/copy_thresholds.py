@@ -244,4 +244,4 @@ def _clusters_with_generations(lake: Lake) -> set[tuple[str, float, str]]:
     with connect(lake) as connection:
         connection.register("generated", store.reader(GENERATED_IMAGES.name, ["prompt_id"]))
         values = {"prompts": str(lake.prompts)}
-        return set(connection.execute(query("clusters_with_generations"), values).fetchall())
+        return set(connection.execute(query("score/clusters_with_generations"), values).fetchall())

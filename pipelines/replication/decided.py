@@ -27,7 +27,7 @@ def decided_thresholds(lake: Lake) -> pa.Table | None:
         "cluster_members": str(lake.cluster_members),
     }
     with connect(lake) as connection:
-        return connection.execute(query("decided_thresholds"), values).to_arrow_table()
+        return connection.execute(query("score/decided_thresholds"), values).to_arrow_table()
 
 
 def thresholds_in_force(lake: Lake) -> pa.Table:

@@ -40,7 +40,7 @@ def compare_families(lake: Lake) -> pa.Table:
     with connect(lake) as connection:
         connection.register("thresholds", thresholds_in_force(lake))
         connection.execute(dbt_macro("is_copy"))
-        found = connection.execute(query("copies_by_family"), values).fetchall()
+        found = connection.execute(query("score/copies_by_family"), values).fetchall()
     rows: list[Row] = []
     for key, group in groupby(found, lambda row: row[:4]):
         prompts = [

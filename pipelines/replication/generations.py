@@ -88,7 +88,7 @@ def find_generations(lake: Lake, models: Models) -> Generations:
         for metric in (*COSINES, *TILES):
             connection.register(metric, _places(store, names.get(metric)))
         values = {"prompts": str(lake.prompts), "metrics": list(names)}
-        found = connection.execute(query("generations_to_score"), values).to_arrow_table()
+        found = connection.execute(query("score/generations"), values).to_arrow_table()
     return Generations(tables, found)
 
 

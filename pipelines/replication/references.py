@@ -93,7 +93,7 @@ def find_targets(lake: Lake, training: Training) -> list[Target]:
     with connect(lake) as connection:
         values = {"prompts": str(lake.prompts), "clusters": str(lake.clusters)}
         values |= {"cluster_members": str(lake.cluster_members)}
-        found = connection.execute(query("prompted_clusters"), values).fetchall()
+        found = connection.execute(query("score/prompted_clusters"), values).fetchall()
         matches = _read_matches(connection, lake, ids)
     for keyword_set, threshold, named, words, present, medoid in found:
         is_known, rows = find_rows(np.array([present, medoid], "S32"), ids)
@@ -134,7 +134,7 @@ def _read_clusters(lake: Lake, ids: SampleIds) -> dict[float, Rows]:
         asked = connection.read_parquet(str(lake.prompts)).unique("threshold").fetchall()
         clusters = {threshold: np.full(len(ids), -1, np.int32) for (threshold,) in asked}
         values = {"prompts": str(lake.prompts), "cluster_members": str(lake.cluster_members)}
-        batches = connection.execute(query("clusters_of_prompts"), values).to_arrow_reader()
+        batches = connection.execute(query("score/clusters_of_prompts"), values).to_arrow_reader()
         for batch in batches:
             is_known, rows = find_rows(as_bytes(batch["sample_id"]), ids)
             thresholds = batch["threshold"].to_numpy()[is_known]
@@ -149,7 +149,7 @@ def _read_matches(connection: Any, lake: Lake, ids: SampleIds) -> dict[str, Rows
     """The rows of each keyword set."""
     values = {"keyword_matches": str(lake.keyword_matches)}
     matches: dict[str, list[Rows]] = {}
-    for batch in connection.execute(query("matches_to_score"), values).to_arrow_reader():
+    for batch in connection.execute(query("score/matches"), values).to_arrow_reader():
         is_known, rows = find_rows(as_bytes(batch["sample_id"]), ids)
         names = batch["keyword_set"].to_numpy(False)[is_known]
         for name in np.unique(names):

@@ -84,7 +84,7 @@ def _changes_since(lake: Lake, before: str | None) -> str:
 
     with connect_published(lake) as connection:
         (previous,) = connection.execute("select previous_build from build_info").fetchall()[0]
-        counts = connection.execute(query("change_counts")).fetchall()
+        counts = connection.execute(query("refresh/change_counts")).fetchall()
     if previous is None:
         what = "this is the first build" if before is None else f"{before} cannot be read"
         return f"nothing to compare with, {what}"

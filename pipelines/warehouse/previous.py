@@ -57,7 +57,7 @@ def keep_for_next(
     The next build opens no database that readers may hold.
     """
     for name in NAMES:
-        connection.execute(f"create temp view {name} as {query(name)}")
+        connection.execute(f"create temp view {name} as {query(f'build/{name}')}")
         write_parquet(connection, name, Kept(folder).file(name), stamp)
     with replacing(folder / _PREVIOUS) as unfinished:
         unfinished.write_text(previous or "", "utf-8")
@@ -104,7 +104,7 @@ def _export_database(lake: Lake, database: Path) -> str | None:
         connection.execute("use previous")
         for name in NAMES:
             with replacing(getattr(lake, name)) as unfinished:
-                text = query(name).rstrip().removesuffix(";")
+                text = query(f"build/{name}").rstrip().removesuffix(";")
                 connection.execute(f"copy ({text}) to {literal(str(unfinished))} (format parquet)")
         row = connection.execute("select build from build_info").fetchone()
     assert row is not None

@@ -146,7 +146,7 @@ def _detectors(run: Run, asked: Asked) -> pa.Table:
     """What the detectors of memtriggers say of a run's prompts."""
     with duckdb.connect(str(asked.lake / "current.duckdb"), read_only=True) as connection:
         scores = connection.execute(
-            f"from ({query('detector_scores').rstrip().rstrip(';')}) "
+            f"from ({query('evaluate/detector_scores').rstrip().rstrip(';')}) "
             "join (select generator_id, guidance_scale from generators) using (generator_id)"
         ).to_arrow_table()
     named = [_generator_id(run, scale) for scale in scores["guidance_scale"].to_pylist()]

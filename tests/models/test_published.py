@@ -77,7 +77,7 @@ def test_a_domain_is_the_same_in_the_samples_and_in_the_stages(
     urls = dict(published.execute("select url, domain from samples").fetchall())
     assert {"one.example", "two.example", None} == set(urls.values())
     with duckdb.connect() as connection:
-        connection.execute(query("domains"))
+        connection.execute(query("cluster/domains"))
         for url, domain in urls.items():
             assert connection.execute("select domain_of(?)", [url]).fetchall() == [(domain,)]
 

@@ -10,7 +10,7 @@
 
 with asked as (
 
-    -- by the word rule of sql/macros.sql, as the words of samples are
+    -- by the word rule of sql/captions/macros.sql, as the words of samples are
     select
         list_transform(
             regexp_extract_all(

@@ -116,8 +116,8 @@ def rules() -> duckdb.DuckDBPyConnection:
     connection.create_function(
         "unescape_html", lambda c: html.unescape(html.unescape(c)), ["varchar"], "varchar"
     )
-    connection.execute(query("macros"))
-    connection.execute(query("rules"))
+    connection.execute(query("captions/macros"))
+    connection.execute(query("filter/rules"))
     return connection
 
 

@@ -1,6 +1,6 @@
 -- The $n clean samples of the whole dataset with the smallest sample_id: md5 makes that a choice by
 -- chance, which stays as the dataset grows. One row a sample. Twice as many rows are looked at, for some
--- are dirty, and some are the same sample. $addresses: see rules.sql. The view source.
+-- are dirty, and some are the same sample. $addresses: see filter/rules.sql. The view source.
 create or replace temp table object_background as
 with smallest as (
     select *, sample_id_of(url, caption, source_id) as sample_id

@@ -47,7 +47,7 @@ create or replace temp macro token_text(decoded_caption) as
             case when contains(text, '  ') then regexp_replace(text, '  +', ' ', 'g') else text end
     )[1];
 
--- True for every caption that says a needle, and for few others. See needle_patterns.sql.
+-- True for every caption that says a needle, and for few others. See filter/needle_patterns.sql.
 create or replace temp macro may_say(caption, in_any_case, in_folded) as
     regexp_matches(caption, in_any_case)
     or (

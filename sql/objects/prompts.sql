@@ -1,4 +1,4 @@
--- Every prompt in use, ready for row_matches.sql. One row a prompt. $prompts: a parquet file.
+-- Every prompt in use, ready for filter/row_matches.sql. One row a prompt. $prompts: a parquet file.
 create or replace temp table kept_rows as
 select
     prompt_id as source_file,
