@@ -93,21 +93,21 @@ FAULTS = (
     # SQL.
     Fault(
         "the smallest picture is kept as the best",
-        "models/marts/removal_list.sql",
+        "models/marts/clusters/removal_list.sql",
         "arg_min(sample_id, (-n_pixels, sample_id)) as best",
         "arg_min(sample_id, (n_pixels, sample_id)) as best",
         "models/test_marts.py",
     ),
     Fault(
         "the funnel forgets what was never fetched",
-        "models/marts/funnel.sql",
+        "models/marts/corpus/funnel.sql",
         "when status in ('pending', 'fetch_failed') then 'fetched'",
         "when status = 'fetch_failed' then 'fetched'",
         "models/test_marts.py",
     ),
     Fault(
         "a cluster of the least size is none of the parent's",
-        "models/marts/keyword_clusters.sql",
+        "models/marts/clusters/keyword_clusters.sql",
         "parents.n_samples >= {{ env_var('MEMTRIGGERS_MIN_CLUSTER_SIZE', '2') }}",
         "parents.n_samples > {{ env_var('MEMTRIGGERS_MIN_CLUSTER_SIZE', '2') }}",
         "models/test_marts.py",

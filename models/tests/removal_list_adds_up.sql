@@ -9,7 +9,7 @@ with removal_list as (
 
 marks as (
 
-    select * from {{ ref('stg_marked_samples') }}
+    select * from {{ ref('int_marked_samples') }}
 
 ),
 

@@ -70,14 +70,15 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def one_model(models: Path) -> Path:
     """The copy without all models but `words`: what fails, fails soon."""
-    for file in (
-        *models.glob("marts/**/*.*"),
-        *models.glob("staging/stg_*"),
-        *models.glob("tests/*.sql"),
-    ):
-        if file.stem not in ("words", "stg_words"):
-            file.unlink()
+    _remove_all_but(models, "words", "stg_words", "staging")
     return models
+
+
+def _remove_all_but(models: Path, *names: str) -> None:
+    for pattern in ("staging/*/*", "intermediate/*/*", "marts/**/*.*", "tests/*.sql"):
+        for file in models.glob(pattern):
+            if file.stem not in names:
+                file.unlink()
 
 
 def test_an_empty_lake_builds_with_empty_typed_tables(
@@ -131,9 +132,7 @@ def test_dbt_reads_the_project_once_and_heeds_what_changed(
 ) -> None:
     monkeypatch.setenv("MEMTRIGGERS_CACHE", str(tmp_path / "cache"))
     caplog.set_level(logging.INFO)
-    for pattern in ("marts/**/*.*", "staging/*", "tests/*.*"):
-        for file in models.glob(pattern):
-            file.unlink()
+    _remove_all_but(models)
     size = models / "tests" / "size_is_three.sql"
     size.write_text("select {{ env_var('MEMTRIGGERS_MIN_CLUSTER_SIZE') }} as size where size <> 3")
 
@@ -174,15 +173,19 @@ def test_a_failing_data_test_publishes_nothing_and_shows_rows(
 
 
 def test_a_model_that_fails_publishes_nothing(published: Lake, one_model: Path) -> None:
-    (one_model / "marts" / "words.sql").write_text("select nope from {{ ref('stg_words') }}")
+    (one_model / "marts" / "corpus" / "words.sql").write_text(
+        "select nope from {{ ref('stg_words') }}"
+    )
     with pytest.raises(BuildError, match=r'model words failed: .* column "nope" not found'):
         build.run(STUDY, published, STAMP)
     _assert_nothing_changed(published)
 
 
 def test_a_model_that_cannot_be_parsed_publishes_nothing(published: Lake, one_model: Path) -> None:
-    (one_model / "marts" / "words.sql").write_text("select * from {{ ref('no_such_model') }}")
-    with pytest.raises(BuildError, match=r"marts/words\.sql.* 'no_such_model'"):
+    (one_model / "marts" / "corpus" / "words.sql").write_text(
+        "select * from {{ ref('no_such_model') }}"
+    )
+    with pytest.raises(BuildError, match=r"marts/corpus/words\.sql.* 'no_such_model'"):
         build.run(STUDY, published, STAMP)
     _assert_nothing_changed(published)
 

@@ -11,7 +11,7 @@ from memtriggers.pipelines.core.stamp import VERSION, Stamp
 from memtriggers.pipelines.core.study import Data, KeywordSet, Risk, Study
 from memtriggers.pipelines.stages import STAGES, expected_stamp
 from memtriggers.pipelines.warehouse.risk_fit import risk_fit_fingerprint
-from memtriggers.tests.stage_code import code_of, reached_by, read_noted
+from memtriggers.tests.stage_code import ROOT, code_of, reached_by, read_noted
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -25,15 +25,18 @@ def test_code_that_changed_says_whether_its_results_do(name: str) -> None:
 
 
 def test_what_a_stage_reaches_is_found_wherever_it_is_named() -> None:
-    reached = {name: {file.name for file in reached_by(name)} for name in STAGES}
-    assert {"source.py", "kept_rows.sql", "distinct_samples.sql"} <= reached["filter"]  # in a loop
-    assert {"encoder.py", "samples_to_embed.sql"} <= reached["embed"]  # imported in a worker
-    assert {"dbt_child.py", "removal_list.sql", "wilson.sql"} <= reached["build"]  # a process, dbt
-    assert "findings.sql" in reached["report"]  # named by a pattern
-    assert "is_copy.sql" in reached["score"]  # a macro of dbt's
-    assert "merged_word_counts.sql" in reached["words"]
-    assert "encoder.py" not in reached["filter"]
-    assert "samples_to_embed.sql" not in reached["fetch"]
+    reached = {n: {f.relative_to(ROOT).as_posix() for f in reached_by(n)} for n in STAGES}
+    captions = {"pipelines/captions/source.py", "sql/filter/kept_rows.sql"}
+    assert captions | {"sql/filter/distinct_samples.sql"} <= reached["filter"]  # in a loop
+    encoder = "pipelines/clip/encoder.py"
+    assert {encoder, "sql/embed/samples.sql"} <= reached["embed"]  # imported in a worker
+    child = {"pipelines/warehouse/dbt_child.py", "models/macros/wilson.sql"}
+    assert child | {"models/marts/clusters/removal_list.sql"} <= reached["build"]  # a process, dbt
+    assert "sql/report/findings.sql" in reached["report"]  # named by a pattern
+    assert "models/macros/is_copy.sql" in reached["score"]  # a macro of dbt's
+    assert "sql/words/merged_word_counts.sql" in reached["words"]
+    assert encoder not in reached["filter"]
+    assert "sql/embed/samples.sql" not in reached["fetch"]
 
 
 def test_a_stamp_of_the_first_edition_is_that_of_version_1() -> None:

@@ -1,12 +1,4 @@
-{{
-    config(
-        materialized='table_function',
-        parameters=['cluster', 'threshold'],
-        contract={'enforced': false},
-        persist_docs={'relation': false, 'columns': false},
-        post_hook='{{ comment_on_function() }}'
-    )
-}}
+{{ config(parameters=['cluster', 'threshold']) }}
 
 -- Columns are written with their table: alone, `threshold` would be the parameter.
 with cluster_members as (

@@ -1,12 +1,4 @@
-{{
-    config(
-        materialized='table_function',
-        parameters=['threshold', 'keep_rule'],
-        contract={'enforced': false},
-        persist_docs={'relation': false, 'columns': false},
-        post_hook='{{ comment_on_function() }}'
-    )
-}}
+{{ config(parameters=['threshold', 'keep_rule']) }}
 
 -- Columns are written with their table: alone, `threshold` would be the parameter.
 with removal_list as (

@@ -1,12 +1,4 @@
-{{
-    config(
-        materialized='table_function',
-        parameters=['prompt'],
-        contract={'enforced': false},
-        persist_docs={'relation': false, 'columns': false},
-        post_hook='{{ comment_on_function() }}'
-    )
-}}
+{{ config(parameters=['prompt']) }}
 
 -- Columns are written with their table: alone, `prompt` would be the parameter.
 with asked as (

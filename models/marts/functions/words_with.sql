@@ -1,12 +1,4 @@
-{{
-    config(
-        materialized='table_function',
-        parameters=['said'],
-        contract={'enforced': false},
-        persist_docs={'relation': false, 'columns': false},
-        post_hook='{{ comment_on_function() }}'
-    )
-}}
+{{ config(parameters=['said']) }}
 
 with asked as (
 

@@ -37,7 +37,7 @@ def warehouse() -> duckdb.DuckDBPyConnection:
 def replication() -> str:
     """The model and its macros, as dbt would write them."""
     macros = [MODELS / "macros" / f"{name}.sql" for name in ("wilson", "is_copy")]
-    texts = [*macros, MODELS / "marts" / "replication.sql"]
+    texts = [*macros, MODELS / "marts" / "replication" / "replication.sql"]
     template = Environment().from_string("".join(text.read_text() for text in texts))
     return template.render(ref=lambda name: name)
 

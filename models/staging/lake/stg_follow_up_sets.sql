@@ -1,0 +1,1 @@
+select * from {{ source('lake', 'follow_up_sets') }}

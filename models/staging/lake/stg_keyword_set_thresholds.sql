@@ -1,0 +1,1 @@
+select * from {{ source('lake', 'keyword_set_thresholds') }}

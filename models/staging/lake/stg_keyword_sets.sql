@@ -1,0 +1,1 @@
+select * from {{ source('lake', 'keyword_sets') }}

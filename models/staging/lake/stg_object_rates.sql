@@ -1,0 +1,1 @@
+select * from {{ source('lake', 'object_rates') }}

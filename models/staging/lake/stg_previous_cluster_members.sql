@@ -1,0 +1,1 @@
+select * from {{ source('lake', 'previous_cluster_members') }}

@@ -1,0 +1,1 @@
+select * from {{ source('lake', 'replication_by_family') }}

@@ -1,3 +1,0 @@
-{{ config(materialized='view', schema='staging', contract={'enforced': false}) }}
-
-select * from {{ source('lake', 'build_info') }}
