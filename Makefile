@@ -21,6 +21,8 @@ test-slow: .venv/installed  ## trainings, packaging, kills, browser tours, the w
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	cd sql && $(CURDIR)/$(BIN)/sqlfluff lint --nocolor .
+	cd models && $(CURDIR)/$(BIN)/sqlfluff lint --nocolor .
 
 types: .venv/installed
 	mkdir -p .types && ln -sfn .. .types/memtriggers

@@ -5,7 +5,7 @@ with matched_rows as (
     select
         *,
         sample_id_of(url, caption, source_id) as sample_id,
-        list_transform(broken, lambda b: b.rule) as rules
+        list_transform(broken, lambda b: b.rule) as rules  -- noqa: RF01
     from kept_rows
     semi join row_matches using (source_file, source_row)
 ),
