@@ -1,4 +1,4 @@
-"""The dbt project as dbt understands it: what each folder makes of its models, and who reads them."""
+"""The dbt project as dbt understands it: what folders make of models, and who reads them."""
 
 import json
 from collections.abc import Iterator
