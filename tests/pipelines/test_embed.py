@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import caption_vectors_name, image_vectors_name
+from memtriggers.pipelines import embed
 from memtriggers.pipelines.clip.model import find_clip, load_clip
 from memtriggers.pipelines.core.errors import ModelError, StageError
 from memtriggers.pipelines.core.lake import Lake
@@ -31,6 +32,8 @@ from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.pipelines.embed import recorded, samples_per_task
 from memtriggers.pipelines.stages import STAGES
 
+SHARD = 50  # samples in one task and one transaction, where tests look at several
+SHARDS = 140  # samples that fill three of them: every tenth has no image
 Vectors = dict[str, tuple[str, tuple[float, ...] | None]]
 
 
@@ -73,6 +76,18 @@ def _read_table(lake: Lake, name: str) -> Vectors:
     vectors = {r["sample_id"]: (r["status"], r["vector"] and tuple(r["vector"])) for r in rows}
     assert len(vectors) == len(rows)
     return vectors
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embed, "_SHARD", SHARD)
+
+
+def on(cluster: str, study: Study, lake: Lake) -> tuple[Vectors, Vectors]:
+    """Embed on the workers that all tests share, which do it one shard after the other."""
+    with lake.lock():
+        STAGES["embed"].run(replace(study, resources=Resources(scheduler=cluster)), lake)
+    return read_vectors(lake, study)
 
 
 def with_image(ids: list[str]) -> list[str]:
@@ -182,7 +197,6 @@ def test_vectors_that_are_not_finite_are_rows_without_a_vector(
     assert {status for status, _ in captions.values()} == {"ok"}
 
 
-@pytest.mark.own_workers
 def test_a_model_that_cannot_be_loaded_is_one_line(
     make_fetched: Any, run_stages: Callable[..., None], lake: Lake, tiny_clip: Path, tmp_path: Path
 ) -> None:
@@ -191,20 +205,22 @@ def test_a_model_that_cannot_be_loaded_is_one_line(
     config["model_cfg"]["embed_dim"] = 8
     (broken / "open_clip_config.json").write_text(json.dumps(config))
     study, _ = make_fetched(3, broken)
-    before = worker_processes()  # those that other tests share
     with pytest.raises(ModelError, match=r"safetensors: cannot be loaded") as error:
         run_stages(study, "embed")
     assert "\n" not in str(error.value)
-    assert worker_processes() <= before
 
 
 RUN = """
 import os, signal, sys
 from pathlib import Path
 from memtriggers.lance.store import VectorStore
+from memtriggers.pipelines import embed
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.stages import STAGES
+from memtriggers.pipelines.core.study import Resources
 from memtriggers.pipelines.core.study_file import load_study
+
+embed._SHARD = {shard}
 
 # Tests that run in the background have Ctrl-C ignored, and hand that down.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -219,7 +235,8 @@ def append_and_end(store, table, rows):
 
 VectorStore.append = append_and_end
 if __name__ == "__main__":
-    STAGES["embed"].run(load_study(Path({study!r})), Lake(Path({lake!r})))
+    study = load_study(Path({study!r}), Resources(scheduler={scheduler!r}))
+    STAGES["embed"].run(study, Lake(Path({lake!r})))
 """
 
 
@@ -235,10 +252,13 @@ KILL_WORKERS = """
 INTERRUPT = "os.killpg(0, signal.SIGINT)"  # all of them, as a terminal does
 
 
-def values(lake: Lake, tmp_path: Path, end: str = "", appends: int = 0) -> dict[str, Any]:
+def values(
+    lake: Lake, tmp_path: Path, end: str = "", appends: int = 0, scheduler: str | None = None
+) -> dict[str, Any]:
     """What the script is filled with: it ends so after that many appends, never after 0."""
     study = str(tmp_path / "study.toml")
-    return {"lake": str(lake.root), "study": study, "appends": appends, "end": end or "..."}
+    values = {"lake": str(lake.root), "study": study, "appends": appends, "end": end or "..."}
+    return values | {"shard": SHARD, "scheduler": scheduler}
 
 
 def worker_processes() -> set[psutil.Process]:
@@ -295,16 +315,19 @@ def wait_until_gone(session: int) -> None:
 
 
 @pytest.mark.own_workers
+@pytest.mark.usefixtures("small_shards")
 def test_a_kill_and_a_second_start_end_like_an_undisturbed_run(
     make_fetched: Any,
     run_stages: Callable[..., None],
     lake: Lake,
     tmp_path: Path,
     start: Callable[..., subprocess.Popen[str]],
+    cluster: str,
 ) -> None:
-    study, ids = make_fetched(1400)  # three shards: six appends
-    for appends in (1, 4):  # between the two tables of a shard, and between two shards
-        process = start(RUN.format(**values(lake, tmp_path, KILL, appends)))
+    study, ids = make_fetched(SHARDS)  # six appends
+    # Between the two tables of a shard, and between two shards, with workers of its own.
+    for appends, scheduler in ((1, cluster), (4, None)):
+        process = start(RUN.format(**values(lake, tmp_path, KILL, appends, scheduler)))
         process.communicate()
         assert process.returncode == -signal.SIGKILL
         wait_until_gone(process.pid)  # the workers end with the driver
@@ -313,36 +336,28 @@ def test_a_kill_and_a_second_start_end_like_an_undisturbed_run(
     images, captions = read_vectors(lake, study)
     assert set(images) == set(captions) == set(with_image(ids))
     assert not any(lake.scratch.iterdir())
-
-    undisturbed = Lake(tmp_path / "undisturbed")
-    (undisturbed.root / "lance").mkdir(parents=True)
-    (lake.vectors / "images.lance").rename(undisturbed.vectors / "images.lance")
-    lake.samples.parent.rename(undisturbed.samples.parent)
-    start(RUN.format(**values(undisturbed, tmp_path))).communicate()
-    assert read_vectors(undisturbed, study) == (images, captions)
+    assert on(cluster, study, copy_of(lake, tmp_path / "undisturbed")) == (images, captions)
 
 
+@pytest.mark.usefixtures("small_shards")
 def test_a_killed_worker_is_replaced_and_nothing_is_lost(
     make_fetched: Any,
-    run_stages: Callable[..., None],
     lake: Lake,
     tmp_path: Path,
     start: Callable[..., subprocess.Popen[str]],
     cluster: str,
 ) -> None:
-    study, ids = make_fetched(2000)
+    study, ids = make_fetched(SHARDS)
     process = start(RUN.format(**values(lake, tmp_path, KILL_WORKERS, 2)))
     output, _ = process.communicate()
     assert (process.returncode, output) == (0, "killed 1 worker\n")
     interrupted = read_vectors(lake, study)
     assert set(interrupted[0]) == set(interrupted[1]) == set(with_image(ids))
 
-    undisturbed = copy_of(lake, tmp_path / "undisturbed")
-    with undisturbed.lock():
-        STAGES["embed"].run(replace(study, resources=Resources(scheduler=cluster)), undisturbed)
-    assert read_vectors(undisturbed, study) == interrupted
+    assert on(cluster, study, copy_of(lake, tmp_path / "undisturbed")) == interrupted
 
 
+@pytest.mark.usefixtures("small_shards")
 def test_an_interrupt_ends_it_without_a_word_from_the_workers(
     make_fetched: Any,
     run_stages: Callable[..., None],
@@ -350,7 +365,7 @@ def test_an_interrupt_ends_it_without_a_word_from_the_workers(
     tmp_path: Path,
     start: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    study, ids = make_fetched(1400)
+    study, ids = make_fetched(SHARDS)
     process = start(RUN.format(**values(lake, tmp_path, INTERRUPT, 2)))
     output, _ = process.communicate()
     wait_until_gone(process.pid)
@@ -400,6 +415,7 @@ def copy_of(lake: Lake, root: Path) -> Lake:
     return copy
 
 
+@pytest.mark.usefixtures("small_shards")
 def test_a_cluster_of_two_workers_and_two_local_ones_give_the_same_table(
     make_fetched: Any,
     run_stages: Callable[..., None],
@@ -407,7 +423,7 @@ def test_a_cluster_of_two_workers_and_two_local_ones_give_the_same_table(
     tmp_path: Path,
     two_hosts: str,
 ) -> None:
-    study, ids = make_fetched(1400)
+    study, ids = make_fetched(SHARDS)
     run_stages(study, "embed")
     expected = read_vectors(lake, study)
     assert set(expected[0]) == set(with_image(ids))
@@ -456,5 +472,7 @@ def test_a_gpu_that_is_not_there_is_one_line(
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     study, _ = make_fetched(3)
+    before = worker_processes()  # those that other tests share
     with pytest.raises(StageError, match="--device cuda: there is no GPU"):
         run_stages(replace(study, resources=Resources(device="cuda")), "embed")
+    assert worker_processes() <= before
