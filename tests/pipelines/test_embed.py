@@ -30,7 +30,6 @@ from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.pipelines.embed import recorded, samples_per_task
 from memtriggers.pipelines.stages import STAGES
-from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.tests.second_worker import second_worker
 
 SHARD = 50  # samples in one task and one transaction, where tests look at several

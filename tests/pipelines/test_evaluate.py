@@ -25,6 +25,9 @@ from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.clip.recommended import recommended_threshold
 from memtriggers.pipelines.clusters.forest import components, spanning_forest
 from memtriggers.pipelines.core.errors import MemtriggersError
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study import Data, Resources, Study
+from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.evaluation import encoded
 from memtriggers.pipelines.evaluation import methods as evaluated
 from memtriggers.pipelines.evaluation.copies import KINDS
