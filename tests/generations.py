@@ -41,14 +41,16 @@ def write_study(folder: Path, clip: Path | str, resources: Resources, **settings
     return load_study(folder / "study.toml", resources)
 
 
-def write_prompts(lake: Lake, *texts: str, cluster_ids: Sequence[str] = ()) -> list[str]:
+def write_prompts(
+    lake: Lake, *texts: str, cluster_ids: Sequence[str] = (), threshold: float = 0.9
+) -> list[str]:
     """Write prompts as the stage leaves them, each of a cluster; returns their ids."""
     ids = [hashlib.md5(text.encode()).hexdigest() for text in texts]
     rows = [
         {
             "prompt_id": prompt_id,
             "keyword_set": "star",
-            "threshold": 0.9,
+            "threshold": threshold,
             "cluster_id": cluster_id,
             "family": "short",
             "prompt": text,

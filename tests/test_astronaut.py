@@ -18,6 +18,7 @@ from memtriggers.tests.small_world import painting, save_small_clip
 from memtriggers.tests.tiny_detectors import save_tiny_owl
 from memtriggers.tests.tiny_diffusion import SIDE, save_tiny_pipeline
 
+pytestmark = pytest.mark.slow  # the whole of a bundled study
 STUDIES = Path(__file__).parents[1] / "studies"
 N_ASTRONAUTS, N_OTHERS, N_NAMING, SEEDS = 16, 52, 3, 2
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -18,19 +17,24 @@ import psutil
 import pyarrow as pa
 import pytest
 import torch
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Worker
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import caption_vectors_name, image_vectors_name
+from memtriggers.pipelines import embed
 from memtriggers.pipelines.clip.model import find_clip, load_clip
 from memtriggers.pipelines.core.errors import ModelError, StageError
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.pipelines.embed import recorded, samples_per_task
 from memtriggers.pipelines.stages import STAGES
+from memtriggers.tests.second_worker import second_worker
 
+SHARD = 50  # samples in one task and one transaction, where tests look at several
+ALONE = Resources()  # a worker of its own
+SHARDS = 140  # samples that fill three of them: every tenth has no image
 Vectors = dict[str, tuple[str, tuple[float, ...] | None]]
 
 
@@ -75,16 +79,26 @@ def _read_table(lake: Lake, name: str) -> Vectors:
     return vectors
 
 
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embed, "_SHARD", SHARD)
+
+
+def on(cluster: str, study: Study, lake: Lake) -> tuple[Vectors, Vectors]:
+    """Embed on the workers that all tests share, which do it one shard after the other."""
+    with lake.lock():
+        STAGES["embed"].run(replace(study, resources=Resources(scheduler=cluster)), lake)
+    return read_vectors(lake, study)
+
+
 def with_image(ids: list[str]) -> list[str]:
     return [sample_id for number, sample_id in enumerate(ids) if number % 10 != 9]
 
 
-@pytest.mark.own_workers
 def test_vectors_are_those_of_the_model(
     make_fetched: Any, run_stages: Callable[..., None], lake: Lake, draw: Callable[..., bytes]
 ) -> None:
     study, ids = make_fetched(25)
-    environment = dict(os.environ)
     run_stages(study, "embed")
     images, captions = read_vectors(lake, study)
     assert set(images) == set(captions) == set(with_image(ids))
@@ -92,7 +106,6 @@ def test_vectors_are_those_of_the_model(
     choice = find_clip(study)
     schema = VectorStore(lake.vectors).dataset(image_vectors_name(choice.clip_id)).schema
     assert schema.field("vector").type == pa.list_(pa.float16(), 16)
-    assert dict(os.environ) == environment
 
     clip = load_clip(choice)
     for number in (0, 17, 24):
@@ -182,7 +195,6 @@ def test_vectors_that_are_not_finite_are_rows_without_a_vector(
     assert {status for status, _ in captions.values()} == {"ok"}
 
 
-@pytest.mark.own_workers
 def test_a_model_that_cannot_be_loaded_is_one_line(
     make_fetched: Any, run_stages: Callable[..., None], lake: Lake, tiny_clip: Path, tmp_path: Path
 ) -> None:
@@ -191,20 +203,22 @@ def test_a_model_that_cannot_be_loaded_is_one_line(
     config["model_cfg"]["embed_dim"] = 8
     (broken / "open_clip_config.json").write_text(json.dumps(config))
     study, _ = make_fetched(3, broken)
-    before = worker_processes()  # those that other tests share
     with pytest.raises(ModelError, match=r"safetensors: cannot be loaded") as error:
         run_stages(study, "embed")
     assert "\n" not in str(error.value)
-    assert worker_processes() <= before
 
 
 RUN = """
 import os, signal, sys
 from pathlib import Path
 from memtriggers.lance.store import VectorStore
+from memtriggers.pipelines import embed
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.stages import STAGES
+from memtriggers.pipelines.core.study import Resources
 from memtriggers.pipelines.core.study_file import load_study
+
+embed._SHARD = {shard}
 
 # Tests that run in the background have Ctrl-C ignored, and hand that down.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -219,26 +233,35 @@ def append_and_end(store, table, rows):
 
 VectorStore.append = append_and_end
 if __name__ == "__main__":
-    STAGES["embed"].run(load_study(Path({study!r})), Lake(Path({lake!r})))
+    study = load_study(Path({study!r}), {resources})
+    STAGES["embed"].run(study, Lake(Path({lake!r})))
 """
 
 
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
-# Its task has been started by then: two are in flight.
-KILL_WORKERS = """
-        import psutil
-        children = psutil.Process().children(recursive=True)
-        workers = [p for p in children if "spawn_main" in " ".join(p.cmdline())]
-        print("killed", len(workers), "worker", flush=True)
-        workers[0].kill()
+# Their tasks have been started by then: two a worker are in flight. It goes on once there are two
+# workers again.
+KILL_A_WORKER = """
+        import psutil, time
+        def workers():
+            children = psutil.Process().children(recursive=True)
+            return [p for p in children if "spawn_main" in " ".join(p.cmdline())]
+        print("killed 1 of", len(workers()), "workers", flush=True)
+        killed = workers()[0]
+        killed.kill()
+        while killed.is_running() or len(workers()) < 2:
+            time.sleep(0.1)
 """
 INTERRUPT = "os.killpg(0, signal.SIGINT)"  # all of them, as a terminal does
 
 
-def values(lake: Lake, tmp_path: Path, end: str = "", appends: int = 0) -> dict[str, Any]:
+def values(
+    lake: Lake, tmp_path: Path, end: str = "", appends: int = 0, resources: Resources = ALONE
+) -> dict[str, Any]:
     """What the script is filled with: it ends so after that many appends, never after 0."""
     study = str(tmp_path / "study.toml")
-    return {"lake": str(lake.root), "study": study, "appends": appends, "end": end or "..."}
+    values = {"lake": str(lake.root), "study": study, "appends": appends, "end": end or "..."}
+    return values | {"shard": SHARD, "resources": resources}
 
 
 def worker_processes() -> set[psutil.Process]:
@@ -294,55 +317,47 @@ def wait_until_gone(session: int) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.own_workers
+@pytest.mark.usefixtures("small_shards")
 def test_a_kill_and_a_second_start_end_like_an_undisturbed_run(
     make_fetched: Any,
-    run_stages: Callable[..., None],
-    lake: Lake,
-    tmp_path: Path,
-    start: Callable[..., subprocess.Popen[str]],
-) -> None:
-    study, ids = make_fetched(1400)  # three shards: six appends
-    for appends in (1, 4):  # between the two tables of a shard, and between two shards
-        process = start(RUN.format(**values(lake, tmp_path, KILL, appends)))
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-        wait_until_gone(process.pid)  # the workers end with the driver
-        assert recorded(lake, study) is None
-    run_stages(study, "embed")
-    images, captions = read_vectors(lake, study)
-    assert set(images) == set(captions) == set(with_image(ids))
-    assert not any(lake.scratch.iterdir())
-
-    undisturbed = Lake(tmp_path / "undisturbed")
-    (undisturbed.root / "lance").mkdir(parents=True)
-    (lake.vectors / "images.lance").rename(undisturbed.vectors / "images.lance")
-    lake.samples.parent.rename(undisturbed.samples.parent)
-    start(RUN.format(**values(undisturbed, tmp_path))).communicate()
-    assert read_vectors(undisturbed, study) == (images, captions)
-
-
-def test_a_killed_worker_is_replaced_and_nothing_is_lost(
-    make_fetched: Any,
-    run_stages: Callable[..., None],
     lake: Lake,
     tmp_path: Path,
     start: Callable[..., subprocess.Popen[str]],
     cluster: str,
 ) -> None:
-    study, ids = make_fetched(2000)
-    process = start(RUN.format(**values(lake, tmp_path, KILL_WORKERS, 2)))
+    study, ids = make_fetched(SHARDS)  # six appends
+    # Between the two tables of a shard, and between two shards, with workers of its own.
+    for appends, resources in ((1, Resources(scheduler=cluster)), (4, ALONE)):
+        process = start(RUN.format(**values(lake, tmp_path, KILL, appends, resources)))
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        wait_until_gone(process.pid)  # the workers end with the driver
+        assert recorded(lake, study) is None
+    assert any((lake.scratch / "dask").iterdir()), "which the next workers remove"
+    images, captions = on(cluster, study, lake)
+    assert set(images) == set(captions) == set(with_image(ids))
+    assert on(cluster, study, copy_of(lake, tmp_path / "undisturbed")) == (images, captions)
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_one_of_two_workers_that_is_killed_is_replaced_and_nothing_is_lost(
+    make_fetched: Any,
+    lake: Lake,
+    tmp_path: Path,
+    start: Callable[..., subprocess.Popen[str]],
+    cluster: str,
+) -> None:
+    study, ids = make_fetched(SHARDS)
+    two = Resources(workers=2, device="cpu")
+    process = start(RUN.format(**values(lake, tmp_path, KILL_A_WORKER, 2, two)))
     output, _ = process.communicate()
-    assert (process.returncode, output) == (0, "killed 1 worker\n")
+    assert (process.returncode, output) == (0, "killed 1 of 2 workers\n")
     interrupted = read_vectors(lake, study)
     assert set(interrupted[0]) == set(interrupted[1]) == set(with_image(ids))
-
-    undisturbed = copy_of(lake, tmp_path / "undisturbed")
-    with undisturbed.lock():
-        STAGES["embed"].run(replace(study, resources=Resources(scheduler=cluster)), undisturbed)
-    assert read_vectors(undisturbed, study) == interrupted
+    assert on(cluster, study, copy_of(lake, tmp_path / "undisturbed")) == interrupted
 
 
+@pytest.mark.usefixtures("small_shards")
 def test_an_interrupt_ends_it_without_a_word_from_the_workers(
     make_fetched: Any,
     run_stages: Callable[..., None],
@@ -350,7 +365,7 @@ def test_an_interrupt_ends_it_without_a_word_from_the_workers(
     tmp_path: Path,
     start: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    study, ids = make_fetched(1400)
+    study, ids = make_fetched(SHARDS)
     process = start(RUN.format(**values(lake, tmp_path, INTERRUPT, 2)))
     output, _ = process.communicate()
     wait_until_gone(process.pid)
@@ -361,37 +376,6 @@ def test_an_interrupt_ends_it_without_a_word_from_the_workers(
     assert set(images) == set(captions) == set(with_image(ids))
 
 
-@pytest.fixture
-def two_hosts(tmp_path: Path) -> Iterator[str]:
-    """A scheduler and two workers, processes of their own as on three hosts; yields the address."""
-    folder = tmp_path / "cluster"
-    folder.mkdir()
-    options = ["--scheduler-file", str(folder / "scheduler.json"), "--no-dashboard"]
-    here = ["--host", "127.0.0.1"]
-    scheduler = ["distributed.cli.dask_scheduler", *options, *here, "--port", "0"]
-    worker = ["distributed.cli.dask_worker", *options, *here, "--nthreads", "2"]
-    worker += ["--local-directory", str(folder), "--death-timeout", "600"]
-    processes = [
-        subprocess.Popen([sys.executable, "-m", *command], cwd=folder, stderr=subprocess.DEVNULL)
-        for command in (scheduler, worker, worker)
-    ]
-    with wait_for_workers(folder / "scheduler.json", 2) as address:
-        yield address
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.wait()
-
-
-@contextmanager
-def wait_for_workers(file: Path, number: int) -> Iterator[str]:
-    while not file.exists() or not file.read_text():
-        time.sleep(0.1)
-    with Client(scheduler_file=str(file)) as client:
-        client.wait_for_workers(number)
-    yield json.loads(file.read_text())["address"]
-
-
 def copy_of(lake: Lake, root: Path) -> Lake:
     """Another lake with the same samples and images, and no vectors."""
     copy = Lake(root)
@@ -400,28 +384,25 @@ def copy_of(lake: Lake, root: Path) -> Lake:
     return copy
 
 
-def test_a_cluster_of_two_workers_and_two_local_ones_give_the_same_table(
-    make_fetched: Any,
-    run_stages: Callable[..., None],
-    lake: Lake,
-    tmp_path: Path,
-    two_hosts: str,
+@pytest.mark.usefixtures("small_shards")
+def test_a_cluster_of_two_workers_gives_the_same_table(
+    make_fetched: Any, lake: Lake, tmp_path: Path, cluster: str
 ) -> None:
-    study, ids = make_fetched(1400)
-    run_stages(study, "embed")
-    expected = read_vectors(lake, study)
+    study, ids = make_fetched(SHARDS)
+    expected = on(cluster, study, lake)
     assert set(expected[0]) == set(with_image(ids))
-    for name, resources in (
-        ("cluster", Resources(scheduler=two_hosts)),
-        ("two", Resources(workers=2, device="cpu")),
-    ):
-        other = copy_of(lake, tmp_path / name)
-        with other.lock():
-            STAGES["embed"].run(replace(study, resources=resources), other)
-        assert read_vectors(other, study) == expected
-    with Client(two_hosts) as client:
-        assert client.run(lambda: "torch" in sys.modules).keys() == client.nthreads().keys()
-        assert all(client.run(lambda: "torch" in sys.modules).values()), "both did some of it"
+    other = copy_of(lake, tmp_path / "two")
+    folder = tmp_path / "worker"
+    folder.mkdir()
+
+    def count_tasks(dask_worker: Worker) -> int:
+        return int(dask_worker.state.executed_count)
+
+    with second_worker(cluster, folder, threads=2), Client(cluster) as client:
+        before = client.run(count_tasks)
+        assert on(cluster, study, other) == expected
+        after = client.run(count_tasks)
+    assert len(after) == 2 and all(after[worker] > before[worker] for worker in after)
 
 
 @pytest.mark.parametrize(
@@ -450,11 +431,15 @@ def test_a_scheduler_that_is_not_there_and_one_without_workers_are_one_line(
             run_stages(replace(study, resources=resources), "embed")
 
 
-def test_a_gpu_that_is_not_there_is_one_line(
-    make_fetched: Any, run_stages: Callable[..., None]
+def test_a_gpu_that_is_not_there_is_one_line_and_leaves_nothing(
+    make_fetched: Any, run_stages: Callable[..., None], lake: Lake
 ) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     study, _ = make_fetched(3)
+    (lake.scratch / "dask" / "worker-of-a-killed-run").mkdir(parents=True)
+    before, environment = worker_processes(), dict(os.environ)  # workers that other tests share
     with pytest.raises(StageError, match="--device cuda: there is no GPU"):
         run_stages(replace(study, resources=Resources(device="cuda")), "embed")
+    assert worker_processes() <= before and dict(os.environ) == environment
+    assert not any(lake.scratch.iterdir())

@@ -1,4 +1,4 @@
-"""Ten thousand addresses on a server that answers with nonsense, where few files may be open."""
+"""Four thousand addresses on a server that answers with nonsense, where few files may be open."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
 
 SEED = os.environ.get("MEMTRIGGERS_SERVER_SEED", "0")  # another one makes other nonsense
-N_ADDRESSES = 10_000
+N_ADDRESSES = 4_000
 FEW_FILES = ("sh", "-c", 'ulimit -n 256 && exec "$@"', "sh")
 SETTINGS = "[fetch]\nallow_private_hosts = true\ntimeout = 0.5\nretries = 0\nmax_bytes = 200000\n"
 

@@ -121,11 +121,13 @@ def test_real_captions(tokenizer: SimpleTokenizer, in_sql: CountInSql) -> None:
 LETTERS = st.characters(exclude_categories=["Cs", "Cn", "Co"], max_codepoint=0x2FFF)
 
 
-@settings(max_examples=300, deadline=None)
-@given(text=st.text(LETTERS, max_size=60))
-def test_any_text(tokenizer: SimpleTokenizer, in_sql: CountInSql, text: str) -> None:
-    assume("\u0345" not in ftfy.fix_text(text))
-    same([text], tokenizer, in_sql)
+TEXT = st.text(LETTERS, max_size=60).filter(lambda text: "\u0345" not in ftfy.fix_text(text))
+
+
+@settings(max_examples=50, deadline=None)  # a query costs more than its texts: several at once
+@given(texts=st.lists(TEXT, min_size=6, max_size=8))
+def test_any_text(tokenizer: SimpleTokenizer, in_sql: CountInSql, texts: list[str]) -> None:
+    same(texts, tokenizer, in_sql)
 
 
 # Mojibake of one, two and three bytes, what ftfy mends or takes apart, what grows in NFC or lower

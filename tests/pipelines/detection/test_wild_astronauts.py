@@ -24,13 +24,14 @@ labels = "flags.csv"
 """
 
 
-@pytest.mark.usefixtures("ten_tiles")
+@pytest.mark.usefixtures("two_tiles")
 @pytest.mark.skipif(not WILD.is_dir(), reason="needs ../shared/data/wild-astronauts")
 def test_every_caption_counts_as_not_naming_the_flag_and_errors_are_printed(
     tmp_path: Path,
     lake: Lake,
     make_study: Callable[..., Study],
     run_stages: Callable[..., None],
+    cluster: str,
 ) -> None:
     rows: list[dict[str, Any]] = pq.read_table(WILD / "metadata.parquet").to_pylist()
     with tarfile.open(WILD / "images.tar") as tar:
@@ -52,6 +53,7 @@ def test_every_caption_counts_as_not_naming_the_flag_and_errors_are_printed(
             if row["us_flag"] != "unclear":
                 writer.writerow((ids[path], row["us_flag"] in ("flag", "patch")))
     options = ["--study", str(tmp_path / "study.toml"), "--lake", str(lake.root)]
+    options += ["--scheduler", cluster]
     output = CliRunner().invoke(cli, ["objects", *options], catch_exceptions=False).output
     print(output)
     assert "precision  recall  specificity" in output

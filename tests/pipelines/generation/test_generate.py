@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
+from distributed import Client
 
 from memtriggers.pipelines.core.errors import StageError
 from memtriggers.pipelines.core.lake import Lake
@@ -29,6 +30,7 @@ from memtriggers.tests.generations import (
     write_prompts,
     write_study,
 )
+from memtriggers.tests.second_worker import second_worker
 from memtriggers.tests.tiny_diffusion import save_tiny_lora
 
 TEXTS = ("a star", "van gogh", "a flag over water")
@@ -103,24 +105,31 @@ def append_and_kill(store, table, rows):
 VectorStore.append = append_and_kill
 """
 KILL_DRIVER = "os.kill(os.getpid(), signal.SIGKILL)"
-# Its next task has been started by then: two a worker are in flight.
+# Its first tasks have been started by then: two a worker are in flight.
 KILL_A_WORKER = """
-        children = psutil.Process().children(recursive=True)
-        workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-        print("killed one of", len(workers), flush=True)
-        workers[0].kill()
+        from distributed import get_client
+        held = get_client().processing()[{address!r}]
+        print("killed one of", len(get_client().nthreads()), "workers:", len(held) > 0, flush=True)
+        os.kill({pid}, signal.SIGKILL)
 """
 
 
 def test_two_workers_of_which_one_is_killed(
-    undisturbed: Generated, make_generating: Any, lake: Lake
+    undisturbed: Generated, make_generating: Any, lake: Lake, tmp_path: Path, cluster: str
 ) -> None:
     study = make_generating(**(SETTINGS | {"batch_size": 1}))
     write_prompts(lake, *TEXTS[::-1])
-    before = KILLED.format(appends=2, kill=KILL_A_WORKER)
-    killed = generate(study, lake, "--workers", "2", "--device", "cpu", before=before)
+    (tmp_path / "worker").mkdir()
+    with second_worker(cluster, tmp_path / "worker") as worker:
+        with Client(cluster) as client:
+            pids = client.run(os.getpid)
+        (address,) = (address for address, pid in pids.items() if pid == worker.pid)
+        kill = KILL_A_WORKER.format(address=address, pid=worker.pid)
+        before = KILLED.format(appends=2, kill=kill)
+        killed = generate(study, lake, "--scheduler", cluster, before=before)
+        assert worker.wait() == -signal.SIGKILL
     assert killed.returncode == 0, killed.stderr
-    assert killed.stdout == "killed one of 2\ngenerate: 36 in, 36 out\n"
+    assert killed.stdout == "killed one of 2 workers: True\ngenerate: 36 in, 36 out\n"
     undisturbed.check(study, lake)
 
 

@@ -21,6 +21,9 @@ from memtriggers.tests.planted import LoadPlanted
 
 PROBABILITIES = (0.0, 0.1, 0.5, 0.9, 1.0)
 N_SEEDS, N_MEMBERS, SIDE = 200, 8, 32
+# The tiny CLIP's random weights put all images close together: of two of these pictures by 0.9994,
+# of noise and one of them by 0.9987 at most, and of two shades by 0.9999 at least.
+ALIKE = 0.9997
 SAMPLE = Path(__file__).parents[3] / "sample" / "images"
 
 
@@ -32,7 +35,7 @@ def write_images(folder: Path) -> None:
         with Image.open(originals[cluster]) as image:
             pixels = np.asarray(image.convert("RGB").resize((SIDE, SIDE)), float)
         for member in range(N_MEMBERS):
-            shade = Image.fromarray((pixels * (1 - member / 100)).astype(np.uint8))
+            shade = Image.fromarray((pixels * (1 - member / 400)).astype(np.uint8))
             shade.save(folder / f"{cluster}-{member}.png")
 
 
@@ -41,6 +44,7 @@ def study(
     make_study: Callable[..., Study],
     write_laion: Callable[..., Path],
     tiny_pipeline: Path,
+    tiny_clip: Path,
     cluster: str,
     tmp_path: Path,
 ) -> Study:
@@ -49,7 +53,8 @@ def study(
     captions = [f"star {name[0]}, shade {name[2]}" for name in names]
     write_laion(*({"URL": u, "TEXT": c} for u, c in zip(names, captions, strict=True)))
     sections = [
-        '[cluster]\nthresholds = [0.9]\n[score]\nmetrics = ["clip"]',
+        f'[clip]\nmodel = "{tiny_clip}"',
+        f'[cluster]\nthresholds = [{ALIKE}]\n[score]\nmetrics = ["clip"]',
         *(threshold(*pair) for pair in zip(names, captions, strict=True) if "-0" in pair[0]),
         f'[generator]\nmodel = "{tiny_pipeline}"\nwidth = {SIDE}\nheight = {SIDE}',
         f"batch_size = 64\nn_seeds = {N_SEEDS}",
@@ -62,7 +67,7 @@ def study(
 def threshold(url: str, caption: str) -> str:
     """A replication threshold of the cluster that holds this sample."""
     sample_id = hashlib.md5(f"{url}\x1f{caption}".encode()).hexdigest()
-    return f'[[score.threshold]]\ncluster = "{sample_id}"\nreplication_threshold = 0.9'
+    return f'[[score.threshold]]\ncluster = "{sample_id}"\nreplication_threshold = {ALIKE}'
 
 
 def plant(lake: Lake, folder: Path) -> LoadPlanted:
@@ -72,7 +77,8 @@ def plant(lake: Lake, folder: Path) -> LoadPlanted:
     for row in samples:
         clusters[int(row["url"][0])].append(row["sample_id"])
     texts = [f"a star of kind {k}" for k in range(len(PROBABILITIES))]
-    write_prompts(lake, *texts, cluster_ids=[min(clusters[k]) for k in range(len(texts))])
+    ids = [min(clusters[k]) for k in range(len(texts))]
+    write_prompts(lake, *texts, cluster_ids=ids, threshold=ALIKE)
     planted = {
         text: {
             "probability": probability,

@@ -130,7 +130,7 @@ def test_the_measured_rate_is_that_of_the_planted_copies(
     generate: Callable[..., None],
     run_stages: Callable[..., None],
 ) -> None:
-    planted = make_planted(families=list(SHARES))
+    planted = make_planted('[score]\nmetrics = ["clip"]\n', families=list(SHARES))
     fix_thresholds(planted.study, planted.lake, STAMP)
     copies = {
         planted.prompt_id(0, family): plant(planted, 0, share, 100)
