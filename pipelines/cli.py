@@ -11,8 +11,8 @@ from .commands.query import explore, export, probe, search, sql
 from .commands.refresh import demo, refresh, status
 from .commands.setup import doctor, init
 from .commands.stage import stage_command
+from .core.command_options import verbose_option
 from .core.errors import MemtriggersError, store_errors
-from .core.options import verbose_option
 from .stages import STAGES
 
 

@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 
+from .core.command_options import Option
 from .core.errors import MissingExtra, StageError, store_errors
 from .core.lake import Lake
-from .core.options import Option
 from .core.registry import tables_of
 from .core.runs import Counts, Run
 from .core.stamp import VERSION, Stamp, read_parquet_stamp
 from .core.study import Study
 from .declared.inputs import INPUTS
-from .declared.options import (
+from .declared.stage_options import (
     BUILD,
     EMBED,
     FETCH,

@@ -8,8 +8,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from ..core.command_options import lake_option, study_option, verbose_option
 from ..core.lake import Lake
-from ..core.options import lake_option, study_option, verbose_option
 from ..core.study import METRICS, Data, Study
 from ..core.study_file import load_study
 from ..stages import one_line_errors

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from ..core.command_options import lake_option, study_option
 from ..core.lake import Lake
-from ..core.options import lake_option, study_option
 from ..core.study_file import load_study
 
 

@@ -9,9 +9,7 @@ from typing import Any
 
 import click
 
-from ..core.errors import MissingExtra
-from ..core.lake import Lake
-from ..core.options import (
+from ..core.command_options import (
     device_option,
     lake_option,
     scheduler_option,
@@ -19,6 +17,8 @@ from ..core.options import (
     verbose_option,
     workers_option,
 )
+from ..core.errors import MissingExtra
+from ..core.lake import Lake
 from ..core.study import Resources, Study
 from ..core.study_file import load_study
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
+from ..core.command_options import lake_option
 from ..core.lake import Lake
-from ..core.options import lake_option
 
 
 @click.command()

@@ -9,7 +9,7 @@ from ..clusters.edges import Vectors
 from ..core.errors import EvaluationError
 from .copies import KINDS
 from .encoded import ORIGINAL, Encoded
-from .pairs import Curve, Point, Rule, count_pairs, nearest_share, sum_curves
+from .pair_counts import Curve, Point, Rule, count_pairs, nearest_share, sum_curves
 from .rules import copies_rule
 
 COPIES, SERIES, LABELLED = "copies", "copies_and_series", "labelled"

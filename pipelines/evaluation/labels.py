@@ -17,7 +17,7 @@ from ..core.lake import Lake
 from ..core.study import Study
 from .encoded import check_finite
 from .images import Images
-from .pairs import Rule
+from .pair_counts import Rule
 from .rules import label_rule, listed_rule
 
 

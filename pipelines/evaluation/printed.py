@@ -7,7 +7,7 @@ from .copies import KINDS
 from .detectors import FALSE_POSITIVES, REPLICATES, DetectorFigures, Estimate
 from .figures import PRECISIONS, PairFigures
 from .methods import HASH_BITS
-from .pairs import Point
+from .pair_counts import Point
 from .retrieval import RANKS
 from .summary import Summary
 

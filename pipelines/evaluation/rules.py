@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from ..clusters.edges import Vectors
 from ..images.decode import open_rgb
-from .pairs import Mask, Rows, Rule
+from .pair_counts import Mask, Rows, Rule
 
 _SIDE = 32  # pixels of a thumbnail
 ALIKE = 0.95  # correlation of thumbnails

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from ..clip.recommended import SUMMARY
 from ..core.lake import replacing, write_text
 from .page import render
-from .pairs import Curve
+from .pair_counts import Curve
 from .summary import Summary
 
 CURVES = pa.schema(

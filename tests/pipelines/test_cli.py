@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from memtriggers.pipelines.cli import cli
 from memtriggers.pipelines.commands.stage import stage_command
-from memtriggers.pipelines.core.options import Option, sets
+from memtriggers.pipelines.core.command_options import Option, sets
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.tests.processor import measured, of_children
 

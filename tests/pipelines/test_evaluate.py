@@ -35,7 +35,7 @@ from memtriggers.pipelines.evaluation.encoded import ORIGINAL, encode_all
 from memtriggers.pipelines.evaluation.figures import measure_copies
 from memtriggers.pipelines.evaluation.images import sample_pictures
 from memtriggers.pipelines.evaluation.methods import find_peers, load_model
-from memtriggers.pipelines.evaluation.pairs import count_pairs
+from memtriggers.pipelines.evaluation.pair_counts import count_pairs
 from memtriggers.pipelines.evaluation.retrieval import retrieval
 from memtriggers.pipelines.evaluation.rules import alike_rule, label_rule
 from memtriggers.pipelines.stages import STAGES

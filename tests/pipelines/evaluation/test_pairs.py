@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memtriggers.pipelines.clusters.edges import Vectors, renormalised
-from memtriggers.pipelines.evaluation.pairs import Curve, Rule, count_pairs, nearest_share
+from memtriggers.pipelines.evaluation.pair_counts import Curve, Rule, count_pairs, nearest_share
 from memtriggers.pipelines.evaluation.rules import (
     alike_rule,
     copies_rule,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from ..core.command_options import Option, device_option, scheduler_option, sets, workers_option
 from ..core.lake import Lake
-from ..core.options import Option, device_option, scheduler_option, sets, workers_option
 from ..core.study import Objects, Study
 
 
