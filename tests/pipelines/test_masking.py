@@ -67,7 +67,8 @@ def test_errors_run_files_logs_and_pages_show_no_password(lake: Lake) -> None:
 
 def test_the_log_shows_no_password_where_a_traceback_has_one() -> None:
     code = (
-        "import logging, click; from memtriggers.pipelines.core.command_options import verbose_option\n"
+        "import logging, click\n"
+        "from memtriggers.pipelines.core.command_options import verbose_option\n"
         "@verbose_option\ndef show():\n"
         "    try: raise OSError('http://user:hunter2@host/: gone')\n"
         "    except OSError: logging.info('from %s', 'http://a:hunter2@b', exc_info=True)\n"
