@@ -7,7 +7,7 @@ STUDY := memtriggers-study
 
 PYTEST := $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo test test-slow lint types check bench study screenshots clean
+.PHONY: demo test test-slow lint format types check bench study screenshots clean help
 
 demo: .venv/installed  ## the whole loop on bundled rows, and where the report is
 	$(BIN)/memtriggers demo --lake $(LAKE)
@@ -18,13 +18,17 @@ test: .venv/installed  ## run the tests that a change needs
 test-slow: .venv/installed  ## trainings, packaging, kills, browser tours, the whole demo
 	$(PYTEST) -m slow
 
-lint: .venv/installed
+lint: .venv/installed  ## ruff, and sqlfluff for what queries mean
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cd sql && $(CURDIR)/$(BIN)/sqlfluff lint --nocolor .
 	cd models && $(CURDIR)/$(BIN)/sqlfluff lint --nocolor .
 
-types: .venv/installed
+format: .venv/installed  ## write Python as ruff formats it
+	$(BIN)/ruff check --fix --exit-zero --quiet .
+	$(BIN)/ruff format .
+
+types: .venv/installed  ## mypy
 	mkdir -p .types && ln -sfn .. .types/memtriggers
 	MYPYPATH=.types $(BIN)/mypy -p memtriggers
 
@@ -57,5 +61,8 @@ screenshots: demo  ## the README's pictures, of the demo's lake; needs a chromiu
 	$(BIN)/pip install --quiet --editable '.[all,dev]'
 	touch $@
 
-clean:
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+clean:  ## remove the environment and what was made in the tree
 	rm -rf .venv .types build dist *.egg-info $(LAKE) $(STUDY)
