@@ -23,8 +23,6 @@ _LEFT_OUT = shutil.ignore_patterns(
     ".types",
     ".*_cache",
     "__pycache__",
-    "build",
-    "dist",
     "*.egg-info",
     "memtriggers-*",
 )

@@ -20,12 +20,16 @@ NEEDED = (
     "studies/openclipart.toml", "studies/demo_prompts.csv", "sample/planted/planted.parquet",
     "sample/diffusion/unet/diffusion_pytorch_model.safetensors",
     "pipelines/explorer/templates/cluster.html.jinja", "pipelines/explorer/static/slider.js",
-    "sql/explore/clusters.sql",
+    "sql/explore/clusters.sql", "sql/build/previous_samples.sql",
     "sample/validation/results/risk_fit.json", "sample/validation/results/risk_fit.csv",
 )  # fmt: skip
-OUTSIDE = shutil.ignore_patterns(
-    ".git", ".venv", ".types", "build", "dist", "*cache*", "*.egg-info"
-)
+_OUTSIDE = shutil.ignore_patterns(".git", ".venv", ".types", "*cache*", "*.egg-info")
+
+
+def outside(folder: str, names: list[str]) -> set[str]:
+    """What is no part of the tree; further down, `build` is a stage."""
+    made = {"build", "dist"} if Path(folder) == ROOT else set()
+    return _OUTSIDE(folder, names) | made
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -38,7 +42,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy, so that the tree stays clean."""
     folder = tmp_path_factory.mktemp("wheel")
-    shutil.copytree(ROOT, folder / "tree", ignore=OUTSIDE, symlinks=True)
+    shutil.copytree(ROOT, folder / "tree", ignore=outside, symlinks=True)
     run(
         sys.executable,
         "-m",
@@ -69,7 +73,8 @@ def test_the_wheel_holds_what_it_needs_and_no_more(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     folders = {name.split("/")[1] for name in names if name.startswith("memtriggers/")}
     assert folders == {
-        "__init__.py", "__main__.py", "lance", "models", "pipelines", "sample", "sql", "studies"
+        "__init__.py", "__main__.py", "py.typed",
+        "lance", "models", "pipelines", "sample", "sql", "studies",
     }  # fmt: skip
     assert {f"memtriggers/{needed}" for needed in NEEDED} <= set(names)
     assert "memtriggers/lance/__init__.py" not in names
