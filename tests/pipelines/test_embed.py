@@ -131,6 +131,9 @@ def test_a_second_run_embeds_only_what_is_new(
     second, captions = read_vectors(lake, study)
     assert set(second) == set(captions) == set(with_image(ids))
     assert {sample_id: second[sample_id] for sample_id in first} == first
+    runs = [json.loads(file.read_text("utf-8")) for file in sorted(lake.runs.glob("*.json"))]
+    n_in = [run["n_in"] for run in runs if run["stage"] == "embed"]
+    assert n_in == [len(first), len(second) - len(first)]
     assert stamped is not None and recorded(lake, study) != stamped
 
 
