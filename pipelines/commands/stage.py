@@ -27,12 +27,12 @@ def stage_command(stage: Stage) -> click.Command:
                 if option.before is not None:
                     option.before(lake)
             run = stage.run(study, lake)
-            if stage.shows is not None:
-                stage.shows(study, lake)
-            for option, value in given:
-                if option.after is not None:
-                    click.echo(option.after(study, lake, value))
-        click.echo(run.summary)
+            lines = [o.after(study, lake, value) for o, value in given if o.after is not None]
+        # Without the lock: whoever reads what is printed, a pager for example, may take long.
+        if stage.shows is not None:
+            stage.shows(study, lake)
+        for line in (*lines, run.summary):
+            click.echo(line)
 
     for option in reversed(stage.options):
         command = option(command)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,11 @@ class DbtRun:
     project: Path
     folder: Path
     variables: Mapping[str, object]
+
+    @cached_property
+    def _kept(self) -> Path:
+        """Where what dbt has read of the project is kept: all of its files are hashed for it."""
+        return parsed_file(self.project)
 
     @property
     def database(self) -> Path:
@@ -89,8 +95,7 @@ class DbtRun:
 
     def command(self, *verbs: str) -> list[str]:
         """The child's command line; -P keeps the user's folder out of what it imports."""
-        parsed = parsed_file(self.project)
-        again = ("--partial-parse-file-path", str(parsed)) if is_ours(parsed) else ()
+        again = ("--partial-parse-file-path", str(self._kept)) if is_ours(self._kept) else ()
         return [
             *(sys.executable, "-P", "-m", f"{__package__}.dbt_child", *verbs),
             *("--project-dir", str(self.project), "--profiles-dir", str(self.project)),
@@ -138,7 +143,7 @@ class DbtRun:
                 child.communicate()
         parsed = self.folder / "target" / "partial_parse.msgpack"
         if parsed.exists():
-            keep(parsed, parsed_file(self.project))
+            keep(parsed, self._kept)
 
     def _what_failed(self, errors: list[str]) -> str:
         results = self.folder / "target" / "run_results.json"
