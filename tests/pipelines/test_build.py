@@ -10,11 +10,14 @@ import time
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from memtriggers.pipelines import build
 from memtriggers.pipelines.core.errors import BuildError, MissingExtra
 from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.registry import TABLES
 from memtriggers.pipelines.core.stamp import Stamp
 from memtriggers.pipelines.core.study import Data, KeywordSet, Study
 from memtriggers.pipelines.warehouse import dbt_run
@@ -168,6 +171,19 @@ def test_a_failing_data_test_publishes_nothing_and_shows_rows(
 ) -> None:
     (one_model / "tests" / "broken.sql").write_text("select 'x' as sample_id, 7 as n_rows")
     with pytest.raises(BuildError, match=r"test broken found sample_id 'x', n_rows 7 \(1 in all\)"):
+        build.run(STUDY, published, STAMP)
+    _assert_nothing_changed(published)
+
+
+def test_a_key_that_is_there_twice_publishes_nothing_and_is_named(
+    published: Lake, models: Path
+) -> None:
+    _remove_all_but(models, "staging", "keys_of_the_lake_are_unique")
+    row = {"word": "star", "n_captions": 1, "n_occurrences": 1, "is_stop_word": False}
+    published.words.parent.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist([row, row], TABLES["words"].schema), published.words)
+    found = r"""lake_table 'words', key '\["star"\]', n_rows 2 \(1 in all\)"""
+    with pytest.raises(BuildError, match=f"keys_of_the_lake_are_unique found {found}"):
         build.run(STUDY, published, STAMP)
     _assert_nothing_changed(published)
 
