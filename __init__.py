@@ -1,6 +1,15 @@
 """Find what a text-to-image model will memorize, before it is trained."""
 
+import sys
+
 __version__ = "0.1.0"
+
+if sys.platform == "win32":
+    # Not an ImportError, which would end in a traceback: pip's program and `python -m` import the
+    # package before any code of ours could catch it. This prints the line, with exit code 1.
+    raise SystemExit(
+        "memtriggers runs on Linux and macOS, not on Windows: use it inside WSL (wsl --install)"
+    )
 
 from .pipelines.core.lake import Lake
 

@@ -20,7 +20,7 @@ from .clusters.read_vectors import read_vectors
 from .clusters.sample_ids import SampleIds, as_bytes
 from .clusters.word_sets import find_word_sets
 from .core.database import write_stamped
-from .core.gpus import choose_gpu
+from .core.gpus import choose_gpu, for_products
 from .core.lake import Lake
 from .core.progress import progress
 from .core.runs import Counts
@@ -83,7 +83,7 @@ def _find_forest(
     """The forest, the number of samples compared, and the recall of pairs if it is not exact."""
     if _is_exact(study, len(unit)):
         start = earlier_forest(lake, sample_ids, unit, thresholds, stamp)
-        gpu = choose_gpu(study.resources.device)
+        gpu = for_products(choose_gpu(study.resources.device))
         with progress("cluster", block_count(len(unit), rows_of_block(gpu))) as advance:
             forest = spanning_forest(unit, thresholds, advance=advance, start=start, gpu=gpu)
         return forest, len(unit) - len(start.rows), None

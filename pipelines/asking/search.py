@@ -89,11 +89,12 @@ def check_search(study: Study, lake: Lake) -> tuple[ClipChoice, str]:
     """The model that is searched by and the table of its vectors, before it is loaded for nothing.
 
     Raises:
-        LakeError: nothing is embedded yet.
+        LakeError: nothing is embedded yet, or the lake is of an older format.
         ModelError: the model cannot be found.
         MissingExtra: torch or Lance is not installed.
 
     """
+    lake.require_today()
     choice = find_clip(study)
     name = image_vectors_name(choice.clip_id)
     VectorStore(lake.vectors).version(name)

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..core.gpus import half_precision
+
 T = TypeVar("T")
 
 # On CPU larger batches only leave the cache: 8 to 32 are equally fast, 64 is a fifth slower.
@@ -55,7 +57,6 @@ class Batches:
         self, network: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor
     ) -> NDArray[np.float32]:
         """What the network makes of one batch: (b, d)."""
-        half = torch.autocast("cuda", torch.float16, enabled=self._is_gpu)
-        with self._turn, torch.inference_mode(), half:
+        with self._turn, torch.inference_mode(), half_precision(self.device):
             vectors: NDArray[np.float32] = network(batch.to(self.device)).float().cpu().numpy()
         return vectors

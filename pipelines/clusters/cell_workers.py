@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.gpus import gpu_of_worker
+from ..core.gpus import for_products, gpu_of_worker
 from ..core.lake import Lake
 from ..core.study import Resources
 from ..core.workers import start_workers
@@ -66,4 +66,5 @@ def forest_of_cells(
 
 def _forest(rows: Rows, job: _Job) -> Edges:
     unit = np.load(job.path, mmap_mode="r")[rows]
-    return spanning_forest(unit, job.thresholds, gpu=gpu_of_worker(job.device)).renamed(rows)
+    gpu = for_products(gpu_of_worker(job.device))
+    return spanning_forest(unit, job.thresholds, gpu=gpu).renamed(rows)

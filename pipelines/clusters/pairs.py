@@ -1,12 +1,12 @@
 """Every pair of rows that may change a forest, found in blocks of products, a few at a time."""
 
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
 
+from ..core.cores import count_cores
 from ..core.in_flight import in_flight
 from .bound import STRIPE
 from .edges import MARGIN, Edges, Rows, Vectors, concatenated
@@ -37,7 +37,7 @@ def near_pairs(
         blocks: of the upper triangle.
 
     """
-    threads = os.cpu_count() or 1
+    threads = count_cores()
     with ThreadPoolExecutor(threads) as pool:
 
         def submit(block: Block) -> Future[Edges]:

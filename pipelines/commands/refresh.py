@@ -96,6 +96,7 @@ def refresh(
 def _print_plan(study: Study, lake: Lake) -> None:
     from ..upkeep.refresh import stale_stages, summary
 
+    lake.require_today()
     stale = stale_stages(study, lake)
     for name, reasons in stale.items():
         click.echo(f"{name}: {', '.join(reasons)}")

@@ -111,12 +111,12 @@ def sets(section: str, name: str, default: Any = None) -> Callable[[Study, Any],
 
 device_option = Option(
     "--device",
-    "Where models run; auto: on every GPU, else on the CPU.",
+    "Where models run; auto: on every GPU (or Apple's, mps), else on the CPU.",
     changes=sets("resources", "device"),
     envvar="MEMTRIGGERS_DEVICE",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "cpu", "cuda"]),
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
 )
 
 workers_option = Option(

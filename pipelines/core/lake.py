@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import LakeError
+from .lake_format import check_format, migrate, require_today
 from .masking import mask
 from .registry import TABLES
 from .runs import Run
@@ -35,12 +36,18 @@ class Lake:
     evaluations/        evaluate summary.json, curves.parquet, evaluation.html, by model
     decisions/          explore  what a person decided
     runs/               each     one file a run
+    format              each     the number of its format: `lake_format.py`
+
+    Raises:
+        LakeError: this version cannot open the lake: its format is newer, or no number.
+
     """
 
     root: Path
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         object.__setattr__(self, "root", Path(root))
+        check_format(self.root)
 
     def sql(
         self, query: str, values: Mapping[str, object] | None = None
@@ -124,8 +131,13 @@ class Lake:
         """Spilled data and files that are not finished; empty whenever no stage runs."""
         return self.root / "tmp"
 
+    def require_today(self) -> None:
+        """Raise LakeError where the lake has an older format: who only reads cannot migrate."""
+        require_today(self.root)
+
     def require_build(self) -> Path:
-        """The published database; raises LakeError when there is none yet."""
+        """The published database; raises LakeError when there is none yet, or the lake is older."""
+        self.require_today()
         if not self.current.exists():
             raise LakeError(
                 f"{self.root}: nothing is published yet; "
@@ -137,8 +149,10 @@ class Lake:
     def lock(self) -> Iterator[None]:
         """Hold the lake for writing. A lock dies with its process, so that a kill leaves none.
 
+        A new lake gets the number of its format, an older one is migrated.
+
         Raises:
-            LakeError: another process holds it; names its pid.
+            LakeError: another process holds it; names its pid. Or its format, see `check_format`.
 
         """
         self.root.mkdir(parents=True, exist_ok=True)
@@ -151,9 +165,11 @@ class Lake:
                     f"{self.root}: process {file.read().strip() or '?'} is writing to this lake; "
                     "wait for it or stop it"
                 ) from None
+            check_format(self.root)  # another version may have written since it was opened
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
+            migrate(self.root, write_text)
             self._close_dead_runs()
             yield
 

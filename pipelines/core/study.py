@@ -324,7 +324,7 @@ class Report:
 class Resources:
     """What the work is done with, which changes nothing in what comes out: no part of the file."""
 
-    device: str = "auto"  # or "cpu", "cuda"
+    device: str = "auto"  # or "cpu", "cuda", "mps"
     workers: int | None = None  # processes on this machine; None: one, or one a GPU
     scheduler: str | None = None  # tcp://host:port of a Dask cluster instead of this machine
 

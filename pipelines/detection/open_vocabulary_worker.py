@@ -12,7 +12,7 @@ from PIL import Image
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from ..core.errors import ModelError
-from ..core.gpus import gpu_of_worker
+from ..core.gpus import gpu_of_worker, half_precision
 from ..images.decode import open_rgb
 from .detect_job import OWL, DetectJob
 
@@ -80,8 +80,7 @@ def _load(folder: str, detector_id: str, device: str) -> Loaded:
 
 def _look(loaded: Loaded, batch: list[Picture], texts: tuple[tuple[str, ...], ...]) -> Best:
     is_owl = loaded.model.config.model_type in OWL
-    half = torch.autocast("cuda", torch.float16, enabled=loaded.device != "cpu")
-    with torch.inference_mode(), half:
+    with torch.inference_mode(), half_precision(loaded.device):
         return (_ask_owl if is_owl else _ask_dino)(loaded, batch, texts)
 
 

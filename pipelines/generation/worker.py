@@ -92,11 +92,14 @@ class ImageGenerator:
         self.batch_size //= 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        elif torch.backends.mps.is_available():
+            torch.mps.empty_cache()
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    # The allocator of the CPU raises a RuntimeError that only its text tells apart.
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    # The allocators of the CPU and of mps raise a RuntimeError that only its text tells apart.
+    said = ("can't allocate memory", "MPS backend out of memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in said)
 
 
 def generate_shard(shard: SeedShard, job: GenerateJob) -> pa.Table:

@@ -5,7 +5,6 @@ What is imported at the top is light: `status` imports the stage in a base insta
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import pyarrow as pa
 
 from ...lance.store import VectorStore
 from ...lance.tables import OK, LanceTable
+from ..core.cores import count_cores
 from ..core.errors import MemtriggersError, StageError
 from ..core.masking import mask, passwords_in
 from ..core.progress import progress
@@ -50,7 +50,7 @@ def fetch_images(
     with (
         image_limits(study.fetch.max_pixels),
         progress("fetch", len(connection.table("samples_to_fetch"))) as advance,
-        ThreadPoolExecutor(os.cpu_count()) as decoders,
+        ThreadPoolExecutor(count_cores()) as decoders,
         ThreadPoolExecutor(1) as writer,
     ):
         committer = _Committer(store, table, advance, writer)

@@ -57,7 +57,7 @@ class Probe:
                 for norm in norms
             ]
             steps.append(torch.stack(gradient).mean(dim=0))
-        found: Norms = torch.stack(steps).mean(dim=0).double().cpu().numpy()
+        found: Norms = torch.stack(steps).mean(dim=0).cpu().double().numpy()  # mps has no float64
         return found
 
     def encode(self, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,7 +5,6 @@ and sums of them below are too, and less than 2⁵³: in float64 they are exact 
 matrix product adds them up, so that a copy has a distance of 0, not of what rounding leaves.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
+from ..core.cores import count_cores
 from ..images.decode import open_rgb
 
 PREPROCESSING = "short side to 256 (bicubic), centre 256 × 256, RGB"
@@ -35,7 +35,7 @@ Distances = npt.NDArray[np.float64]
 
 def read_pixels(encoded: list[bytes]) -> Pixels:
     """Decode pictures, on every core; (n, 256, 256, 3)."""
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(count_cores()) as threads:
         return np.stack(list(threads.map(_read, encoded)))
 
 

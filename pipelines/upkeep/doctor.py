@@ -1,7 +1,6 @@
 """doctor: what this machine has, and what a study of N rows will need, from measured rates."""
 
 import json
-import os
 import shutil
 from datetime import datetime
 from importlib.util import find_spec
@@ -11,6 +10,7 @@ import click
 
 from ...lance.store import VectorStore
 from ..clusters.cells import EXACT_ROWS
+from ..core.cores import count_cores
 from ..core.lake import Lake
 from ..core.runs import installed_versions
 from ..core.store_views import find_extension
@@ -23,7 +23,12 @@ def print_doctor(lake: Lake, rows: int) -> None:
     """Print the machine, and for each stage the time and space of `rows` rows of its own.
 
     The rates are those of the largest run of each stage in this lake, on whatever made it.
+
+    Raises:
+        LakeError: the lake is of an older format.
+
     """
+    lake.require_today()
     print_table(["what", "here"], [*_machine(), ("free disk", _free_disk(lake))])
     click.echo()
     times, spaces = estimate_times(lake, rows), estimate_spaces(lake, rows)
@@ -79,7 +84,7 @@ def estimate_spaces(lake: Lake, rows: int) -> list[tuple[str, str, str]]:
 def _machine() -> list[tuple[str, str]]:
     versions = [f"{name} {version}" for name, version in installed_versions().items()]
     return [
-        ("cores", str(len(os.sched_getaffinity(0)))),
+        ("cores", str(count_cores())),
         ("GPUs", _gpus()),
         ("versions", ", ".join(versions)),
         ("DuckDB extension lance", _lance_extension()),
@@ -97,9 +102,11 @@ def _gpus() -> str:
         return "unknown without torch; install: pip install 'memtriggers[embed]'"
     import torch
 
-    if not torch.cuda.is_available():
-        return "none: models run on the CPU"
-    return ", ".join(torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count()))
+    if torch.cuda.is_available():
+        return ", ".join(torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count()))
+    if torch.backends.mps.is_available():
+        return "Apple's (mps); cluster runs on the CPU"
+    return "none: models run on the CPU"
 
 
 def _free_disk(lake: Lake) -> str:

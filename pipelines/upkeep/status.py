@@ -34,7 +34,12 @@ def print_status(study: Study, lake: Lake, as_json: bool) -> None:
     """Print the state of every stage and the thresholds.
 
     On a terminal as a drawing of the flow, in a pipe as a table, or as one JSON document.
+
+    Raises:
+        LakeError: the lake is of an older format.
+
     """
+    lake.require_today()
     rows, thresholds = stage_statuses(study, lake), threshold_status(study, lake)
     if as_json:
         stages = [asdict(row) for row in rows]
