@@ -27,7 +27,7 @@ _MISSING = {
     resource: "prlimit RLIMIT_OFILE RLIMIT_NICE RLIMIT_RTPRIO RUSAGE_THREAD",
     select: "epoll",
     signal: "sigwaitinfo sigtimedwait pidfd_send_signal SIGRTMIN SIGPWR SIGSTKFLT",
-    socket: "SOCK_CLOEXEC SOCK_NONBLOCK AF_NETLINK AF_PACKET TCP_USER_TIMEOUT SO_BINDTODEVICE",
+    socket: "SOCK_CLOEXEC SOCK_NONBLOCK TCP_USER_TIMEOUT SO_BINDTODEVICE",
     time: "CLOCK_BOOTTIME CLOCK_TAI pthread_getcpuclockid",
     errno: "EREMOTEIO ENOKEY EUCLEAN",
 }
