@@ -16,6 +16,7 @@ Migration = Callable[[Path], None]
 MIGRATIONS: dict[int, Migration] = {}
 
 _NUMBER = re.compile(rb"[1-9][0-9]{0,5}\n")
+_BEGUN = (".lock", "format.tmp")  # there before the number is, also after a kill
 _SHOWN = 20  # bytes of what is no number
 
 
@@ -48,8 +49,8 @@ def format_of(root: Path) -> int:
 
 
 def _is_lake(root: Path) -> bool:
-    """Whether a folder holds anything but the lock, which is made before all else."""
-    return root.is_dir() and any(path.name != ".lock" for path in root.iterdir())
+    """Whether a folder holds anything but what a lake begins with."""
+    return root.is_dir() and any(path.name not in _BEGUN for path in root.iterdir())
 
 
 def check_format(root: Path) -> int:

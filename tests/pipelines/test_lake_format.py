@@ -207,6 +207,8 @@ def test_an_older_lake_is_migrated_when_it_is_written_to(
 
 @pytest.mark.usefixtures("third")
 def test_a_new_lake_needs_no_migration(tmp_path: Path) -> None:
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake" / "format.tmp").touch()  # of one that was killed as it began
     with Lake(tmp_path / "lake").lock():
         assert {path.name for path in (tmp_path / "lake").iterdir()} == {".lock", "format"}
     assert (tmp_path / "lake" / "format").read_text() == "3\n"
