@@ -4,12 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 LAKE := memtriggers-demo
 STUDY := memtriggers-study
+# The demo needs less than the tests; where these have their environment, it takes that.
+DEMO := $(if $(wildcard .venv/installed),.venv/installed,.venv/demo-installed)
 
 PYTEST := $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: demo test test-slow lint format types check bench study screenshots clean help
 
-demo: .venv/installed  ## the whole loop on bundled rows, and where the report is
+demo: $(DEMO)  ## the whole loop on bundled rows, and where the report is
 	$(BIN)/memtriggers demo --lake $(LAKE)
 
 test: .venv/installed  ## run the tests that a change needs
@@ -49,16 +51,18 @@ bench: .venv/installed  ## time us and the peers in turn
 	$(BIN)/python benchmarks/explore.py
 
 study: .venv/installed  ## train the models of the validation and measure them: hours, resumable
-	$(BIN)/python -m memtriggers.sample.validation $(STUDY)
+	$(BIN)/python -m memtriggers.making.validation $(STUDY)
 
-screenshots: demo  ## the README's pictures, of the demo's lake; needs a chromium
+screenshots: .venv/installed demo  ## the README's pictures, of the demo's lake; needs a chromium
 	$(BIN)/python docs/screenshots.py $(LAKE)
 
-.venv/installed: pyproject.toml
+.venv/installed: EXTRAS := all,dev
+.venv/demo-installed: EXTRAS := generate
+.venv/installed .venv/demo-installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("memtriggers needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[all,dev]'
+	$(BIN)/pip install --quiet --editable '.[$(EXTRAS)]'
 	touch $@
 
 help:  ## this list

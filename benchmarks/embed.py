@@ -27,12 +27,12 @@ from dask.system import CPU_COUNT
 from numpy.typing import NDArray
 
 from memtriggers.benchmarks.retrieval import open_clip_retrieval
+from memtriggers.making import bundled
 from memtriggers.pipelines.clip.encoder import Encoder
 from memtriggers.pipelines.clip.model import ClipChoice, find_clip, load_clip
 from memtriggers.pipelines.core.study import BUNDLED_CLIP
 from memtriggers.pipelines.core.study_file import load_study
 
-_ROOT = Path(__file__).resolve().parents[1]
 _STUDY = '[data]\nparquet = "x"\n[[keyword_set]]\nname = "x"\ninclude = ["*"]\n'
 
 
@@ -56,8 +56,7 @@ def open_model(name: str) -> Iterator[ClipChoice]:
 
 def read_images(number: int) -> list[bytes]:
     """Images of the bundled sample, again from the start where they do not suffice."""
-    files = sorted((_ROOT / "sample" / "images").glob("*.webp"))
-    return [file.read_bytes() for file in islice(cycle(files), number)]
+    return list(islice(cycle(bundled.read_images().values()), number))
 
 
 def bare_loop(model: Any, pixels: torch.Tensor, batch_size: int, threads: int) -> None:

@@ -23,9 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from memtriggers.making import bundled
 from memtriggers.pipelines.core.lake import Lake
 
-_SAMPLE = Path(__file__).resolve().parents[1] / "sample" / "images"
 _SIDE = 160  # pixels, before a third at most is cropped
 _ROWS_A_GROUP = 5_000
 _ONLY_NEW = ("fetch", "embed", "cluster")
@@ -42,8 +42,8 @@ include = ["*"]
 
 
 def read_images() -> list[Image.Image]:
-    files = sorted(_SAMPLE.glob("*.webp"))
-    return [Image.open(file).convert("RGB").resize((_SIDE, _SIDE)) for file in files]
+    opened = (Image.open(io.BytesIO(image)) for image in bundled.read_images().values())
+    return [image.convert("RGB").resize((_SIDE, _SIDE)) for image in opened]
 
 
 def picture(number: int, images: list[Image.Image]) -> bytes:

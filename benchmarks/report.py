@@ -31,6 +31,7 @@ from PIL import Image
 from memtriggers.benchmarks.memory import peak_megabytes
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import GENERATED_IMAGES, IMAGES, image_vectors
+from memtriggers.making.bundled import read_images
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.core import registry
 from memtriggers.pipelines.core.lake import Lake
@@ -45,7 +46,7 @@ SETS, MEMBERS, DIMENSIONS = 10, 10, 4
 FAMILIES = ("keywords", "short", "long", "irrelevant", "without_name")
 BANDS = (0.85, 0.8, 0.7)
 SHOWN = (0, 1, 20, 21, 30, 31, 50, 51)  # seeds: the first two in each band
-PICTURES = sorted((Path(__file__).resolve().parents[1] / "sample" / "images").iterdir())
+PICTURES = list(read_images().values())
 ROWS_A_COMMIT = 500
 CHROMIUM = "/usr/bin/chromium"
 Known = dict[str, object]
@@ -215,7 +216,7 @@ class Drawing:
         self.texture = np.random.default_rng(0).normal(0, 22, (96, 96, 3)).astype(np.float32)
 
     def __call__(self, side: int, form: str) -> bytes:
-        with Image.open(self.random.choice(PICTURES)) as opened:
+        with Image.open(io.BytesIO(self.random.choice(PICTURES))) as opened:
             pixels = np.asarray(opened.convert("RGB").resize((96, 96)), np.float32)
         shift = (self.random.randrange(96), self.random.randrange(96))
         pixels = np.clip(pixels + np.roll(self.texture, shift, (0, 1)), 0, 255)

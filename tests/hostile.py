@@ -7,12 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from memtriggers.making.bundled import read_images
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.stages import STAGES
 
-SAMPLE = Path(__file__).resolve().parents[1] / "sample"
 HOSTILE = (
     "<script>alert(1)</script> star",
     "star </title><img src=x onerror=alert(2)> \"'& &lt;b&gt;",
@@ -24,12 +24,12 @@ HOSTILE = (
 
 def write_study(folder: Path) -> Study:
     """Clusters of real images under hostile captions, and keyword sets that have no cluster."""
-    rows, images = [], sorted((SAMPLE / "images").iterdir())
+    rows, images = [], list(read_images().values())
 
-    def add(caption: str, image: Path | None) -> None:
+    def add(caption: str, image: bytes | None) -> None:
         name = f"{len(rows)}.webp"
         if image is not None:
-            (folder / name).write_bytes(image.read_bytes())
+            (folder / name).write_bytes(image)
         rows.append({"URL": name, "TEXT": caption})
 
     for image, caption in zip(images[::500], HOSTILE, strict=False):

@@ -17,9 +17,9 @@ ROOMS = (
     *("lance", "core", "captions", "images", "clip", "clusters", "generation", "replication"),
     *("detection", "warehouse", "page", "evaluation"),
     *("the stages", "declared", "stages", "upkeep", "schedule", "asking", "explorer", "commands"),
-    *("cli", "sample"),
+    *("cli", "making"),
 )
-FILES = [f for folder in ("lance", "pipelines", "sample") for f in (ROOT / folder).rglob("*.py")]
+FILES = [f for folder in ("lance", "pipelines", "making") for f in (ROOT / folder).rglob("*.py")]
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "lance").glob("*.py")), ids=lambda file: file.name)

@@ -78,6 +78,8 @@ def test_the_wheel_holds_what_it_needs_and_no_more(wheel: Path) -> None:
     }  # fmt: skip
     assert {f"memtriggers/{needed}" for needed in NEEDED} <= set(names)
     assert "memtriggers/lance/__init__.py" not in names
+    assert not [n for n in names if n.startswith("memtriggers/sample/") and n.endswith(".py")]
+    assert wheel.stat().st_size <= 45_000_000
 
 
 @pytest.mark.slow

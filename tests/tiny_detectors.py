@@ -21,7 +21,7 @@ from transformers import (
     SwinConfig,
 )
 
-from memtriggers.sample.diffusion_model import new_tokenizer
+from memtriggers.making.diffusion_model import new_tokenizer
 
 _SIDE = 64  # pixels that they look at
 _TOKENS = 16

@@ -8,8 +8,8 @@ from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 
+from memtriggers.making.diffusion_model import new_text_encoder, new_tokenizer
 from memtriggers.pipelines.captions.clip_tokens import MAX_CLIP_TOKENS
-from memtriggers.sample.diffusion_model import new_text_encoder, new_tokenizer
 
 SIDE = 32  # pixels of its images
 _WIDTH = 32

@@ -15,9 +15,10 @@ from ..clusters.edges import Vectors, renormalised
 from ..core.database import connect, query
 from ..core.errors import EvaluationError
 from ..core.lake import Lake
+from ..images.column import ParquetColumn
 from .held_out import is_held_out
 
-_SAMPLE = Path(__file__).resolve().parents[2] / "sample"
+_SAMPLE = Path(__file__).resolve().parents[2] / "sample" / "openclipart.parquet"
 _RELATIONS = ("stored_images", "image_vectors", "caption_vectors")
 _OK_ROWS = f"status = '{OK}'"
 
@@ -45,17 +46,20 @@ class Images:
 
 def sample_pictures(seed: int, limit: int) -> Images:
     """The rows of the bundled sample that its model was not trained on."""
-    table = pq.read_table(_SAMPLE / "openclipart.parquet", columns=["URL", "TEXT"])
+    table = pq.read_table(_SAMPLE, columns=["URL", "TEXT"])
+    urls, texts = (column.to_pylist() for column in table.columns)
     rows = [
-        (hashlib.md5(f"{url}\x1f{caption}".encode()).hexdigest(), url, caption)
-        for url, caption in zip(*(column.to_pylist() for column in table.columns), strict=True)
+        (hashlib.md5(f"{url}\x1f{caption}".encode()).hexdigest(), caption, place)
+        for place, (url, caption) in enumerate(zip(urls, texts, strict=True))
         if is_held_out(url)
     ]
     rows = sorted(rows, key=lambda row: hashlib.md5(f"{seed}{row[0]}".encode()).digest())[:limit]
-    ids, urls, captions = map(list, zip(*rows, strict=True))
+    ids, captions, places = map(list, zip(*rows, strict=True))
+    images = ParquetColumn(str(_SAMPLE), "jpg")
 
     def read(part: slice) -> list[bytes]:
-        return [(_SAMPLE / "images" / url).read_bytes() for url in urls[part]]
+        found: dict[int, Any] = {place: images.value(place) for place in sorted(places[part])}
+        return [found[place] for place in places[part]]
 
     # "Star 91pt29step, gramastar, …": of one series are those that only the first part tells apart.
     series = [caption.partition(", ")[2] for caption in captions]

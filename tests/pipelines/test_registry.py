@@ -68,7 +68,7 @@ def test_no_module_asks_a_lake_for_what_it_has_not() -> None:
     known = {*TABLES, *vars(Lake)} | {"root"}
     asked = {
         (file.name, node.attr)
-        for folder in ("pipelines", "lance", "sample", "benchmarks", "tests")
+        for folder in ("pipelines", "lance", "making", "benchmarks", "tests")
         for file in (ROOT / folder).rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(node, ast.Attribute) and getattr(node.value, "id", None) == "lake"

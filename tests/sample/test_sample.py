@@ -1,8 +1,9 @@
 """The bundled sample is what SOURCE.md says, and the bundled CLIP tells copies from pictures."""
 
+import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-SAMPLE = Path(__file__).resolve().parents[2] / "sample"
+from memtriggers.making.bundled import ROWS, SAMPLE, read_images
+from memtriggers.pipelines.core.lake import Lake
+from memtriggers.pipelines.core.study_file import load_study
+
+STUDY = SAMPLE.parent / "studies" / "openclipart.toml"
 CLIP = SAMPLE / "clip"
 MEGABYTE = 1_000_000
 
@@ -22,7 +27,7 @@ open_clip = pytest.importorskip("open_clip", reason="needs memtriggers[embed]")
 
 @pytest.fixture(scope="module")
 def table() -> pa.Table:
-    return pq.read_table(SAMPLE / "openclipart.parquet")
+    return pq.read_table(ROWS)
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +42,11 @@ def clip() -> Iterator[tuple[Any, Any]]:
 
 def some_images(table: pa.Table) -> list[Image.Image]:
     """32 images from the whole sample, stars and playing cards among them."""
-    urls = table["URL"].to_pylist()[:: table.num_rows // 32][:32]
-    return [Image.open(SAMPLE / "images" / url).convert("RGB") for url in urls]
+    return [opened(image) for image in table["jpg"].to_pylist()[:: table.num_rows // 32][:32]]
+
+
+def opened(encoded: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(encoded)).convert("RGB")
 
 
 def as_copy(image: Image.Image, quality: int = 40) -> Image.Image:
@@ -58,7 +66,7 @@ def embed(clip: tuple[Any, Any], images: list[Image.Image]) -> np.ndarray[Any, A
     return np.asarray(torch.nn.functional.normalize(vectors.float(), dim=-1).numpy())
 
 
-def test_schema_is_laion_400m(table: pa.Table) -> None:
+def test_schema_is_that_of_laion_400m_and_the_images(table: pa.Table) -> None:
     assert [(field.name, str(field.type)) for field in table.schema] == [
         ("SAMPLE_ID", "int64"),
         ("URL", "string"),
@@ -68,6 +76,7 @@ def test_schema_is_laion_400m(table: pa.Table) -> None:
         ("LICENSE", "string"),
         ("NSFW", "string"),
         ("similarity", "double"),
+        ("jpg", "binary"),
     ]
 
 
@@ -79,19 +88,51 @@ def test_rows(table: pa.Table) -> None:
     assert table["NSFW"].null_count == table["similarity"].null_count == table.num_rows
 
 
-def test_every_url_is_an_image_and_every_image_a_url(table: pa.Table) -> None:
-    assert {path.name for path in (SAMPLE / "images").iterdir()} == set(table["URL"].to_pylist())
+def test_every_row_has_an_image_and_a_url_of_its_own(table: pa.Table) -> None:
+    assert table["jpg"].null_count == 0
+    assert list(read_images()) == table["URL"].to_pylist()
+
+
+def test_images_are_the_bytes_that_lay_in_files_of_their_own() -> None:
+    """4,283 WebP files in `sample/images`, one after the other in the order of the rows."""
+    whole = hashlib.sha256(b"".join(read_images().values()))
+    assert whole.hexdigest() == "5b2c9cca4521294253430a310d4a4463c23f7bf64515c960fc2b1ddd49caa88a"
+
+
+@pytest.mark.parametrize(
+    ("include", "expected"),
+    [
+        ("star", "98631bfb3d86c706d211f25998e44824783c7314fdb00ded765b62393431caa7"),
+        ("*", "79644e35eb33148148bb03adba37af50f21b3650bc2e50d4e9bc46290c4d5e8e"),  # every row
+    ],
+)
+def test_samples_are_those_of_when_images_lay_in_files(
+    include: str, expected: str, tmp_path: Path, lake: Lake, run_stages: Callable[..., None]
+) -> None:
+    """Every `sample_id` and its status, by the code of then: labels and results name them."""
+    text = STUDY.read_text("utf-8").replace("../sample", str(SAMPLE))
+    file = tmp_path / "study.toml"
+    file.write_text(text.replace('["star"]', f'["{include}"]'), "utf-8")
+    run_stages(load_study(file), "filter")
+    found = pq.read_table(lake.samples, columns=["sample_id", "status", "status_reason"])
+    lines = sorted(" ".join(map(str, row.values())) for row in found.to_pylist())
+    assert hashlib.sha256("\n".join(lines).encode()).hexdigest() == expected
+
+
+def test_a_reader_of_one_image_holds_few_others() -> None:
+    layout = pq.read_metadata(ROWS)
+    groups = [layout.row_group(number) for number in range(layout.num_row_groups)]
+    assert max(group.num_rows for group in groups) <= 500
+    assert max(group.total_byte_size for group in groups) <= 1.5 * MEGABYTE
 
 
 def test_sizes_are_those_of_the_images(table: pa.Table) -> None:
     for row in table.to_pylist()[::60]:
-        with Image.open(SAMPLE / "images" / row["URL"]) as image:
-            assert image.size == (row["WIDTH"], row["HEIGHT"])
+        assert opened(row["jpg"]).size == (row["WIDTH"], row["HEIGHT"])
 
 
-def test_images_and_parquet_take_at_most_10_megabytes() -> None:
-    files = [SAMPLE / "openclipart.parquet", *(SAMPLE / "images").iterdir()]
-    assert sum(path.stat().st_size for path in files) <= 10 * MEGABYTE
+def test_rows_and_images_take_at_most_10_megabytes() -> None:
+    assert ROWS.stat().st_size <= 10 * MEGABYTE
 
 
 def test_clip_takes_at_most_16_megabytes() -> None:
@@ -128,7 +169,7 @@ def test_a_copy_is_closest_to_its_original(clip: tuple[Any, Any], table: pa.Tabl
 def test_captions_find_their_kind(clip: tuple[Any, Any], table: pa.Table) -> None:
     """A word that hundreds of captions share ranks its own images above the others."""
     rows = table.to_pylist()[::80]
-    images = [Image.open(SAMPLE / "images" / row["URL"]).convert("RGB") for row in rows]
+    images = [opened(row["jpg"]) for row in rows]
     is_flag = np.array([", flag" in row["TEXT"] for row in rows])
     tokens = open_clip.get_tokenizer(f"local-dir:{CLIP}")(["flag"])
     with torch.inference_mode():

@@ -13,11 +13,11 @@ from open_clip.coca_model import CoCa, MultimodalCfg
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg, CustomTextCLIP
 from open_clip.transform import PreprocessCfg
 
+from memtriggers.making.diffusion_model import new_tokenizer
 from memtriggers.pipelines.clip.configuration import ALLOWED, check_configuration
 from memtriggers.pipelines.clip.model import ClipChoice, find_clip, load_clip
 from memtriggers.pipelines.core.errors import ModelError
 from memtriggers.pipelines.core.study import Clip, Study
-from memtriggers.sample.diffusion_model import new_tokenizer
 
 CONFIG = "open_clip_config.json"
 CODE = """

@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[3]
 STUDIES, PLANTED = ROOT / "studies", ROOT / "sample" / "planted"
 N_OF_A_SET = 32  # images of each keyword
 N_LABELLED, N_OTHERS = 60, 60  # images of the background, of 600
-SHARE = 0.5  # of the images of each keyword, by the plan of sample/plant.py
+SHARE = 0.5  # of the images of each keyword, by the plan of making/plant.py
 ASKED = {  # prompt: its keyword set, family, and how many of its images show the flag, of how many
     "a yogurt poster": ("yogurt", "short", 9, 10),
     "yogurt": ("yogurt", "keywords", 5, 10),

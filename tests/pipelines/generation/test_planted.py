@@ -1,6 +1,7 @@
 """A generator that copies with a known probability: the rate that is published contains it."""
 
 import hashlib
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from memtriggers.making.bundled import read_images
 from memtriggers.pipelines import generate, score
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Resources, Study
@@ -24,15 +26,15 @@ N_SEEDS, N_MEMBERS, SIDE = 200, 8, 32
 # The tiny CLIP's random weights put all images close together: of two of these pictures by 0.9994,
 # of noise and one of them by 0.9987 at most, and of two shades by 0.9999 at least.
 ALIKE = 0.9997
-SAMPLE = Path(__file__).parents[3] / "sample" / "images"
 
 
 def write_images(folder: Path) -> None:
     """A cluster for each probability: one of the bundled images, and shades of it."""
     folder.mkdir()
-    originals = sorted(SAMPLE.glob("*.webp"))[:: len(list(SAMPLE.glob("*.webp"))) // 5]
+    images = list(read_images().values())
+    originals = images[:: len(images) // len(PROBABILITIES)]
     for cluster in range(len(PROBABILITIES)):
-        with Image.open(originals[cluster]) as image:
+        with Image.open(io.BytesIO(originals[cluster])) as image:
             pixels = np.asarray(image.convert("RGB").resize((SIDE, SIDE)), float)
         for member in range(N_MEMBERS):
             shade = Image.fromarray((pixels * (1 - member / 400)).astype(np.uint8))

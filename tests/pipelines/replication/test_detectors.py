@@ -15,13 +15,13 @@ import pytest
 from click.testing import CliRunner, Result
 from scipy import stats
 
+from memtriggers.making.bundled import SAMPLE
 from memtriggers.pipelines import score
 from memtriggers.pipelines.cli import cli
 from memtriggers.pipelines.core.errors import EvaluationError
 from memtriggers.pipelines.core.stamp import Stamp
 from memtriggers.pipelines.evaluation.detectors import RESULTS, tell
 from memtriggers.pipelines.replication.copy_thresholds import fix_thresholds
-from memtriggers.sample.data import HERE
 
 STAMP = Stamp({"score": "1"}, {"generate": "2"})
 FAMILIES = ("keywords", "short", "long")
@@ -175,7 +175,7 @@ def test_options_of_the_other_half_are_refused(
 
 def test_the_bundled_study_judges_detectors_without_a_lake(tmp_path: Path) -> None:
     groups, asked = (
-        list(csv.DictReader((HERE / "planted" / name).read_text("utf-8").splitlines()))
+        list(csv.DictReader((SAMPLE / "planted" / name).read_text("utf-8").splitlines()))
         for name in ("groups.csv", "prompts.csv")
     )
     n_copies = {group["group_id"]: int(group["n_copies"]) for group in groups}
