@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import urllib.request
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -129,6 +130,30 @@ def test_the_base_install_filters_counts_builds_and_queries(
     for package in ("torch", "lance", "dask"):
         command = [base / "python", "-c", f"import {package}"]
         assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode != 0
+
+
+@pytest.mark.slow
+def test_the_lowest_versions_run_the_base_and_the_explorer(
+    wheel: Path, tmp_path: Path, write_captions: Callable[..., Path]
+) -> None:
+    """What pyproject.toml promises; those with torch are `make test-lowest`."""
+    run(sys.executable, "-m", "venv", tmp_path / "lowest", cwd=tmp_path)
+    lowest = tmp_path / "lowest" / "bin"
+    versions = ROOT / "requirements" / "lowest-base.txt"
+    run(lowest / "pip", "install", "-q", "-c", versions, f"{wheel}[explore]", cwd=tmp_path)
+    write_captions("a red star", "a blue star", "a flag", None)
+    run(lowest / "memtriggers", "init", "laion.parquet", "--keyword", "star", cwd=tmp_path)
+    for stage in ("filter", "words", "build"):
+        run(lowest / "memtriggers", stage, cwd=tmp_path)
+    command = [lowest / "memtriggers", "explore", "--port", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            address = server.stdout.readline().strip()
+            with urllib.request.urlopen(f"{address}sql") as answer:
+                assert answer.status == 200 and b"<textarea" in answer.read()
+        finally:
+            server.terminate()
 
 
 @pytest.mark.slow

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from memtriggers import __version__
 
@@ -35,9 +38,44 @@ def test_ci_runs_what_people_run_on_every_python_that_is_promised(job: dict[str,
     assert job["strategy"]["matrix"] == {"python": promised}
     assert PROJECT["requires-python"] == f">={promised[0]}"
     runs = [step["run"] for step in job["steps"] if "run" in step]
-    assert runs[-1] == "make check PYTHON=python${{ matrix.python }}"
-    assert "make check\n" in (ROOT / ".ci" / "run").read_text("utf-8")
+    locked = "LOCK=requirements/lock.txt"
+    assert runs[-1] == f"make check PYTHON=python${{{{ matrix.python }}}} {locked}"
+    assert f"make check {locked}\n" in (ROOT / ".ci" / "run").read_text("utf-8")
     assert job["timeout-minutes"] > 0
+
+
+def requirements(*extras: str) -> dict[str, Requirement]:
+    """What an install with these extras asks for, by name."""
+    listed = list(PROJECT["dependencies"])
+    for extra in extras:
+        listed += PROJECT["optional-dependencies"][extra]
+    found = {canonicalize_name(r.name): r for r in map(Requirement, listed)}
+    more = found.pop("memtriggers", None)
+    return found | (requirements(*more.extras) if more else {})
+
+
+def versions(file: str) -> dict[str, Version]:
+    lines = (ROOT / "requirements" / file).read_text("utf-8").splitlines()
+    pinned = [Requirement(line) for line in lines if not line.startswith("#")]
+    return {canonicalize_name(r.name): Version(str(r.specifier).removeprefix("==")) for r in pinned}
+
+
+@pytest.mark.parametrize(
+    ("file", "extras"),
+    [
+        ("lock.txt", ("all", "dev")),
+        ("lowest.txt", ("all", "dev")),
+        ("lowest-base.txt", ("explore",)),
+    ],
+)
+def test_exact_versions_are_of_what_an_install_asks_for(file: str, extras: tuple[str, ...]) -> None:
+    asked, exact = requirements(*extras), versions(file)
+    assert len(asked) >= 13 and asked.keys() <= exact.keys(), "make lock"
+    assert {name for name, r in asked.items() if exact[name] not in r.specifier} == set()
+    without_bound = {name for name, r in asked.items() if ">=" not in str(r.specifier)}
+    assert without_bound == set()
+    text = (ROOT / "requirements" / file).read_text("utf-8")
+    assert "://" not in text and " @ " not in text, "versions, no addresses"
 
 
 def test_ci_uses_actions_of_one_major_version(job: dict[str, Any]) -> None:
