@@ -2,7 +2,7 @@
 
 import sys
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if sys.platform == "win32":
     # Not an ImportError, which would end in a traceback: pip's program and `python -m` import the
