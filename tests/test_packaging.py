@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from memtriggers.tests.processor import measured, of_children
+
 ROOT = Path(__file__).parents[1]
 NEEDED = (
     "sql/captions/macros.sql", "models/dbt_project.yml", "models/profiles.yml", "studies/demo.toml",
@@ -113,6 +115,16 @@ def test_every_folder_is_declared() -> None:
 def test_lance_is_still_pylance_from_the_root() -> None:
     printed = run(sys.executable, "-c", "import lance; print(lance.dataset.__module__)", cwd=ROOT)
     assert printed == "lance\n"
+
+
+@pytest.mark.slow
+def test_the_base_install_answers_help_at_once(base: Path, tmp_path: Path) -> None:
+    seconds = []
+    for _ in range(5):
+        with measured(of_children) as used:
+            assert "The flow" in run(base / "memtriggers", "--help", cwd=tmp_path)
+        seconds += used
+    assert min(seconds) < 0.3, "of a processor"
 
 
 @pytest.mark.slow
