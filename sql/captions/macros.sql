@@ -91,6 +91,10 @@ create or replace temp macro words_of(decoded_caption) as
         lambda word: word != ''
     );
 
+-- True where to look for each word among all words of its caption would cost their number squared, so
+-- that they are sorted first. Most captions are shorter.
+create or replace temp macro is_long(words) as len(words) > 200;
+
 -- True for every caption that may have more CLIP tokens than that, begin and end included.
 --
 -- A token takes at least one byte of the cleaned caption and no space. Cleaning makes a caption longer

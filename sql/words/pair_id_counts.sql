@@ -5,24 +5,43 @@ create or replace temp view pair_id_counts as
 with captions as (
     select words_of(decoded(caption)) as words from source where caption is not null
 ),
-placed as (
+zipped as (
     select
         words,
-        unnest(words[:-2]) as word,
-        unnest(words[2:]) as next_word,
-        generate_subscripts(words[:-2], 1) as place
+        case when is_long(words) then list_sort(list_zip(words[:-2], words[2:])) end as sorted_pairs
     from captions
+),
+paired as (
+    select
+        sorted_pairs is not null as is_sorted,
+        case when is_sorted then list_transform(sorted_pairs, lambda pair: pair[1]) else words[:-2] end
+            as words,
+        case when is_sorted then list_transform(sorted_pairs, lambda pair: pair[2]) else words[2:] end
+            as next_words
+    from zipped
+),
+placed as (
+    select
+        *,
+        unnest(words) as word,
+        unnest(next_words) as next_word,
+        generate_subscripts(words, 1) as place
+    from paired
 ),
 said as (
     select
         word,
         next_word,
         case
+            when is_sorted
+                then place = 1
+                or word != words[place - 1]
+                or next_word != next_words[place - 1]
             when list_position(words, word) = place then true
             -- a word that comes again, which is rare
             else len(list_filter(
                 words[:place - 1],
-                lambda earlier, at_place: earlier = word and words[at_place + 1] = next_word
+                lambda earlier, at_place: earlier = word and next_words[at_place] = next_word
             )) = 0
         end as is_first
     from placed

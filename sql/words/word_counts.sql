@@ -11,10 +11,19 @@ separated_captions as (
 captions as (
     select string_split(spaced_words(caption), ' ') as words from separated_captions
 ),
+placed as (
+    select words, unnest(words) as word, generate_subscripts(words, 1) as place
+    from (select case when is_long(words) then list_sort(words) else words end as words from captions)
+),
 said as (
     -- to look for a word in its short caption is several times faster than to count distinct captions
-    select word, list_position(words, word) = place as is_first
-    from (select words, unnest(words) as word, generate_subscripts(words, 1) as place from captions)
+    select
+        word,
+        case
+            when is_long(words) then place = 1 or word != words[place - 1]
+            else list_position(words, word) = place
+        end as is_first
+    from placed
 )
 select word, count(*) filter (is_first) as n_captions, count(*) as n_occurrences
 from said

@@ -17,6 +17,7 @@ import regex
 
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
+from memtriggers.tests.processor import measured
 
 CAPTIONS = [
     "Self-Portrait with a bandaged ear, self-portrait",
@@ -101,6 +102,32 @@ def test_pairs_of_adjacent_words(
     kept = [row for row in every if row[1] >= minimum]
     assert len(kept) == (3 if minimum == 1 else 2)
     assert sorted(read(lake.bigrams, PAIR_COUNTS)) == kept
+
+
+def long_captions() -> list[str]:
+    """Captions around the length from which words are sorted, and two as long as a book."""
+    chance = random.Random(0)
+    captions = [
+        " ".join(chance.choices("abcdefgh", k=k) + [str(n) for n in range(chance.randint(0, k))])
+        for k in (1, 50, 100, 150, 199, 200, 201, 202, 300)
+    ]
+    return [*captions, "star " * 60_000, " ".join(map(str, range(60_000)))]
+
+
+def test_long_captions_cost_what_their_words_cost_and_not_the_square(
+    lake: Lake,
+    make_study: Callable[..., Study],
+    write_captions: Callable[..., Any],
+    run_stages: Callable[..., None],
+) -> None:
+    captions = long_captions()
+    write_captions(*captions)
+    with measured() as seconds:
+        run_stages(make_study(sections="[words]\nbigram_min_captions = 1"), "words")
+    assert seconds[0] < 20, "of all threads; the square of their words takes minutes"
+    said = [words_in_python(caption) for caption in captions]
+    assert sorted(read(lake.words, COUNTS)) == both_counts(said)
+    assert sorted(read(lake.bigrams, PAIR_COUNTS)) == both_counts(list(pairwise(w)) for w in said)
 
 
 def agreed_code_points() -> list[str]:
