@@ -42,6 +42,8 @@ from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.core.workers import WORKER_ENVIRONMENT
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.warehouse import dbt_run
+from memtriggers.tests import warm
+from memtriggers.tests.forked_workers import fork_workers
 from memtriggers.tests.groups import check_group, make_scheduler, place_of
 from memtriggers.tests.processor import of_children
 
@@ -65,6 +67,14 @@ LAION_SCHEMA = pa.schema(
         "similarity": pa.float64(),
     }
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm() -> Iterator[None]:
+    """Builds start dbt from a server that has imported it."""
+    warm.ask_for_dbt()
+    with warm.stopped_at_the_end():
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -159,6 +169,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     import dask
     from distributed import LocalCluster
 
+    fork_workers()
+
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}),
         LocalCluster(
@@ -188,6 +200,8 @@ def run_stages(lake: Lake, request: pytest.FixtureRequest) -> Callable[..., None
         if not own and set(names) & set(ON_WORKERS):
             shared = Resources(scheduler=request.getfixturevalue("cluster"))
             joined = replace(study, resources=shared)
+        elif own:
+            fork_workers()
         with lake.lock():
             for name in names:
                 STAGES[name].run(joined if name in ON_WORKERS else study, lake)
@@ -217,11 +231,11 @@ def proportional_bytes(pid: int) -> int:
     return total
 
 
-def run_command(folder: Path, *arguments: str) -> Command:
-    """Run a command as a person does, and measure it."""
+def run_command(folder: Path, *command: str) -> Command:
+    """Run a command in a folder, and measure it."""
     started, peak = of_children(), 0
     process = subprocess.Popen(
-        [sys.executable, "-m", "memtriggers", *arguments, "--lake", str(folder / "lake")],
+        [*command, "--lake", str(folder / "lake")],
         stdout=subprocess.PIPE,
         text=True,
         cwd=folder,
@@ -241,7 +255,8 @@ def run_command(folder: Path, *arguments: str) -> Command:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Command:
     """The demo, run once for all tests."""
-    return run_command(tmp_path_factory.mktemp("demo"), "demo")
+    command = (sys.executable, "-m", "memtriggers", "demo")
+    return run_command(tmp_path_factory.mktemp("demo"), *command)
 
 
 @pytest.fixture(scope="session")
@@ -261,7 +276,8 @@ def clip_art(tmp_path_factory: pytest.TempPathFactory, cluster: str) -> Command:
     text = text.replace("../sample/openclipart.parquet", "openclipart.parquet")
     study = folder / "openclipart.toml"  # where clusters fall apart, too
     study.write_text(text.replace("[0.85, 0.9, 0.95]", "[0.85, 0.9, 0.95, 0.99]"), "utf-8")
-    return run_command(folder, "refresh", "--study", str(study), "--scheduler", cluster)
+    command = warm.command("memtriggers", "refresh", "--study", study, "--scheduler", cluster)
+    return run_command(folder, *command)
 
 
 @pytest.fixture(scope="session")

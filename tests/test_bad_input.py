@@ -2,7 +2,6 @@
 
 import io
 import subprocess
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from PIL import Image
 
 from memtriggers.pipelines.core.study import Study
+from memtriggers.tests import warm
 
 SCRIPT = "<script>alert(1)</script> star"
 CAPTIONS: dict[str, str | None] = {
@@ -79,7 +79,7 @@ def published(
     rows += [{"URL": "../../etc/passwd", "TEXT": "star outside"}]
     write_laion(*rows)
     make_study(data='image_root = "images"', all={"include": ["*"]}, none={"include": ["nil"]})
-    command = [sys.executable, "-m", "memtriggers", "refresh", "--scheduler", cluster]
+    command = warm.command("memtriggers", "refresh", "--scheduler", cluster)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

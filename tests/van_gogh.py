@@ -1,7 +1,6 @@
 """The paper's study as it stands in `studies/`, made small: its rows, its images and its models."""
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from memtriggers.tests import warm
 from memtriggers.tests.small_world import painting, save_small_clip
 from memtriggers.tests.tiny_diffusion import SIDE, save_tiny_pipeline
 
@@ -94,9 +94,9 @@ def write_study(folder: Path) -> Path:
 
 
 def refresh(folder: Path, scheduler: str) -> str:
-    """Run `refresh` as a person does, on workers that are there; returns what it prints."""
-    command = ["refresh", "--study", folder / "van_gogh.toml", "--lake", folder / "lake"]
-    command = [sys.executable, "-m", "memtriggers", *command, "--scheduler", scheduler]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    """Run `refresh` on workers that are there; returns what it prints."""
+    there = ("--study", folder / "van_gogh.toml", "--lake", folder / "lake")
+    command = warm.command("memtriggers", "refresh", *there, "--scheduler", scheduler)
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout

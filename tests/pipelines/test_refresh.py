@@ -22,6 +22,7 @@ from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import KeywordSet, Study
 from memtriggers.pipelines.core.study_file import load_study
 from memtriggers.pipelines.upkeep.refresh import stale_stages
+from memtriggers.tests import warm
 from memtriggers.tests.processor import measured, of_children
 
 FILTER, WORDS, FETCH, EMBED, CLUSTER, BUILD, REPORT = FLOW = (
@@ -62,7 +63,7 @@ class Refreshed:
 
     def run(self, *options: str, **given: Any) -> "subprocess.CompletedProcess[str]":
         there = ("--scheduler", self.scheduler) if self.scheduler else ()
-        command = [sys.executable, "-m", "memtriggers", "refresh", *there, *options]
+        command = warm.command("memtriggers", "refresh", *there, *options)
         return subprocess.run(command, capture_output=True, text=True, cwd=self.folder, **given)
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:

@@ -1,0 +1,12 @@
+"""Dask workers of tests are forked from a process that has imported what each would, for seconds."""
+
+from multiprocessing import forkserver, get_context
+
+
+def fork_workers(*imported: str) -> None:
+    """Let the workers that this process starts from now on be forked."""
+    import dask
+
+    dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
+    get_context("forkserver").set_forkserver_preload(["distributed", *(imported or ("open_clip",))])
+    forkserver.ensure_running()  # before distributed names what is to be imported
