@@ -47,6 +47,10 @@ from memtriggers.tests.forked_workers import fork_workers
 from memtriggers.tests.groups import check_group, make_scheduler, place_of
 from memtriggers.tests.processor import of_children
 
+if "MEMTRIGGERS_TESTS_WARM" not in os.environ:
+    WARM = warm.new_folder()  # ends with this process, too
+warm.ask_for_dbt()
+
 N_OF_A_SET = 80  # clip-art images of each keyword set, and more where one says two
 ROOT = Path(__file__).parents[1]
 ON_WORKERS = ("embed", "generate", "score", "objects")
@@ -67,14 +71,6 @@ LAION_SCHEMA = pa.schema(
         "similarity": pa.float64(),
     }
 )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _warm() -> Iterator[None]:
-    """Builds start dbt from a server that has imported it."""
-    warm.ask_for_dbt()
-    with warm.stopped_at_the_end():
-        yield
 
 
 @pytest.hookimpl(tryfirst=True)

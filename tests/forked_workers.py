@@ -1,4 +1,4 @@
-"""Dask workers of tests are forked from a process that has imported what each would, for seconds."""
+"""Forks the Dask workers of tests from a process that has imported what each of them would."""
 
 from multiprocessing import forkserver, get_context
 

@@ -6,6 +6,7 @@ the same code. It is not for tests that look at what is imported, at memory or a
 """
 
 import atexit
+import fcntl
 import importlib
 import json
 import os
@@ -16,8 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -37,51 +37,44 @@ with socket.socket(socket.AF_UNIX) as server:
 sys.exit(int(code or 1))
 """
 
-_servers: list["Server"] = []  # of this process: one, once somebody has asked
+_started: list["subprocess.Popen[bytes]"] = []  # nobody waits for it: it ends with the tests
+SECONDS_IDLE = 900  # after which nobody will ask any more: the tests were killed
+
+
+def new_folder() -> "tempfile.TemporaryDirectory[str]":
+    """Where all processes of this run of tests find the server, which ends with the folder."""
+    folder = tempfile.TemporaryDirectory(prefix="warm-")
+    os.environ["MEMTRIGGERS_TESTS_WARM"] = folder.name
+    return folder
 
 
 def command(module: str, *arguments: str | Path) -> list[str]:
     """What runs a module as `python -m` does."""
-    if not _servers:
-        _servers.append(Server())
-    return _ask(_servers[0].address, module, *arguments)
+    folder = Path(os.environ["MEMTRIGGERS_TESTS_WARM"])
+    address = folder / "socket"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not address.exists():
+            _start(address)
+    return [sys.executable, "-ISc", ASK, str(address), module, *map(str, arguments)]
 
 
-@contextmanager
-def stopped_at_the_end() -> Iterator[None]:
-    """End the server, where there is one, with the block."""
-    try:
-        yield
-    finally:
-        while _servers:
-            _servers.pop().stop()
-
-
-class Server:
-    """The process that has imported it all."""
-
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="warm-")
-        self.address = str(Path(self._folder.name) / "socket")
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__, self.address],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == b"ready\n"
-
-    def stop(self) -> None:
-        self._process.communicate()  # closes its stdin, at which it ends
-        self._folder.cleanup()
-
-
-def _ask(address: str, module: str, *arguments: str | Path) -> list[str]:
-    return [sys.executable, "-ISc", ASK, address, module, *map(str, arguments)]
+def _start(address: Path) -> None:
+    """Start the server, and wait until it takes questions."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", __name__, str(address)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the tests
+    )
+    _started.append(process)
+    assert process.stdout is not None
+    with process.stdout as said:
+        assert said.readline() == b"ready\n"
 
 
 def serve(address: str) -> socket.socket | None:
-    """Fork for each that asks, until stdin is closed.
+    """Fork for each that asks, until the tests have ended.
 
     In the forked process, returns the connection, which that process holds for as long as it lives.
     """
@@ -89,11 +82,15 @@ def serve(address: str) -> socket.socket | None:
         server.bind(address)
         server.listen()
         print("ready", flush=True)
-        while server in select.select([server, sys.stdin], [], [])[0]:
-            connection, _ = server.accept()
-            if os.fork() == 0:
-                return connection
-            connection.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        asked = time.monotonic()
+        while Path(address).exists() and time.monotonic() < asked + SECONDS_IDLE:
+            if select.select([server], [], [], 1)[0]:
+                connection, _ = server.accept()
+                if os.fork() == 0:
+                    return connection
+                connection.close()
+                asked = time.monotonic()
     return None
 
 
@@ -118,7 +115,7 @@ def main(address: str) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forked ones
     for name in IMPORTED:
         importlib.import_module(name)
-    ask_for_dbt(address)
+    ask_for_dbt()
     connection = serve(address)
     if connection is None:
         return
@@ -143,14 +140,13 @@ def finish(connection: socket.socket, code: int) -> NoReturn:
     os._exit(code)
 
 
-def ask_for_dbt(address: str | None = None) -> None:
-    """Let the builds of this process start dbt from a server."""
+def ask_for_dbt() -> None:
+    """Let the builds of this process start dbt from the server."""
     cold = DbtRun.command
 
     def warm(run: DbtRun, *verbs: str) -> list[str]:
-        asked = cold(run, *verbs)
-        module, *arguments = asked[asked.index("-m") + 1 :]
-        return _ask(address, module, *arguments) if address else command(module, *arguments)
+        _, _, _, module, *arguments = cold(run, *verbs)  # python -P -m module …
+        return command(module, *arguments)
 
     DbtRun.command = warm  # type: ignore[method-assign]
 

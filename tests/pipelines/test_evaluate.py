@@ -367,6 +367,7 @@ def test_a_recommendation_is_written_beside_the_weights(folder: Path, tiny_clip:
         file.unlink(missing_ok=True)
 
 
+@pytest.mark.slow  # what the training gave
 def test_copies_and_captions_that_it_was_never_trained_on() -> None:
     """Half of the held-out images, and a copy of each as `evaluate --sample` makes it.
 
@@ -395,6 +396,7 @@ def test_copies_and_captions_that_it_was_never_trained_on() -> None:
     assert images_per_second > 12
 
 
+@pytest.mark.slow  # what the training gave
 def test_paintings_that_it_was_never_trained_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

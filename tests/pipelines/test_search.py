@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from memtriggers.pipelines.clip.model import find_clip, load_clip
 from memtriggers.pipelines.core.errors import LakeError, SourceError
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
+from memtriggers.tests import warm
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_a_text_finds_what_the_model_says(
 def test_the_command_prints_a_table_or_json(
     embedded: tuple[Study, list[str]], lake: Lake, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "memtriggers", "search", "--lake", str(lake.root)]
+    command = warm.command("memtriggers", "search", "--lake", lake.root)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True)

@@ -93,13 +93,18 @@ def plant(lake: Lake, folder: Path) -> LoadPlanted:
 
 
 def test_the_interval_of_the_rate_contains_the_probability(
-    study: Study, lake: Lake, tmp_path: Path, run_stages: Callable[..., None]
+    study: Study,
+    lake: Lake,
+    tmp_path: Path,
+    run_stages: Callable[..., None],
+    build_only: Callable[..., None],
 ) -> None:
     run_stages(study, "filter", "fetch", "embed", "cluster")
     load = plant(lake, tmp_path)
     fix_thresholds(study, lake, expected_stamp(STAGES["prompts"], study, lake))
     for module, name in ((generate, "generate"), (score, "score")):
         module.run(study, lake, expected_stamp(STAGES[name], study, lake), load)
+    build_only("replication", "prompts")
     run_stages(study, "build")
     rows = lake.sql(
         "select n_generations, replication_rate, ci_low, ci_high, method from replication "

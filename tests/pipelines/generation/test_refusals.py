@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.generation.model import find_generator
 from memtriggers.pipelines.generation.pipeline import load_pipeline
+from memtriggers.tests import warm
 from memtriggers.tests.generations import write_prompts
 from memtriggers.tests.tiny_diffusion import save_tiny_lora
 
@@ -139,8 +139,8 @@ def test_a_scheduler_that_diffusers_has_not(make_generating: Any) -> None:
 
 
 def generate(study: Study, lake: Lake, **environment: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "memtriggers", "generate", "--lake", str(lake.root)]
-    command += ["--study", str(study.folder / "study.toml")]
+    there = ("--lake", lake.root, "--study", study.folder / "study.toml")
+    command = warm.command("memtriggers", "generate", *there)
     if study.resources.scheduler is not None:
         command += ["--scheduler", study.resources.scheduler]
     environment = dict(os.environ) | environment
