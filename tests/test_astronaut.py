@@ -5,7 +5,6 @@ Its keyword set, prompts, phrases and design are those of the file; the models a
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
@@ -67,11 +66,9 @@ def published(tmp_path_factory: pytest.TempPathFactory, cluster: str) -> duckdb.
     """What one `refresh` of the study publishes."""
     folder = tmp_path_factory.mktemp("astronaut")
     write_world(folder)
-    command = ["refresh", "--study", str(write_study(folder)), "--lake", str(folder / "lake")]
-    command += ["--scheduler", cluster]
-    done = subprocess.run(
-        [sys.executable, "-m", "memtriggers", *command], capture_output=True, text=True
-    )
+    there = ("--study", write_study(folder), "--lake", folder / "lake", "--scheduler", cluster)
+    command = warm.command("memtriggers", "refresh", *there)
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "score, objects, build, report" in done.stdout
     return duckdb.connect(str(folder / "lake" / "current.duckdb"), read_only=True)

@@ -26,6 +26,7 @@ N_SEEDS = 32
 STEPS = 20
 VIEWS = 100
 GUIDANCE = (3.0, 1.0)
+MEMTRIGGERS = (sys.executable, "-m", "memtriggers")
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,8 @@ def _refresh(scanned: Scanned, lines: list[str], keyword_sets: dict[str, list[st
     for name, include in keyword_sets.items():
         lines += ["[[keyword_set]]", f"name = {_text(name)}", f"include = {json.dumps(include)}"]
     scanned.study.write_text("\n".join([*data, *lines]) + "\n", encoding="utf-8")
-    command = [sys.executable, "-m", "memtriggers", "refresh"]
-    command += ["--study", str(scanned.study), "--lake", str(scanned.lake)]
-    subprocess.run(command, check=True)
+    there = ("--study", str(scanned.study), "--lake", str(scanned.lake))
+    subprocess.run([*MEMTRIGGERS, "refresh", *there], check=True)
 
 
 def _text(value: object) -> str:

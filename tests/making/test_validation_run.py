@@ -16,8 +16,9 @@ import pytest
 from memtriggers.making.bundled import SAMPLE
 from memtriggers.making.train_diffusion import AutoencoderRecipe
 from memtriggers.making.validation import __main__ as command
-from memtriggers.making.validation import rates, tables, trainings
+from memtriggers.making.validation import lakes, rates, tables, trainings
 from memtriggers.making.validation.trainings import Run
+from memtriggers.tests import warm
 
 pytestmark = pytest.mark.slow
 PLANTED = SAMPLE / "planted"
@@ -65,8 +66,8 @@ def plants(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def study(plants: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The command, run once on them: two models that know next to nothing, two seeds a prompt.
+def study(plants: Path, tmp_path_factory: pytest.TempPathFactory, cluster: str) -> Any:
+    """The command, run once on them: two models that know next to nothing, four seeds a prompt.
 
     What such models draw is no copy of anything, so that the limit is put where half of it lies.
     """
@@ -81,6 +82,10 @@ def study(plants: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setattr(trainings, "VIEWS", 20)
         recipe = partial(AutoencoderRecipe, steps=60)
         patch.setattr(trainings, "AutoencoderRecipe", recipe)
+        patch.setattr(lakes, "MEMTRIGGERS", warm.command("memtriggers"))
+        for module in (lakes, rates):
+            patch.setattr(module, "STEPS", 4)
+        patch.setenv("MEMTRIGGERS_SCHEDULER", cluster)
         patch.setattr(rates, "N_UNPROMPTED", 64)
         patch.setattr(rates, "COPY", 1.0)
 

@@ -220,7 +220,6 @@ from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.core.study import Resources
 from memtriggers.pipelines.core.study_file import load_study
-from memtriggers.tests.forked_workers import fork_workers
 
 embed._SHARD = {shard}
 
@@ -237,7 +236,6 @@ def append_and_end(store, table, rows):
 
 VectorStore.append = append_and_end
 if __name__ == "__main__":
-    fork_workers()
     study = load_study(Path({study!r}), {resources})
     STAGES["embed"].run(study, Lake(Path({lake!r})))
 """

@@ -53,6 +53,8 @@ GENERATOR = {
     "dtype": "float32",
 }
 
+pytestmark = pytest.mark.slow  # the whole of a bundled study
+
 
 @dataclass(frozen=True)
 class Planted:
