@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from memtriggers.tests import warm
 from memtriggers.tests.small_world import painting, save_small_clip
 from memtriggers.tests.tiny_detectors import save_tiny_owl
 from memtriggers.tests.tiny_diffusion import SIDE, save_tiny_pipeline
