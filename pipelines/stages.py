@@ -203,6 +203,7 @@ STAGES = {
             ),
             _build,
             options=BUILD,
+            version=2,  # every published time is in UTC without a zone, generated_at too
         ),
         Stage(
             "prompts",

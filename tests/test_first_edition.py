@@ -6,6 +6,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,17 @@ def differing(before: Tables, after: Tables, of_models: float = 1e-9) -> set[str
         for name in before.keys() - OF_BUILDS
         for column in (before[name] or [{}])[0]
         if not is_same(
-            [row[column] for row in before[name]],
-            [row[column] for row in after[name]],
+            [in_utc(row[column]) for row in before[name]],
+            [in_utc(row[column]) for row in after[name]],
             of_models if name in OF_MODELS else 1e-9,
         )
     }
+
+
+def in_utc(value: Any) -> Any:
+    """A time as it is published now; 0.1 published `generated_at` with its zone, UTC."""
+    has_zone = isinstance(value, datetime) and value.tzinfo is not None
+    return value.astimezone(UTC).replace(tzinfo=None) if has_zone else value
 
 
 def is_same(one: Any, other: Any, tolerance: float) -> bool:
@@ -120,8 +127,8 @@ def test_it_opens_and_every_table_of_it_says_something(upgraded: Upgraded) -> No
 
 
 def test_a_refresh_runs_what_the_upgrade_says_and_nothing_else(upgraded: Upgraded) -> None:
-    # `embed` has another version, and looks for palette pictures, of which there are none; the fit
-    # of [risk] is known by its content now, no longer by its time, and the report shows the build.
+    # `embed` has another version, and looks for palette pictures, of which there are none; `build`
+    # has another, which publishes times without a zone; the report shows the build.
     ran = [(run.stage, run.n_out) for run in upgraded.first_refresh]
     assert [stage for stage, _ in ran] == ["embed", "build", "report"]
     assert ran[0] == ("embed", 0)
@@ -131,6 +138,7 @@ def test_a_refresh_runs_what_the_upgrade_says_and_nothing_else(upgraded: Upgrade
 def test_a_refresh_keeps_the_tables(upgraded: Upgraded) -> None:
     assert differing(upgraded.opened, upgraded.refreshed) == set()
     assert upgraded.refreshed["changes"] == []
+    assert all(row["generated_at"].tzinfo is None for row in upgraded.refreshed["generations"])
     before, after = upgraded.opened["runs"], upgraded.refreshed["runs"]
     assert {run["run_id"] for run in before} < {run["run_id"] for run in after}
 

@@ -54,8 +54,7 @@ def _arrow_type(kind: str) -> "pa.DataType":
         "bigint": pa.int64(),
         "float": pa.float32(),
         "double": pa.float64(),
-        "timestamp": pa.timestamp("us"),
-        "timestamp with time zone": pa.timestamp("us", tz="UTC"),
+        "timestamp": pa.timestamp("us"),  # in UTC, every one of them
         "map(varchar, varchar)": pa.map_(pa.string(), pa.string()),
     }[kind]
 
@@ -138,7 +137,7 @@ _TABLES = (
         "sample_id varchar, status varchar, status_reason varchar, width integer, "
         "height integer, original_width integer, original_height integer, n_bytes bigint, "
         "sha256 varchar, perceptual_hash varchar, colour_stddev double, "
-        "fetched_at timestamp with time zone",
+        "fetched_at timestamp",
     ),
     _table(
         "exports/image_vectors",
@@ -220,7 +219,7 @@ _TABLES = (
         "generate",
         "generator, prompt and seed",
         "generator_id varchar, prompt_id varchar, seed bigint, status varchar, "
-        "image_id varchar, width integer, height integer, generated_at timestamp with time zone",
+        "image_id varchar, width integer, height integer, generated_at timestamp",
     ),
     _table(
         "prompts/replication_thresholds",

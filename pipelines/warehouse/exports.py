@@ -69,8 +69,19 @@ def _export(
         path.unlink(missing_ok=True)
         return
     batches = store.reader(name, columns)
-    schema = pa.schema([*batches.schema, *((key, pa.string()) for key in constants)])
+    shown = pa.schema([_shown(field) for field in batches.schema])
+    schema = pa.schema([*shown, *((key, pa.string()) for key in constants)])
     with replacing(path) as unfinished, pq.ParquetWriter(unfinished, schema) as writer:
         for batch in batches:
             filled = [pa.repeat(value, batch.num_rows) for value in constants.values()]
-            writer.write_batch(pa.record_batch([*batch.columns, *filled], schema=schema))
+            columns = [*batch.cast(shown).columns, *filled]
+            writer.write_batch(pa.record_batch(columns, schema=schema))
+
+
+def _shown(field: pa.Field) -> pa.Field:
+    """The field as it is published: a time is in UTC and has no zone.
+
+    In Python, DuckDB needs pytz to read a time with a zone, and ICU to print one.
+    """
+    is_time = pa.types.is_timestamp(field.type)
+    return field.with_type(pa.timestamp(field.type.unit)) if is_time else field
