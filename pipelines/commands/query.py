@@ -139,7 +139,7 @@ def explore(ctx: click.Context, lake: Lake, study_file: Path, host: str, port: i
 
     \b
     Example:
-      memtriggers explore --lake lake --study study.toml
+      memtriggers explore --study study.toml
     """
     from ..explorer.explore import explore as serve
 

@@ -12,6 +12,7 @@ import click
 from ..core.command_options import (
     device_option,
     lake_option,
+    lake_why,
     scheduler_option,
     study_option,
     verbose_option,
@@ -74,7 +75,7 @@ def refresh(
 
     \b
     Example:
-      memtriggers refresh --study study.toml --lake lake
+      memtriggers refresh --study study.toml
     """
     from ..upkeep.refresh import published_since
 
@@ -119,7 +120,7 @@ def _refresh(study: Study, lake: Lake) -> None:
 @study_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def status(study_file: Path, lake: Lake, as_json: bool) -> None:
-    """Show each stage: what it last did, and whether it is stale and why.
+    """Show each stage: what it last did, and whether it is stale and why; which lake, and why.
 
     \b
     Example:
@@ -127,7 +128,7 @@ def status(study_file: Path, lake: Lake, as_json: bool) -> None:
     """
     from ..upkeep.status import print_status
 
-    print_status(load_study(study_file), lake, as_json)
+    print_status(load_study(study_file), lake, lake_why(), as_json)
 
 
 # What was planted, what came back of it, and of which training images.

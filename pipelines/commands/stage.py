@@ -36,7 +36,5 @@ def stage_command(stage: Stage) -> click.Command:
 
     for option in reversed(stage.options):
         command = option(command)
-    text = (
-        f"{stage.help}\n\n\b\nExample:\n  memtriggers {stage.name} --study study.toml --lake lake"
-    )
+    text = f"{stage.help}\n\n\b\nExample:\n  memtriggers {stage.name} --study study.toml"
     return click.command(stage.name, help=text)(command)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from .find_lake import LAKE, STUDY, STUDY_FILE, FoundLake, find_lake
 from .lake import Lake
 from .masking import mask
 from .study import Study
@@ -15,25 +17,46 @@ from .study import Study
 Command = Callable[..., Any]
 
 
-def lake_option(default: str = "lake") -> Callable[[Command], Command]:
-    """The lake to work on."""
+_LAKE_WHY = "memtriggers.lake_why"  # of a click context's `meta`
+
+
+def lake_option(default: str | None = None) -> Callable[[Command], Command]:
+    """The lake to work on; without a default of its own, the one beside the study."""
     return click.option(
         "--lake",
-        envvar="MEMTRIGGERS_LAKE",
+        envvar=LAKE,
         default=default,
         show_default=True,
         type=click.Path(file_okay=False, path_type=Path),
-        callback=lambda ctx, param, value: Lake(value),
-        help="The folder of the lake.",
+        callback=_open_lake,
+        help="The folder of the lake."
+        + ("" if default else " If left out, the folder `lake` beside the study."),
     )
+
+
+def _open_lake(ctx: click.Context, param: click.Parameter, value: Path | None) -> Lake:
+    if value is None:
+        found = find_lake(ctx.params.get("study_file"))
+    else:
+        is_typed = ctx.get_parameter_source("lake") is ParameterSource.COMMANDLINE
+        found = FoundLake(value, f"named by {'--lake' if is_typed else LAKE}")
+    ctx.meta[_LAKE_WHY] = found.why
+    return Lake(found.root)
+
+
+def lake_why() -> str:
+    """Why the command that runs works on its lake and on no other."""
+    why: str = click.get_current_context().meta[_LAKE_WHY]
+    return why
 
 
 study_option = click.option(
     "--study",
     "study_file",
-    envvar="MEMTRIGGERS_STUDY",
-    default="study.toml",
+    envvar=STUDY,
+    default=STUDY_FILE,
     show_default=True,
+    is_eager=True,  # read before --lake, which is beside it
     type=click.Path(dir_okay=False, path_type=Path),
     help="The study file.",
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import LakeError
+from .find_lake import refresh_command
 from .lake_format import check_format, migrate, require_today
 from .masking import mask
 from .registry import TABLES
@@ -140,8 +141,7 @@ class Lake:
         self.require_today()
         if not self.current.exists():
             raise LakeError(
-                f"{self.root}: nothing is published yet; "
-                f"run: memtriggers refresh --lake {self.root}"
+                f"{self.root}: nothing is published yet; run: {refresh_command(self.root)}"
             )
         return self.current
 

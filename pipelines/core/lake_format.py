@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .errors import LakeError
+from .find_lake import refresh_command
 
 FORMAT = 1  # of the lakes that this version writes
 _OF_THE_FIRST = 1  # lakes of 0.1 have no such file
@@ -86,7 +87,7 @@ def require_today(root: Path) -> None:
     if number < FORMAT:
         raise LakeError(
             f"{root}: the lake has format {number}, this version of memtriggers reads {FORMAT}; "
-            f"migrate it: memtriggers refresh --lake {root}"
+            f"migrate it: {refresh_command(root)}"
         )
 
 

@@ -1,12 +1,12 @@
 """Dagster definitions: the stages and dbt's models as assets, refreshed every night.
 
-    export MEMTRIGGERS_STUDY=study.toml MEMTRIGGERS_LAKE=lake
+    export MEMTRIGGERS_STUDY=study.toml
     dagster dev -m memtriggers.pipelines.upkeep.dagster
 
+The lake is the folder `lake` beside the study, or MEMTRIGGERS_LAKE.
 Dagster brings the clock and the picture; what is stale is decided by the lake, as in `refresh`.
 """
 
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -30,6 +30,7 @@ from dagster_dbt import (
     build_dbt_asset_specs,
 )
 
+from ..core.find_lake import lake_of_environment, study_of_environment
 from ..core.lake import Lake
 from ..core.registry import TABLES
 from ..core.study_file import load_study
@@ -90,8 +91,8 @@ def _refreshing(
     stage: Stage, specs: Iterable[AssetSpec]
 ) -> Callable[[], Iterator[MaterializeResult[Any]]]:
     def refresh() -> Iterator[MaterializeResult[Any]]:
-        lake = Lake(os.environ.get("MEMTRIGGERS_LAKE", "lake"))
-        study = load_study(Path(os.environ.get("MEMTRIGGERS_STUDY", "study.toml")))
+        lake = Lake(lake_of_environment().root)
+        study = load_study(study_of_environment())
         counts: dict[str, int | None] = {}
         with lake.lock():
             if stage.is_wanted(study) and stage.why_stale(study, lake):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import duckdb
 
 from ..captions.source import read_source_files
 from ..core.errors import StudyError
+from ..core.find_lake import is_replaced, lake_beside
 from ..core.lake import write_text
 from ..core.study import (
     Data,
@@ -68,8 +70,14 @@ def write_study(
     shapes = ", ".join(sorted({file.shape for file in files}))
     return [
         f"{n_rows:,} rows in {len(files):,} files ({shapes})",
-        f"wrote {output}; next: memtriggers refresh --study {output}",
+        f"wrote {output}; next: {_next_command(output)}",
     ]
+
+
+def _next_command(output: Path) -> str:
+    """What runs the study in a lake of its own, also where another one lies in `./lake`."""
+    command, lake = ["memtriggers", "refresh", "--study", str(output)], lake_beside(output)
+    return shlex.join([*command, "--lake", str(lake)] if is_replaced(lake) else command)
 
 
 def _relative(path: str, output: Path) -> str:

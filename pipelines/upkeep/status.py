@@ -30,8 +30,8 @@ class ThresholdStatus:
     reason: str
 
 
-def print_status(study: Study, lake: Lake, as_json: bool) -> None:
-    """Print the state of every stage and the thresholds.
+def print_status(study: Study, lake: Lake, lake_why: str, as_json: bool) -> None:
+    """Print the state of every stage, which lake it is and why, and the thresholds.
 
     On a terminal as a drawing of the flow, in a pipe as a table, or as one JSON document.
 
@@ -45,6 +45,7 @@ def print_status(study: Study, lake: Lake, as_json: bool) -> None:
         stages = [asdict(row) for row in rows]
         document = {
             "lake": str(lake.root),
+            "lake_why": lake_why,
             "stages": stages,
             "thresholds": asdict(thresholds),
         }
@@ -55,7 +56,7 @@ def print_status(study: Study, lake: Lake, as_json: bool) -> None:
         draw_flow(console, rows)
     else:
         _print_rows(rows)
-    click.echo(f"\n{_threshold_line(thresholds)}")
+    click.echo(f"\nlake: {lake.root} ({lake_why})\n{_threshold_line(thresholds)}")
 
 
 def _print_rows(rows: list[StageStatus]) -> None:

@@ -1,6 +1,7 @@
 """The Dagster definitions: every stage and model, in the order of the flow, and a run of them."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -72,7 +73,10 @@ def test_the_definitions_load_with_the_flow_in_them_and_run_what_is_stale(
         "-c",
         LOOK + RUN + OLD_NAME,
     ]  # seconds of imports, once
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = {**os.environ, "MEMTRIGGERS_STUDY": "../study.toml"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=elsewhere, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "12\n[2, 4]\n"
     assert (tmp_path / "lake" / "samples" / "samples.parquet").exists()
