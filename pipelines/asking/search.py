@@ -115,7 +115,8 @@ def _read(path: Path) -> bytes:
 
 def _stored(image: bytes, name: str, study: Study) -> bytes:
     """The image as `fetch` would have stored it, so that a copy has a cosine of 1."""
-    from ..images.decode import Refused, image_limits, store_image
+    from ..images.decode import image_limits, store_image
+    from ..images.rows import Refused
 
     try:
         with image_limits(study.fetch.max_pixels):

@@ -25,6 +25,11 @@ _NAMES = {
     "similarity": ("similarity", "clip_b32_similarity_score", "clip_similarity_vitb32"),
     "source_id": ("uid", "sample_id", "key", "id", "hash"),
 }
+# What the name of a column may say that holds one, where it is called otherwise.
+_LIKE = {
+    "caption": ("caption", "text", "txt", "prompt", "description", "title"),
+    "url": ("url", "uri", "link", "path", "file", "src"),
+}
 _NUMBERS = {"width", "height", "similarity"}
 _WHOLE_NUMBERS = {"SMALLINT", "INTEGER", "BIGINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 
@@ -192,7 +197,8 @@ def _find_columns(path: str, names: list[str], data: Data) -> dict[str, str | No
         columns["url"] = _choose("url", path, names, data.url_column)
     elif columns["source_id"] is None:
         raise SourceError(
-            f"{path}: no column tells its rows apart; name one with url_column in [data]"
+            f"{path}: no column tells its rows apart; name one: --url-column NAME in init, or "
+            "url_column = NAME in [data]"
         )
     if has_images and data.image_column not in names:
         raise SourceError(
@@ -214,8 +220,25 @@ def _choose(column: str, path: str, names: list[str], named: str | None) -> str:
         found = (
             f"several may hold the {column}" if possible else f"none is known to hold the {column}"
         )
-        raise SourceError(f"{path}: of its columns {', '.join(names)} {found}; say {option}")
+        like = possible or [name for name in names if _is_like(column, name)]
+        perhaps = f" (perhaps {' or '.join(like)})" if like else ""
+        raise SourceError(
+            f"{path}: of its columns {', '.join(names)} {found}; say {option}{perhaps}"
+        )
     return possible[0]
+
+
+def other_captions(file: SourceFile) -> list[str]:
+    """Columns of text that are not the caption, and whose names say that they hold some."""
+    return [
+        name
+        for name, kind in file.types.items()
+        if kind == "VARCHAR" and name not in file.columns.values() and _is_like("caption", name)
+    ]
+
+
+def _is_like(column: str, name: str) -> bool:
+    return any(part in name.lower() for part in _LIKE[column])
 
 
 def _first(names: list[str], wanted: tuple[str, ...]) -> str | None:

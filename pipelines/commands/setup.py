@@ -28,6 +28,9 @@ from ..core.lake import Lake
 def init(parquet: tuple[str, ...], output: Path, force: bool, **options: Any) -> None:
     """Write a commented study file for LAION-shaped parquet: files or globs.
 
+    It looks for the images of the first rows, on this machine alone: in columns, in tars beside the
+    parquet, in folders near it. Where you name no place and exactly one has some, it is used.
+
     \b
     Example:
       memtriggers init 'laion400m/*.parquet' --keyword 'van gogh' --keyword astronaut

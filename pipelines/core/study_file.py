@@ -18,17 +18,31 @@ def load_study(path: Path, resources: Resources = HERE) -> Study:
     """Read and check a study file.
 
     Raises:
-        StudyError: the file is missing or no TOML, or a key is unknown, missing, of the wrong type
-            or out of range; the message names the key, its value and the fix.
+        StudyError: the file is missing or unreadable, or see `read_study`.
 
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise StudyError(
             f"{path}: no such study file; write one with: memtriggers init DATA.parquet"
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: not a readable TOML file: {error}") from None
+    return read_study(text, path, resources)
+
+
+def read_study(text: str, path: Path, resources: Resources = HERE) -> Study:
+    """Check the text of a study file, which `path` may hold or is to hold.
+
+    Raises:
+        StudyError: it is no TOML, or a key is unknown, missing, of the wrong type or out of range;
+            the message names the key, its value and the fix.
+
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise StudyError(f"{path}: not a readable TOML file: {error}") from None
     study = _read_table(Study, document, str(path), folder=path.parent, resources=resources)
     _check_keyword_sets(study, path)

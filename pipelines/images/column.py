@@ -7,9 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.errors import SourceError
-from .decode import Refused
 from .img2dataset import Outcomes, open_file
-from .rows import READS_AT_ONCE, Row
+from .rows import READS_AT_ONCE, Refused, Row
 
 _ROWS_AT_ONCE = 64  # rows of encoded images in memory
 
@@ -78,11 +77,12 @@ class ParquetColumn:
         if self._column not in schema.names:
             raise SourceError(f"{self.path}: data: image_column: no column {self._column!r}")
         kind = schema.field(self._column).type
-        if _is_bytes(kind):
-            return self._column
-        if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-            return f"{self._column}.bytes"
-        raise SourceError(f"{self.path}: data: image_column: {self._column} holds {kind}, no bytes")
+        leaf = leaf_of(self._column, kind)
+        if leaf is None:
+            raise SourceError(
+                f"{self.path}: data: image_column: {self._column} holds {kind}, no bytes"
+            )
+        return leaf
 
     def _open_group(self, group: int) -> None:
         self._group, self._first = group, self._starts[group]
@@ -99,6 +99,15 @@ class ParquetColumn:
             where = f"row {self._first} of {self._column}"
             raise SourceError(f"{self.path}: {where} cannot be read: {error}") from None
         self._values = values.field("bytes") if pa.types.is_struct(values.type) else values
+
+
+def leaf_of(column: str, kind: pa.DataType) -> str | None:
+    """What to read of a column that may hold images: it, or its field `bytes`; None: nothing."""
+    if _is_bytes(kind):
+        return column
+    if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        return f"{column}.bytes"
+    return None
 
 
 def _is_bytes(kind: pa.DataType) -> bool:

@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ..core.study import Fetch
 from .machine import fault_of
+from .rows import Refused
 
 Image.init()
 # Not every format that Pillow can read: its EPS reader starts Ghostscript, for example.
@@ -36,14 +37,6 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-class Refused(Exception):
-    """Why a sample has no image: a status of the table `images`, and the detail."""
-
-    def __init__(self, status: str, reason: str) -> None:
-        super().__init__(status, reason)
-        self.status, self.reason = status, reason
 
 
 @dataclass(frozen=True)

@@ -111,8 +111,8 @@ async def _fetch_row(
         OSError, MemoryError, RuntimeError: it has run out of something.
 
     """
-    from .decode import Refused
     from .machine import fault_of
+    from .rows import Refused
 
     try:
         data = await source.read(row)
@@ -130,7 +130,8 @@ async def _fetch_row(
 
 
 def _decode(data: bytes, settings: Fetch) -> dict[str, Any]:
-    from .decode import Refused, store_image
+    from .decode import store_image
+    from .rows import Refused
 
     original = {"n_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     try:

@@ -5,9 +5,8 @@ import os
 import stat
 from pathlib import Path
 
-from .decode import Refused
 from .machine import fault_of
-from .rows import READS_AT_ONCE, Row
+from .rows import READS_AT_ONCE, Refused, Row
 
 
 class FileSource:

@@ -9,8 +9,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from ..core.errors import SourceError
-from .decode import Refused
-from .rows import READS_AT_ONCE, Row
+from .rows import READS_AT_ONCE, Refused, Row
 
 _NO_IMAGES = {".txt", ".json"}  # what else a sample of a webdataset has
 
@@ -73,11 +72,16 @@ class _Shard:
         except (OSError, KeyError, pa.ArrowException) as error:
             raise SourceError(f"{path}: cannot be read: {error}") from None
         self._outcomes = Outcomes(parquet)
-        self._tar = _Tar(path.removesuffix(".parquet") + ".tar")
+        self._tar = _Tar(tar_of(path))
 
     def read(self, row: int, max_bytes: int) -> bytes:
         self._outcomes.check(row)
         return self._tar.read(self._keys[row], max_bytes)
+
+
+def tar_of(path: str) -> str:
+    """The tar beside a parquet file, which holds its images."""
+    return path.removesuffix(".parquet") + ".tar"
 
 
 class _Tar:

@@ -1,8 +1,16 @@
-"""What an image is asked of: a row of the samples, and anything that can read its bytes."""
+"""What an image is asked of: a row of the samples, anything that can read its bytes, or why not."""
 
 from typing import NamedTuple, Protocol
 
 READS_AT_ONCE = 16  # of local images: enough to keep the decoding threads busy
+
+
+class Refused(Exception):
+    """Why a sample has no image: a status of the table `images`, and the detail."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status, self.reason = status, reason
 
 
 class Row(NamedTuple):

@@ -16,11 +16,10 @@ from yarl import URL
 from ... import __version__
 from ..core.study import Fetch
 from .connections import FewAddresses, FewIdleConnector, downloads_at_once
-from .decode import Refused
 from .headers import is_opted_out, retry_after
 from .machine import fault_of
 from .network import Network, NetworkWasDown
-from .rows import Row
+from .rows import Refused, Row
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

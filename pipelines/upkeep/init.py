@@ -9,7 +9,6 @@ from typing import Any
 
 import duckdb
 
-from ..captions.source import read_source_files
 from ..core.errors import StudyError
 from ..core.find_lake import is_replaced, lake_beside
 from ..core.lake import write_text
@@ -22,7 +21,9 @@ from ..core.study import (
     ReplicationThreshold,
     Study,
 )
-from ..core.study_file import load_study
+from ..core.study_file import read_study
+from ..core.terminal import printable
+from .look import look
 
 _OPTIONAL = (
     *("words", "fetch", "clip", "copy_model", "cluster", "follow_up", "prompts", "risk", "report"),
@@ -40,7 +41,9 @@ def write_study(
     keywords: tuple[str, ...] = (),
     **data: Any,
 ) -> list[str]:
-    """Look at the parquet and write a study for it; returns what to tell the user.
+    """Look at the parquet and its images, and write a study; returns what to tell the user.
+
+    The file is checked before it is written, in one step: after an error it is as it was.
 
     Args:
         parquet: files or globs, relative to the working directory.
@@ -50,7 +53,8 @@ def write_study(
         data: further keys of `[data]`, None for those that were not given.
 
     Raises:
-        StudyError: the study file exists.
+        StudyError: the study file exists, would not be one, or cannot be written; or image_root is
+            no folder.
         SourceError: a file is unreadable, or its caption or url column cannot be told.
 
     """
@@ -63,15 +67,23 @@ def write_study(
     sets = tuple(KeywordSet(name=word, include=(word,)) for word in keywords)
     study = Study(output.parent, section, sets or (KeywordSet("everything", include=("*",)),))
     with duckdb.connect() as connection:
-        files = read_source_files(study, connection)
-    write_text(output, _study_text(study))
-    load_study(output)
-    n_rows = sum(file.n_rows for file in files)
-    shapes = ", ".join(sorted({file.shape for file in files}))
+        looked = look(study, connection)
+    _write(output, _study_text(looked.study))
+    n_rows = sum(file.n_rows for file in looked.files)
+    shapes = ", ".join(sorted({file.shape for file in looked.files}))
     return [
-        f"{n_rows:,} rows in {len(files):,} files ({shapes})",
+        f"{n_rows:,} rows in {len(looked.files):,} files ({shapes})",
+        *(printable(line) for line in looked.lines),
         f"wrote {output}; next: {_next_command(output)}",
     ]
+
+
+def _write(output: Path, text: str) -> None:
+    read_study(text, output)
+    try:
+        write_text(output, text)
+    except OSError as error:
+        raise StudyError(f"{output}: cannot be written: {error.strerror}") from None
 
 
 def _next_command(output: Path) -> str:

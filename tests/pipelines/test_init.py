@@ -16,7 +16,8 @@ def test_what_it_writes_is_what_it_was_told(
 ) -> None:
     write_captions("a star")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "studies").mkdir()
+    for folder in ("studies", "images"):
+        (tmp_path / folder).mkdir()
     output = Path("studies/mine.toml")
     keywords = ("van gogh", 'a "quoted" word')
     lines = write_study(("*.parquet",), output, False, keywords, image_root="images")

@@ -1,0 +1,270 @@
+"""What init looks at before it writes: where the images lie, and captions that are not used.
+
+The readers of `fetch` read the first rows' images on this machine; nothing is asked of a network.
+"""
+
+import asyncio
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..captions.source import (
+    SourceFile,
+    create_source,
+    find_files,
+    other_captions,
+    read_source_files,
+)
+from ..core.errors import SourceError
+from ..core.study import Study
+from ..images.column import leaf_of
+from ..images.img2dataset import tar_of
+from ..images.rows import Refused, Row
+from ..images.sources import open_image_source
+from .folders_near import common_folder, folders_near
+
+_N_ROWS, _N_FILES = 20, 4  # looked at, spread over the first files
+_N_COLUMNS = 10  # that may hold images
+_N_SHOWN = 80  # characters of a path: some datasets have data:… in its place
+_OPTIONS = ("image_column", "image_tars", "image_root")
+_IMAGE = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|BM....\0{4}|II\*\0|MM\0\*|....ftypavi|"
+    rb"\0{3}\x0cjP  |\xff\x4f\xff\x51|P[1-6]\s+\d+\s+\d+\s",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The study with the images that were found for it, its files, and what to tell the user."""
+
+    study: Study
+    files: list[SourceFile]
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One place of images, as a change of `[data]`: how many of the first rows have one there."""
+
+    change: dict[str, Any]
+    place: str
+    n_rows: int
+    n_found: int
+    problem: str | None
+    """The first row that has none, and why."""
+
+    @property
+    def option(self) -> str:
+        """How one types it."""
+        ((name, value),) = self.change.items()
+        flag = f"--{name.replace('_', '-')}"
+        return flag if value is True else shlex.join([flag, _typed(value)])
+
+    @property
+    def text(self) -> str:
+        """What was found there."""
+        if not self.n_rows:
+            return f"{self.place}; no row was looked at"
+        found = f"{self.n_found} of the first {self.n_rows} in {self.place}"
+        if self.n_found == self.n_rows or self.problem is None:
+            return found
+        return f"{found} (the first without: {self.problem})"
+
+
+def look(study: Study, connection: duckdb.DuckDBPyConnection) -> Looked:
+    """Look at the files, and for the images of their first rows.
+
+    Where the study names no place of images and exactly one has some, it is used.
+
+    Raises:
+        SourceError: a file is unreadable, or its caption or url column cannot be told.
+        StudyError: image_root is no folder.
+
+    """
+    given = {name: value for name in _OPTIONS if (value := getattr(study.data, name))}
+    if given:
+        files = read_source_files(study, connection)
+        name = next(name for name in _OPTIONS if name in given)  # as `fetch` chooses
+        line = _look_where_told(study, {name: given[name]}, _first_rows(files, connection))
+        return Looked(study, files, [line, *_unused_captions(files)])
+    found = _found_in_files(study)
+    study, files = _read_files(study, found, connection)
+    if found:
+        is_used = any(getattr(study.data, name) for name in _OPTIONS)
+        return Looked(study, files, [_choice(found, is_used), *_unused_captions(files)])
+    return _look_at_urls(study, files, connection)
+
+
+def _look_where_told(study: Study, change: dict[str, Any], rows: list[Row]) -> str:
+    seen = _look_in(study, change, rows)
+    others = _found_in_files(study) if rows and not seen.n_found else []
+    return f"images: {seen.text}" + (f"; there are some with {_options(others)}" if others else "")
+
+
+def _found_in_files(study: Study) -> list[Seen]:
+    looked = (_look_in(study, change, rows) for change, rows in _places_in_files(study))
+    return [seen for seen in looked if seen.n_found]
+
+
+def _read_files(
+    study: Study, found: list[Seen], connection: duckdb.DuckDBPyConnection
+) -> tuple[Study, list[SourceFile]]:
+    """The files; the study with the one place of images that was found, where it fits them all."""
+    for seen in found if len(found) == 1 else []:
+        used = replace(study, data=replace(study.data, **seen.change))
+        with suppress(SourceError):  # a file without that column, or without one of ids
+            return used, read_source_files(used, connection)
+    try:
+        return study, read_source_files(study, connection)
+    except SourceError as error:
+        options = f"; images are there with {_options(found)}" if found else ""
+        raise SourceError(f"{error}{options}") from None
+
+
+def _choice(found: list[Seen], is_used: bool) -> str:
+    places = ", ".join(seen.text for seen in found)
+    return f"images: {places}; {'used' if is_used else 'unused unless you say'}: {_options(found)}"
+
+
+def _options(found: list[Seen]) -> str:
+    return " or ".join(one.option for one in found)
+
+
+def _places_in_files(study: Study) -> Iterator[tuple[dict[str, Any], list[Row]]]:
+    """Columns of bytes and tars beside the parquet, each with the rows to look for."""
+    local = [path for path in find_files(study) if "://" not in path][:_N_FILES]
+    try:
+        parquets = [(path, pq.read_metadata(path)) for path in local]
+        rows = [
+            Row("", None, path, number)
+            for path, metadata in parquets
+            for number in range(min(metadata.num_rows, _N_ROWS // len(local)))
+        ]
+        schemas = [metadata.schema.to_arrow_schema() for _, metadata in parquets]
+    except (OSError, pa.ArrowException):
+        return  # said better by who reads the file next
+    if not rows:
+        return
+    shared = set(schemas[0].names).intersection(*(schema.names for schema in schemas))
+    columns = [f.name for f in schemas[0] if f.name in shared and leaf_of(f.name, f.type)]
+    for column in columns[:_N_COLUMNS]:
+        yield {"image_column": column}, rows
+    if "key" in shared and any(Path(tar_of(path)).is_file() for path in local):
+        yield {"image_tars": True}, rows
+
+
+def _first_rows(files: list[SourceFile], connection: duckdb.DuckDBPyConnection) -> list[Row]:
+    """The first rows of the first files on this machine; none where their urls cannot be read."""
+    local = [file for file in files if "://" not in file.path][:_N_FILES]
+    rows: list[Row] = []
+    for file in local:
+        create_source(connection, [file], {})
+        query = "select '', url, source_file, source_row from source limit ?"
+        try:
+            found = connection.execute(query, [_N_ROWS // len(local)]).fetchall()
+        except duckdb.Error:  # `filter` says which row is no UTF-8, and goes on
+            continue
+        rows += [Row(*row) for row in found]
+    return rows
+
+
+def _look_in(study: Study, change: dict[str, Any], rows: list[Row]) -> Seen:
+    there = replace(study, data=replace(study.data, **change))
+    n_found, problem = asyncio.run(_read(there, rows))
+    return Seen(change, _place(there), len(rows), n_found, problem)
+
+
+async def _read(study: Study, rows: list[Row]) -> tuple[int, str | None]:
+    """How many rows have an image, and why the first of the others has none."""
+    n_found, problem = 0, None
+    async with open_image_source(study) as source:
+        for row in rows:
+            try:
+                why = None if _IMAGE.match(await source.read(row)) else "no image"
+            except Refused as refused:
+                why = f"{refused.status}: {refused.reason}"
+            n_found += why is None
+            if why is not None and problem is None:
+                problem = f"row {row.source_row} of {Path(row.source_file).name}: {why}"
+    return n_found, problem
+
+
+def _place(study: Study) -> str:
+    if study.data.image_column is not None:
+        return f"the column {study.data.image_column}"
+    if study.data.image_tars:
+        return "the tars beside the parquet"
+    return f"the folder {_typed(study.path(study.data.image_root or ''))}"
+
+
+def _look_at_urls(
+    study: Study, files: list[SourceFile], connection: duckdb.DuckDBPyConnection
+) -> Looked:
+    """What the url column holds; where it is paths, which folder they are below."""
+    rows = _first_rows(files, connection)
+    urls = [row.url for row in rows if row.url]
+    addresses = [url for url in urls if "://" in url]
+    lines = []
+    if any(url.startswith(("http://", "https://")) for url in addresses):
+        lines = [f"images: {len(addresses)} of the first {len(rows)} rows have an address to fetch"]
+    elif addresses:
+        lines = [
+            f"images: {_shown(addresses[0])} is neither http(s) nor a path: fetch cannot read it"
+        ]
+    elif urls:
+        study, line = _look_for_folder(study, files, rows, connection)
+        lines = [line]
+    elif rows:
+        lines = [f"images: the url column is empty in the first {len(rows)} rows"]
+    return Looked(study, files, lines + _unused_captions(files))
+
+
+def _look_for_folder(
+    study: Study, files: list[SourceFile], rows: list[Row], connection: duckdb.DuckDBPyConnection
+) -> tuple[Study, str]:
+    """The study with the folder of the images, where exactly one has some; and what to tell."""
+    paths = [row.url for row in rows if row.url]
+    if any(path.startswith("/") for path in paths):
+        folders = common_folder(files, connection)
+    else:
+        folders = folders_near(Path(rows[0].source_file), paths)
+    seen = [_look_in(study, {"image_root": folder}, rows) for folder in folders]
+    found = [one for one in seen if one.n_found]
+    if len(found) == 1:
+        root = os.path.relpath(found[0].change["image_root"], study.folder.absolute())
+        return replace(study, data=replace(study.data, image_root=root)), _choice(found, True)
+    if found:
+        return study, _choice(found, False)
+    tried = f" ({seen[0].problem})" if seen else ""
+    return study, (
+        f"images: the url column holds paths, such as {_shown(paths[0])}, and no folder that was "
+        f"looked at has them{tried}; say --image-root FOLDER"
+    )
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _N_SHOWN else f"{text[:_N_SHOWN]}…")
+
+
+def _unused_captions(files: list[SourceFile]) -> list[str]:
+    unused = sorted({name for file in files for name in other_captions(file)})
+    if not unused:
+        return []
+    used = ", ".join(sorted({str(file.columns["caption"]) for file in files}))
+    options = " or ".join(shlex.join(["--caption-column", name]) for name in unused)
+    return [f"captions: the column {used}; unused, but like one: {options}"]
+
+
+def _typed(path: str) -> str:
+    """A path as one types it here; a column's name stays as it is."""
+    return os.path.relpath(path) if path.startswith("/") else path
