@@ -60,6 +60,9 @@ class Stage:
 
     def run(self, study: Study, lake: Lake) -> Run:
         """Run the stage now, whether it is stale or not; the caller holds the lake's lock."""
+        from .core.damage import require_whole
+
+        require_whole(lake)
         stamp = expected_stamp(self, study, lake)
         with lake.run(self.name, stamp.digest) as run, one_line_errors(self.name, self.extra):
             counts: Counts = import_module(f".{self.name}", __package__).run(study, lake, stamp)
@@ -70,7 +73,11 @@ class Stage:
         """Why the stage has to run, in words; empty when there is nothing to do."""
         recorded = self.recorded(lake, study)
         if recorded is None:
-            return ["never run"]
+            from .core.damage import damaged_tables
+
+            return [f"{file.name} is damaged" for file in damaged_tables(lake, self.name)] or [
+                "never run"
+            ]
         return expected_stamp(self, study, lake).changes_since(recorded[0])
 
 

@@ -14,7 +14,7 @@ from .core.database import connect, query, write_parquet
 from .core.errors import StageError
 from .core.lake import Lake
 from .core.runs import Counts
-from .core.stamp import Stamp
+from .core.stamp import Stamp, read_parquet_stamp
 from .core.study import Study
 
 _COUNTS = ("word_counts", "caption_counts", "pair_counts")
@@ -22,6 +22,9 @@ _COUNTS = ("word_counts", "caption_counts", "pair_counts")
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """Write words and bigrams; with a scheduler, its workers count.
+
+    Where keyword sets alone are others than the last time, nothing is counted: a keyword is never
+    a stop word, and no count depends on it.
 
     Returns:
         Rows of the source, and distinct words.
@@ -34,6 +37,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     minimum = study.words.bigram_min_captions
     with connect(lake) as connection:
         n_rows = sum(file.n_rows for file in open_source(connection, study))
+        if _are_counted(lake, stamp):
+            return Counts(n_rows, _flag_again(connection, study, lake, stamp))
         if study.resources.scheduler is None:
 
             def count() -> int:
@@ -50,6 +55,23 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     return Counts(n_rows, n_words)
+
+
+def _are_counted(lake: Lake, stamp: Stamp) -> bool:
+    recorded = read_parquet_stamp(lake.words, lake.bigrams)
+    return recorded is not None and stamp.changes_since(recorded) == ["study key keyword_set"]
+
+
+def _flag_again(
+    connection: duckdb.DuckDBPyConnection, study: Study, lake: Lake, stamp: Stamp
+) -> int:
+    """Write what was counted with the stop words of today; returns the number of words."""
+    connection.execute("set preserve_insertion_order = true")
+    for table in (lake.words, lake.bigrams):
+        connection.read_parquet(str(table)).create_view(f"counted_{table.stem}")
+    connection.execute(query("words/flagged_words"), {"stop_words": stop_words(study)})
+    write_parquet(connection, "counted_bigrams", lake.bigrams, stamp)
+    return write_parquet(connection, "words", lake.words, stamp)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, min_captions: int, prefix: str = "") -> None:

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import NoReturn
 
@@ -125,6 +126,9 @@ def main(address: str) -> None:
         runpy.run_module(become(connection), run_name="__main__", alter_sys=True)
     except SystemExit as end:
         code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
     finish(connection, code if isinstance(code, int) else int(code is not None))
 
 

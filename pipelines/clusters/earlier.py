@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ..core.lake import Lake
-from ..core.stamp import VERSION, Stamp
+from ..core.stamp import VERSION, Stamp, read_parquet_stamp
 from .edges import Edges, Vectors
 from .forest import NOTHING, Start
 from .sample_ids import SampleIds, as_bytes, rows_of
@@ -47,7 +47,7 @@ def earlier_forest(
     It holds while every one of its samples is still there, with the same vector, and the thresholds
     are the same. Where one is gone, what it joined may fall apart: everything is compared again.
     """
-    if not (lake.near_duplicates.exists() and lake.cluster_members.exists()):
+    if read_parquet_stamp(lake.near_duplicates, lake.cluster_members) is None:
         return NOTHING
     edges = pq.read_table(lake.near_duplicates)
     members = pq.read_table(lake.cluster_members, columns=["sample_id"])

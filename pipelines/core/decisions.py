@@ -36,6 +36,7 @@ THRESHOLDS = pa.schema(
 )
 CLUSTER_MARKS = TABLES["cluster_marks"].schema
 _FILES = {"decided_thresholds": "replication_thresholds", "cluster_marks": "cluster_marks"}
+KINDS = tuple(_FILES)
 _SCHEMAS = {"decided_thresholds": THRESHOLDS, "cluster_marks": CLUSTER_MARKS}
 _KEYS = {
     "decided_thresholds": ("threshold", "sample_id", "metric", "reference"),

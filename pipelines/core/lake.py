@@ -4,18 +4,18 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import LakeError
 from .find_lake import refresh_command
 from .lake_format import check_format, migrate, require_today
 from .masking import mask
 from .registry import TABLES
-from .runs import Run
+from .runs import Run, read_run
 
 if TYPE_CHECKING:
     import duckdb
@@ -184,20 +184,33 @@ class Lake:
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
             run.end("interrupted" if interrupted else "failed", mask(str(error)))
-            self._write_run(run)
+            with suppress(LakeError):  # the first thing that went wrong is what is said
+                self._write_run(run)
             raise
         run.end("ok", None)
         self._write_run(run)
 
+    def recorded_runs(self) -> list[dict[str, Any]]:
+        """The record of every run, the first one first."""
+        return [read_run(file) for file in sorted(self.runs.glob("*.json"))]
+
     def _write_run(self, run: Run) -> None:
-        write_text(self.runs / f"{run.run_id}.json", json.dumps(asdict(run)) + "\n")
+        file = self.runs / f"{run.run_id}.json"
+        try:
+            write_text(file, json.dumps(asdict(run)) + "\n")
+        except OSError as error:
+            raise LakeError(
+                f"{file}: {error.strerror}: this run of {run.stage} is not on record; "
+                "make room, and run it again"
+            ) from None
 
     def _close_dead_runs(self) -> None:
-        # Whoever holds the lock knows that a run which still says "running" was killed.
+        # Whoever holds the lock knows that a run which still says "running" was killed. So was one
+        # whose record ends too early, if not with its machine.
         for file in self.runs.glob("*.json"):
-            text = file.read_text(encoding="utf-8")
-            if '"status": "running"' in text:
-                write_text(file, text.replace('"status": "running"', '"status": "killed"'))
+            text, run = file.read_text(encoding="utf-8"), read_run(file)
+            if run["status"] == "running" or not text.endswith("}\n"):
+                write_text(file, json.dumps(run | {"status": "killed"}) + "\n")
 
 
 @contextmanager
@@ -207,9 +220,21 @@ def replacing(path: Path) -> Iterator[Path]:
     unfinished = path.with_name(path.name + ".tmp")
     try:
         yield unfinished
+        if not unfinished.is_symlink():
+            sync(unfinished)
         unfinished.replace(path)
+        sync(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk before anything points to it."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def write_text(path: Path, text: str) -> None:

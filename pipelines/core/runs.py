@@ -1,10 +1,13 @@
 """One run of a stage: what went in, what came out, how it ended, and with which versions."""
 
+import json
 import platform
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
+from typing import Any
 
 _PACKAGES = (
     *("memtriggers", "duckdb", "dbt-duckdb", "lancedb", "open_clip_torch", "torch"),
@@ -63,3 +66,16 @@ class Run:
         """Mark the run as ended now."""
         self.status, self.error = status, error
         self.finished_at = datetime.now(UTC).isoformat()
+
+
+def read_run(file: Path) -> dict[str, Any]:
+    """The record of a run; of one that was cut off, what its name says: it was killed."""
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        started, _, stage = file.stem.partition("-")
+        moment = datetime.strptime(f"{started}+0000", "%Y%m%dT%H%M%S%f%z").isoformat()
+        killed = Run(file.stem, stage, moment, "", status="killed", versions={})
+        killed.error = "the record of this run was cut off"
+        return asdict(killed)
+    return found

@@ -51,13 +51,30 @@ def parse_stamp(text: str | bytes | None) -> Stamp | None:
 
 
 def read_parquet_stamp(*files: Path) -> Stamp | None:
-    """The stamp that all of these files carry, or None if one is missing or they disagree."""
-    import pyarrow.parquet as pq
-
+    """The stamp that all these files carry; None if one is not there or damaged, or they differ."""
     if not all(file.exists() for file in files):
         return None
-    stamps = {(pq.read_schema(file).metadata or {}).get(METADATA_KEY.encode()) for file in files}
+    metadata = [_read_metadata(file) for file in files]
+    stamps = {None if found is None else found.get(METADATA_KEY.encode()) for found in metadata}
     return parse_stamp(stamps.pop()) if len(stamps) == 1 else None
+
+
+def is_damaged(file: Path) -> bool:
+    """Whether a parquet file is there that cannot be opened: its end is missing, or all of it."""
+    return file.exists() and _read_metadata(file) is None
+
+
+def _read_metadata(file: Path) -> dict[bytes, bytes] | None:
+    """What a parquet file says of itself; None where it is no whole parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_schema(file).metadata or {}
+    except PermissionError:
+        raise
+    except (pa.ArrowInvalid, OSError):
+        return None
 
 
 def file_fingerprint(files: list[str]) -> str:

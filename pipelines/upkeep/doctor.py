@@ -1,6 +1,5 @@
 """doctor: what this machine has, and what a study of N rows will need, from measured rates."""
 
-import json
 import shutil
 from datetime import datetime
 from importlib.util import find_spec
@@ -46,8 +45,7 @@ def print_doctor(lake: Lake, rows: int) -> None:
 def estimate_times(lake: Lake, rows: int) -> list[tuple[str, str, str, str]]:
     """A stage, the rows of its largest run, rows a second, and seconds for `rows` rows."""
     largest: dict[str, dict[str, Any]] = {}
-    for file in sorted(lake.runs.glob("*.json")):
-        run = json.loads(file.read_text("utf-8"))
+    for run in lake.recorded_runs():
         before = largest.get(run["stage"], {"n_in": 0})
         if run["status"] == "ok" and run["n_in"] > before["n_in"]:
             largest[run["stage"]] = run

@@ -103,8 +103,7 @@ def _state(stage: Stage, study: Study, stale: dict[str, list[str]]) -> tuple[str
 
 def _last_runs(lake: Lake) -> dict[str, dict[str, Any]]:
     """The last successful run of each stage; file names sort by time."""
-    runs = [json.loads(file.read_text("utf-8")) for file in sorted(lake.runs.glob("*.json"))]
-    return {run["stage"]: run for run in runs if run["status"] == "ok"}
+    return {run["stage"]: run for run in lake.recorded_runs() if run["status"] == "ok"}
 
 
 def _threshold_line(status: ThresholdStatus) -> str:

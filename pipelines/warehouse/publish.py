@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from ..core.lake import Lake, replacing, write_text
+from ..core.lake import Lake, replacing, sync, write_text
 from .previous import Kept, published
 
 BUILDS_KEPT = 3
@@ -16,7 +16,9 @@ def publish(lake: Lake, database: Path, build: str) -> None:
     lake.builds.mkdir(exist_ok=True)
     database.chmod(_READ_ONLY)
     earlier = _published_in_order(lake)
+    sync(database)
     moved = database.replace(lake.builds / f"{build}.duckdb")
+    sync(lake.builds)
     with replacing(lake.current) as pointer:
         pointer.unlink(missing_ok=True)
         pointer.symlink_to(moved.relative_to(lake.root))

@@ -1,5 +1,6 @@
 """One writer at a time, and nothing half-written under a final name."""
 
+import errno
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from memtriggers.pipelines.core import lake as lakes
 from memtriggers.pipelines.core.errors import LakeError
 from memtriggers.pipelines.core.lake import Lake, replacing
 
@@ -73,3 +75,34 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         raise ValueError("in the middle")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_while_a_run_is_recorded_is_one_line(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    with lake.lock():
+        monkeypatch.setattr(lakes, "write_text", full)
+        refused = pytest.raises(LakeError, match="No space left on device: this run of words")
+        with refused, lake.run("words", "hash"):
+            pytest.fail("nothing is done that could not be recorded")
+        monkeypatch.undo()
+        with pytest.raises(ValueError, match="the first thing"), lake.run("words", "hash"):
+            monkeypatch.setattr(lakes, "write_text", full)
+            raise ValueError("the first thing that went wrong")
+
+
+def test_what_is_written_is_on_the_disk_before_its_name_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, synced = tmp_path / "table.parquet", []
+
+    def fsync(number: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{number}").readlink().name, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with replacing(path) as unfinished:
+        unfinished.write_text("whole")
+    assert synced == [("table.parquet.tmp", False), (tmp_path.name, True)]

@@ -17,7 +17,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from memtriggers.pipelines.cli import cli
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import KeywordSet, Study
 from memtriggers.pipelines.core.study_file import load_study
@@ -187,6 +189,66 @@ def test_a_change_makes_stale_what_reads_it(
     refreshed: Refreshed, change: Callable[[Study], Study], expected: tuple[str, ...]
 ) -> None:
     assert tuple(stale_stages(change(refreshed.study), refreshed.lake)) == expected
+
+
+def cut(file: Path) -> None:
+    """Leave what a full disk, or a copy that was broken off, leaves of a file."""
+    content = file.read_bytes()
+    file.chmod(0o644)
+    file.write_bytes(content[: len(content) // 2])
+
+
+def test_damaged_files_are_made_again_and_said(refreshed: Refreshed, tmp_path: Path) -> None:
+    damaged = refreshed.copy(tmp_path / "damaged")
+    for name in ("samples", "keyword_matches", "bigrams", "clusters", "cluster_members"):
+        cut(getattr(damaged.lake, name))
+    damaged.lake.words.write_bytes(b"")
+    last, *others = sorted(damaged.lake.runs.glob("*.json"), reverse=True)
+    last.write_bytes(b"")
+    cut(others[0])
+    planned = damaged.run("--dry-run").stdout
+    assert "filter: samples.parquet is damaged, keyword_matches.parquet is damaged\n" in planned
+    assert "words: words.parquet is damaged, bigrams.parquet is damaged\n" in planned
+    for command in ("status", "doctor"):
+        told = CliRunner().invoke(
+            cli,
+            [
+                command,
+                "--lake",
+                str(damaged.lake.root),
+                *(("--study", str(damaged.folder / "study.toml")) if command == "status" else ()),
+            ],
+            catch_exceptions=False,
+        )
+        assert told.exit_code == 0, told.output
+
+    done = damaged.run()
+    assert (done.returncode, done.stdout.partition(" in ")[0]) == (
+        0,
+        "refreshed filter, words, cluster",  # the rows are the same: so is the build of them
+    ), done.stderr
+    assert stale_stages(damaged.study, damaged.lake) == {}
+    assert damaged.tables() == refreshed.tables()
+    runs = {run["run_id"]: run["status"] for run in damaged.lake.recorded_runs()}
+    assert (runs[last.stem], runs[others[0].stem]) == ("killed", "killed")
+    assert damaged.run().stdout.startswith("nothing to do")
+
+
+def test_what_no_stage_can_make_again_is_named(refreshed: Refreshed, tmp_path: Path) -> None:
+    damaged = refreshed.copy(tmp_path / "damaged")
+    decided = damaged.lake.root / "decisions" / "cluster_marks.parquet"
+    decided.parent.mkdir()
+    decided.write_bytes(b"PAR1")
+    damaged.edit("0.99, 0.999", "0.98, 0.999")
+    done = damaged.run()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "Error: lake/decisions/cluster_marks.parquet: is damaged, and no stage can make it again "
+        "(what was decided in the explorer): bring it back from a backup, or begin anew without "
+        "it: rm lake/decisions/cluster_marks.parquet\n"
+    )
+    decided.unlink()
+    assert damaged.run("--dry-run").stdout.startswith("cluster: study key cluster")
 
 
 def test_a_plan_says_why_and_runs_nothing(refreshed: Refreshed, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Words, pairs of words and their two counts, against a count in plain Python."""
 
 import html
+import os
 import random
 import unicodedata
 from collections import Counter
@@ -15,8 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 import regex
 
+from memtriggers.pipelines.core.errors import StageError
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
+from memtriggers.pipelines.stages import STAGES
 from memtriggers.tests.processor import measured
 
 CAPTIONS = [
@@ -85,6 +88,40 @@ def test_a_keyword_is_never_a_stop_word(
     run_stages(study, "words")
     stop = read(lake.words, "select word from read_parquet($file) where is_stop_word order by 1")
     assert stop == [("a",), ("in",), ("of",), ("the",)]
+
+
+def test_another_keyword_set_counts_nothing_again(
+    lake: Lake,
+    tmp_path: Path,
+    make_study: Callable[..., Study],
+    write_captions: Callable[..., Path],
+    run_stages: Callable[..., None],
+) -> None:
+    file = write_captions(*CAPTIONS, *(f"the star {n}, a star of {n}" for n in range(5000)))
+    stop = "select word from read_parquet($file) where is_stop_word order by all"
+    run_stages(make_study(room={"include": ["room"]}), "words")
+    first, before = read(lake.words, "from read_parquet($file)"), read(lake.words, stop)
+    pairs = read(lake.bigrams, "from read_parquet($file)")
+
+    others, captions = make_study(the={"include": ["the"]}), file.read_bytes()
+    known = file.stat()
+    text = pq.read_metadata(file).row_group(0).column(2)
+    start = text.dictionary_page_offset
+    end = start + text.total_compressed_size
+    assert text.path_in_schema == "TEXT" and end < len(captions)
+    file.write_bytes(captions[:start] + bytes(end - start) + captions[end:])  # nobody can read it
+    os.utime(file, ns=(known.st_atime_ns, known.st_mtime_ns))
+    assert STAGES["words"].why_stale(others, lake) == ["study key keyword_set"]
+    run_stages(others, "words")
+    assert STAGES["words"].why_stale(others, lake) == []
+    again = read(lake.words, "from read_parquet($file)")
+    assert [(w, c, n, share) for w, c, n, _, share in again] == [
+        (w, c, n, share) for w, c, n, _, share in first
+    ]
+    assert set(before) - set(read(lake.words, stop)) == {("the",)}
+    assert read(lake.bigrams, "from read_parquet($file)") == pairs
+    with pytest.raises(StageError, match="Invalid data"):
+        run_stages(others, "words")  # who asks for it has it counted again
 
 
 @pytest.mark.parametrize("minimum", [1, 2])
