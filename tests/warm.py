@@ -14,7 +14,6 @@ import runpy
 import select
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -38,7 +37,6 @@ with socket.socket(socket.AF_UNIX) as server:
 sys.exit(int(code or 1))
 """
 
-_started: list["subprocess.Popen[bytes]"] = []  # nobody waits for it: it ends with the tests
 SECONDS_IDLE = 900  # after which nobody will ask any more: the tests were killed
 
 
@@ -61,17 +59,21 @@ def command(module: str, *arguments: str | Path) -> list[str]:
 
 
 def _start(address: Path) -> None:
-    """Start the server, and wait until it takes questions."""
-    process = subprocess.Popen(
+    """Start the server, and wait until it takes questions; nobody waits for its end."""
+    said, says = os.pipe()
+    os.posix_spawn(
+        sys.executable,
         [sys.executable, "-P", "-m", __name__, str(address)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for the tests
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, says, 1),
+        ],
+        setsid=True,  # Ctrl-C is for the tests
     )
-    _started.append(process)
-    assert process.stdout is not None
-    with process.stdout as said:
-        assert said.readline() == b"ready\n"
+    os.close(says)
+    with os.fdopen(said, "rb") as lines:
+        assert lines.readline() == b"ready\n"
 
 
 def serve(address: str) -> socket.socket | None:
