@@ -21,6 +21,8 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
+import duckdb
+
 from memtriggers.pipelines.warehouse.dbt_run import DbtRun
 
 # Not lance, which must not be forked.
@@ -118,6 +120,7 @@ def main(address: str) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forked ones
     for name in IMPORTED:
         importlib.import_module(name)
+    duckdb.execute("set threads = 1")  # another thread of its own database would not be forked
     ask_for_dbt()
     connection = serve(address)
     if connection is None:
