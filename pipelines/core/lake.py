@@ -205,11 +205,10 @@ class Lake:
             ) from None
 
     def _close_dead_runs(self) -> None:
-        # Whoever holds the lock knows that a run which still says "running" was killed. So was one
-        # whose record ends too early, if not with its machine.
+        # Whoever holds the lock knows that a run which still says "running" was killed.
         for file in self.runs.glob("*.json"):
-            text, run = file.read_text(encoding="utf-8"), read_run(file)
-            if run["status"] == "running" or not text.endswith("}\n"):
+            run = read_run(file)
+            if run["status"] == "running":
                 write_text(file, json.dumps(run | {"status": "killed"}) + "\n")
 
 

@@ -69,13 +69,12 @@ class Run:
 
 
 def read_run(file: Path) -> dict[str, Any]:
-    """The record of a run; of one that was cut off, what its name says: it was killed."""
+    """The record of a run; of one that was cut off, what its name says: nobody noted its end."""
     try:
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
         started, _, stage = file.stem.partition("-")
         moment = datetime.strptime(f"{started}+0000", "%Y%m%dT%H%M%S%f%z").isoformat()
-        killed = Run(file.stem, stage, moment, "", status="killed", versions={})
-        killed.error = "the record of this run was cut off"
-        return asdict(killed)
+        error = "the record of this run was cut off"
+        return asdict(Run(file.stem, stage, moment, "", error=error, versions={}))
     return found

@@ -99,11 +99,7 @@ def test_help_answers_at_once() -> None:
     ("arguments", "code", "message"),
     [
         (["filter"], 1, "Error: study.toml: no such study file"),
-        (
-            ["filter", "--stdy", "x"],
-            2,
-            "No such option…--stdy",
-        ),  # as the version of click writes it
+        (["filter", "--stdy", "x"], 2, "No such option '--stdy'"),
         (["nothing"], 2, "No such command 'nothing'"),
         (["sql", "select 1"], 1, "Error: lake: nothing is published yet"),
         (["sql"], 1, "Error: lake: nothing is published yet"),
@@ -120,7 +116,7 @@ def test_help_answers_at_once() -> None:
 def test_exit_codes(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
     result = memtriggers(*arguments, cwd=tmp_path)
     assert result.returncode == code
-    assert all(part in result.stderr for part in message.split("…"))
+    assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
 

@@ -56,6 +56,13 @@ def read(file: Path, query: str) -> list[tuple[Any, ...]]:
     return duckdb.execute(query, {"file": str(file)}).fetchall()
 
 
+def check_counts(lake: Lake, captions: list[str]) -> None:
+    """Every word and pair with both counts, each caption read in plain Python."""
+    said = [words_in_python(caption) for caption in captions]
+    assert sorted(read(lake.words, COUNTS)) == both_counts(said)
+    assert sorted(read(lake.bigrams, PAIR_COUNTS)) == both_counts(list(pairwise(w)) for w in said)
+
+
 STAR = "from read_parquet($file) where word = 'star'"
 COUNTS = "select word, n_captions, n_occurrences from read_parquet($file)"
 PAIR_COUNTS = "select (word, next_word), n_captions, n_occurrences from read_parquet($file)"
@@ -162,9 +169,7 @@ def test_long_captions_cost_what_their_words_cost_and_not_the_square(
     with measured() as seconds:
         run_stages(make_study(sections="[words]\nbigram_min_captions = 1"), "words")
     assert seconds[0] < 20, "of all threads; the square of their words takes minutes"
-    said = [words_in_python(caption) for caption in captions]
-    assert sorted(read(lake.words, COUNTS)) == both_counts(said)
-    assert sorted(read(lake.bigrams, PAIR_COUNTS)) == both_counts(list(pairwise(w)) for w in said)
+    check_counts(lake, captions)
 
 
 def agreed_code_points() -> list[str]:
@@ -219,6 +224,4 @@ def test_captions_of_every_letter(
     table = pa.table({"url": [str(n) for n in range(len(captions))], "text": captions})
     pq.write_table(table, tmp_path / "odd.parquet")
     run_stages(make_study(sections="[words]\nbigram_min_captions = 1"), "words")
-    said = [words_in_python(caption) for caption in captions]
-    assert sorted(read(lake.words, COUNTS)) == both_counts(said)
-    assert sorted(read(lake.bigrams, PAIR_COUNTS)) == both_counts(list(pairwise(w)) for w in said)
+    check_counts(lake, captions)

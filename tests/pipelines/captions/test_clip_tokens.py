@@ -161,7 +161,7 @@ def may_be_long() -> AskInSql:
 GROWING_TEXT = st.lists(GROWING | LETTERS, max_size=12).map("".join)
 
 
-@settings(max_examples=70, deadline=None)  # a query costs more than its texts: several at once
+@settings(max_examples=100, deadline=None)  # a query costs more than its texts: several at once
 @given(texts=st.lists(GROWING_TEXT, min_size=7, max_size=9))
 def test_no_caption_has_more_tokens_than_its_bound(
     tokenizer: SimpleTokenizer, in_sql: CountInSql, may_be_long: AskInSql, texts: list[str]
