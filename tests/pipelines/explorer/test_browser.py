@@ -60,8 +60,12 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Open pages of one server; in the end nothing has gone wrong, and nobody else been asked."""
+def open_page(browser: Any, serve: Callable[..., Server]) -> Iterator[Callable[..., Any]]:
+    """Open pages of one server; in the end nothing has gone wrong, and nobody else been asked.
+
+    Takes `serve` so that pages are closed before their server stops: a browser asks for the icon
+    whenever it likes.
+    """
     wrong: list[str] = []
     contexts = []
 
