@@ -69,7 +69,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     write_stamped(find_word_sets(study, lake), lake.word_sets, stamp)
     choose_follow_up_sets(study, lake, resolved, stamp)
     n_clusters = sum(len(found.size) for found in clusters.values())
-    return Counts(n_compared, n_clusters, recall)
+    return Counts(n_compared, n_clusters, pair_recall=recall)
 
 
 def _find_forest(

@@ -6,6 +6,7 @@ imported at the top is light: `recorded` answers `status` in a base install too.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import duckdb
 import pyarrow as pa
@@ -26,9 +27,9 @@ from .clip.model import ClipChoice, find_clip
 from .core.database import connect, query
 from .core.errors import LakeError
 from .core.lake import Lake
-from .core.losses import Outcome, refuse_total_loss
+from .core.losses import Outcome, refuse_total_loss, standing
 from .core.pinned import pin_images
-from .core.runs import Counts
+from .core.runs import Counts, Standing
 from .core.stamp import Stamp
 from .core.stamped_tables import read_recorded, write_stamp
 from .core.stored_work import StoredWork
@@ -43,7 +44,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """Commit the vectors that samples lack, for the model of the study: made or imported.
 
     Returns:
-        Samples that lacked a vector, and samples embedded.
+        Samples that lacked a vector, and samples embedded; of all samples that have an image, or
+        are to be in the metadata of imported vectors, those without a vector of it.
 
     Raises:
         StageError: no sample has a vector of its image.
@@ -56,14 +58,13 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     names = _table_names(choice, find_copy_model(study))
     encode = encode_images if study.data.vectors is None else import_vectors
     counts = encode(study, lake, choice)
-    if not counts.n_out or study.data.vectors is not None:
-        _refuse_total_loss(study, lake, store, names[0])
+    every = _count_vectors(study, lake, store, names[0])
     for name in names:
         store.compact(name, VECTOR_ROWS_PER_FILE)
     store.build_index(image_vectors_name(choice.clip_id))
     for name in names:
         write_stamp(store, name, stamp)
-    return counts
+    return replace(counts, standing=every)
 
 
 def encode_images(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
@@ -97,22 +98,29 @@ def encode_images(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
     return counts
 
 
-def _refuse_total_loss(study: Study, lake: Lake, store: VectorStore, image_vectors: str) -> None:
-    """Raise StageError when there are samples and not one has a vector, of this run or before."""
+def _count_vectors(study: Study, lake: Lake, store: VectorStore, image_vectors: str) -> Standing:
+    """The samples that have a vector of their image and those that lack it, from whichever run.
+
+    Raises:
+        StageError: there are samples, and not one has a vector.
+
+    """
     with connect(lake) as connection:
         connection.register("image_vectors", store.reader(image_vectors, ["sample_id", "status"]))
         is_imported = study.data.vectors is not None
         values = {"samples": str(lake.samples), "is_imported": is_imported}
-        found = connection.execute(query("embed/losses"), values).fetchall()
+        found = connection.execute(query("embed/outcomes"), values).fetchall()
+    outcomes = [Outcome(*row) for row in found]
     refuse_total_loss(
         "embed",
         "samples has a vector of its image",
-        [Outcome(*row) for row in found],
+        outcomes,
         "name the metadata that has their urls and captions in [data]"
         if is_imported
         else "mend [clip] in the study where the model makes numbers that are not finite, or run: "
         "memtriggers fetch",
     )
+    return standing(outcome for outcome in outcomes if outcome.status != "no_image")
 
 
 def recorded(lake: Lake, study: Study) -> tuple[Stamp, str] | None:

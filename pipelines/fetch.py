@@ -4,6 +4,7 @@ What is imported at the top is light: `recorded` answers `status` in a base inst
 """
 
 import json
+from collections import Counter
 from dataclasses import asdict
 
 import duckdb
@@ -13,8 +14,8 @@ from ..lance.tables import IMAGE_ROWS_PER_FILE, IMAGES, OK
 from .core.database import connect, query
 from .core.errors import LakeError
 from .core.lake import Lake
-from .core.losses import Outcome, refuse_total_loss
-from .core.runs import Counts
+from .core.losses import Outcome, refuse_total_loss, standing
+from .core.runs import Counts, Standing
 from .core.stamp import Stamp
 from .core.stamped_tables import read_recorded, write_mark, write_stamp
 from .core.study import Study
@@ -24,7 +25,6 @@ _CAN_PASS = (
     "status in ('connection', 'dns', 'http_408', 'http_429', 'not_found', 'timeout',"
     " 'too_large_for_memory', 'unexpected', 'unreadable') or status like 'http_5%'"
 )
-_IS_OK = f"status = '{OK}'"
 _SETTINGS = "memtriggers_fetch_settings"
 
 
@@ -32,7 +32,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """Commit a row to `images` for every sample that has none; none where vectors are imported.
 
     Returns:
-        Samples without a row before, and those that have an image now.
+        Samples without a row before, and those that have an image now; of all samples, those that
+        have none.
 
     Raises:
         StudyError: image_root is no folder.
@@ -48,20 +49,17 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         connection.execute(query("fetch/samples"), {"samples": str(lake.samples)})
         is_imported = study.data.vectors is not None
         n_in = 0 if is_imported else len(connection.table("samples_to_fetch"))
-        n_before, n_ok = store.count(IMAGES.name), store.count(IMAGES.name, _IS_OK)
-        if n_in:
-            fetch_images(study, store, IMAGES, connection)
-        n_out = store.count(IMAGES.name, _IS_OK) - n_ok
-        if not (n_out or is_imported):
-            _refuse_total_loss(connection, store, lake)
-    n_rows = store.count(IMAGES.name) - n_before
+        n_before = store.count(IMAGES.name)
+        ended = fetch_images(study, store, IMAGES, connection) if n_in else Counter[str]()
+        every = Standing() if is_imported else _count_images(connection, store, lake)
+    n_rows, n_out = store.count(IMAGES.name) - n_before, ended.pop(OK, 0)
     if n_in != n_rows:
         raise LakeError(
             f"{store.path(IMAGES.name)}: {n_in} samples went in, {n_rows} rows came out"
         )
     store.compact(IMAGES.name, IMAGE_ROWS_PER_FILE)
     write_stamp(store, IMAGES.name, stamp)
-    return Counts(n_in, n_out)
+    return Counts(n_in, n_out, ended, every)
 
 
 def recorded(lake: Lake) -> tuple[Stamp, str] | None:
@@ -76,20 +74,27 @@ def forget_passing_failures(lake: Lake) -> None:
         store.delete(IMAGES.name, _CAN_PASS)
 
 
-def _refuse_total_loss(
+def _count_images(
     connection: duckdb.DuckDBPyConnection, store: VectorStore, lake: Lake
-) -> None:
-    """Raise StageError when samples were asked for and not one has an image, in any run."""
+) -> Standing:
+    """The samples that have an image and those that have none, from whichever run.
+
+    Raises:
+        StageError: there are samples, and not one has an image.
+
+    """
     columns = ["sample_id", "status", "status_reason"]
     connection.register("stored_images", store.reader(IMAGES.name, columns))
-    found = connection.execute(query("fetch/losses"), {"samples": str(lake.samples)}).fetchall()
+    found = connection.execute(query("fetch/outcomes"), {"samples": str(lake.samples)}).fetchall()
+    outcomes = [Outcome(*row) for row in found]
     refuse_total_loss(
         "fetch",
         "samples has an image",
-        [Outcome(*row) for row in found],
+        outcomes,
         "mend where [data] in the study says the images are, or the network, and run: "
         "memtriggers fetch --retry",
     )
+    return standing(outcomes)
 
 
 def _forget_failures(store: VectorStore, study: Study) -> None:

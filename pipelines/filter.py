@@ -11,10 +11,10 @@ from .captions.on_workers import open_shard, run_on_workers
 from .captions.source import SourceFile, open_source
 from .captions.unreadable import read_source
 from .clusters.follow_up import with_follow_up_sets
-from .core.database import connect, count_rows, query, write_parquet
+from .core.database import connect, query, write_parquet
 from .core.lake import Lake
-from .core.losses import Outcome, refuse_total_loss
-from .core.runs import Counts
+from .core.losses import Outcome, refuse_total_loss, standing
+from .core.runs import Counts, Standing
 from .core.stamp import Stamp
 from .core.study import Study
 
@@ -27,7 +27,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     With a scheduler, its workers read the source, and this process the rows that leave a trace.
 
     Returns:
-        Rows of the source, and clean samples that match a keyword set.
+        Rows of the source, and clean samples that match a keyword set; those that are rejected.
 
     Raises:
         SourceError: a file cannot be read.
@@ -47,7 +47,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         count_sample_tokens(connection)
         connection.execute(query("filter/samples"), {"max_clip_tokens": MAX_CLIP_TOKENS})
         connection.execute(query("filter/sample_rows"))
-        _refuse_total_loss(connection)
+        matched = _count_samples(connection)
         connection.register("source_files", _source_files(files))
         write_parquet(connection, "rejected_rows", lake.rejected_rows, stamp)
         write_parquet(connection, "keyword_matches", lake.keyword_matches, stamp)
@@ -55,19 +55,21 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         write_parquet(connection, "source_files", lake.source_files, stamp)
         write_parquet(connection, "sample_rows", lake.sample_rows, stamp)
         write_parquet(connection, "samples", lake.samples, stamp)
-        n_samples = count_rows(connection, "samples where status = 'ok'")
         _warn_of_empty_sets(connection)
-    return Counts(sum(file.n_rows for file in files), n_samples)
+    n_clean = matched.n_asked - matched.n_missing
+    return Counts(sum(file.n_rows for file in files), n_clean, matched.missing, matched)
 
 
-def _refuse_total_loss(connection: duckdb.DuckDBPyConnection) -> None:
-    found = connection.execute(query("filter/losses")).fetchall()
+def _count_samples(connection: duckdb.DuckDBPyConnection) -> Standing:
+    """The samples that match, and why some are rejected; raises StageError when all are."""
+    outcomes = [Outcome(*row) for row in connection.execute(query("filter/outcomes")).fetchall()]
     refuse_total_loss(
         "filter",
         "matching samples is clean",
-        [Outcome(*row) for row in found],
+        outcomes,
         "name the right columns in [data] of the study (caption_column, url_column, image_root)",
     )
+    return standing(outcomes)
 
 
 def keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:

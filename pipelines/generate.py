@@ -5,6 +5,7 @@ and diffusers are loaded in the workers alone.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ..lance.store import VectorStore
 from ..lance.tables import (
+    BLOCKED,
     GENERATED_IMAGES,
     IMAGE_ROWS_PER_FILE,
     OK,
@@ -20,7 +22,7 @@ from .core.database import connect, query
 from .core.errors import LakeError, StageError
 from .core.lake import Lake, replacing
 from .core.registry import TABLES
-from .core.runs import Counts
+from .core.runs import Counts, Standing
 from .core.stamp import Stamp
 from .core.stamped_tables import read_recorded, write_stamp
 from .core.stored_work import StoredWork
@@ -58,21 +60,27 @@ def run(study: Study, lake: Lake, stamp: Stamp, load: Load = load_generator) -> 
     choice = find_generator(study)
     counts = _generate(study, lake, GenerateJob(choice, load, study.resources.device))
     embed_generated(study, lake)
-    _refuse_total_loss(lake, choice, counts)
+    every = _count_images(lake, choice)
     _complete(study, lake, stamp)
-    return counts
+    return replace(counts, standing=every)
 
 
-def _refuse_total_loss(lake: Lake, choice: GeneratorChoice, counts: Counts) -> None:
-    """Raise StageError when the generator has made images and blocked every one, in any run."""
+def _count_images(lake: Lake, choice: GeneratorChoice) -> Standing:
+    """The images that the generator was asked for, and those that it blocked, in whichever run.
+
+    Raises:
+        StageError: it blocked every one.
+
+    """
     store, own = VectorStore(lake.vectors), f"generator_id = '{choice.generator_id}'"
     n_images = store.count(GENERATED_IMAGES.name, own)
-    n_ok = counts.n_out or store.count(GENERATED_IMAGES.name, f"{own} and status = '{OK}'")
+    n_ok = store.count(GENERATED_IMAGES.name, f"{own} and status = '{OK}'")
     if n_images and not n_ok:
         raise StageError(
             f"generate: none of {n_images:,} images came out: all are blocked by the safety "
             f"checker of {choice.settings.model}; name a model without one"
         )
+    return Standing(n_images, {BLOCKED: n_images - n_ok} if n_images > n_ok else {})
 
 
 def recorded(lake: Lake, study: Study) -> tuple[Stamp, str] | None:

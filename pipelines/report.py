@@ -2,6 +2,7 @@
 
 import html
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .clip.thresholds import resolve_thresholds
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from .images.thumbnails import Thumbnail
 
 _STAMP = re.compile(r'<meta name="memtriggers-stamp" content="([^"]*)">')
+_NOTE = re.compile(r"(<!-- the last refresh -->).*?(<!-- as far as here -->)", re.DOTALL)
+_FAILED = (
+    '<p class="warning" role="alert"><strong>The refresh of {:%Y-%m-%d %H:%M} UTC failed.</strong> '
+    "What follows is what was published before it. <bdi>{}</bdi></p>"
+)
 _LARGEST_FILE = 25_000_000  # bytes that one still sends and opens as one file
 _HEAD_BYTES = 16_384  # the stamp stands in the first lines, before the style
 
@@ -44,7 +50,20 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         text = render(page, charts, beside(lake.report, thumbnails), stamp)
     write_text(lake.report, text)
     remove_beside(lake.report, thumbnails if is_large else {})
-    return Counts(len(page.sample_ids) + len(page.image_ids), len(thumbnails))
+    n_asked = len(page.sample_ids) + len(page.image_ids)
+    lost = {"no_image": n} if (n := n_asked - len(thumbnails)) else {}
+    return Counts(n_asked, len(thumbnails), lost)
+
+
+def note_failure(lake: Lake, error: str | None) -> None:
+    """Say at the head of a report that a refresh has failed since; with None, unsay it."""
+    if not lake.report.exists():
+        return
+    text = lake.report.read_text("utf-8")
+    now = "" if error is None else _FAILED.format(datetime.now(UTC), html.escape(error))
+    noted = _NOTE.sub(lambda found: found[1] + now + found[2], text, count=1)
+    if noted != text:
+        write_text(lake.report, noted)
 
 
 def _read_thumbnails(

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from .core.lake import Lake, replacing
 from .core.progress import progress
 from .core.registry import TABLES
-from .core.runs import Counts
+from .core.runs import Counts, Standing
 from .core.stamp import METADATA_KEY, Stamp
 from .core.study import Study
 from .generation.generate_job import Load
@@ -35,6 +35,7 @@ from .replication.tiles import add_generated_tiles, add_training_tiles
 
 REPLICATION_SCORES = TABLES["replication_scores"].schema
 PROMPT_SCORES = TABLES["prompt_scores"].schema
+_CLUSTER_GONE = "cluster_gone"  # of a prompt that was made for one which is none any more
 
 Row = dict[str, Any]
 
@@ -82,7 +83,8 @@ def run(study: Study, lake: Lake, stamp: Stamp, load: Load = load_generator) -> 
         write(pa.Table.from_pylist(prompt_rows, PROMPT_SCORES))
     with _writing(lake.replication_by_family, families.SCHEMA, stamp) as write:
         write(families.compare_families(lake))
-    return Counts(len(generations), n_scored)
+    lost = {_CLUSTER_GONE: n} if (n := len(generations) - n_scored) else {}
+    return Counts(len(generations), n_scored, lost, Standing(len(generations), lost))
 
 
 def _targets_of_prompts(lake: Lake, training: Training) -> dict[str, Target]:

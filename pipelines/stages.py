@@ -210,7 +210,7 @@ STAGES = {
             ),
             _build,
             options=BUILD,
-            version=2,  # every published time is in UTC without a zone, generated_at too
+            version=3,  # not_judged in removal_list; what runs lost
         ),
         Stage(
             "prompts",
@@ -261,9 +261,10 @@ STAGES = {
             "report",
             "Write the report, one HTML file.",
             ("report", "cluster"),
-            ("build", "thresholds"),
+            ("build", "thresholds", "loss_limits"),
             _report,
             extra="embed",
+            version=2,  # what was lost and what was not judged stands in it
         ),
     )
 }

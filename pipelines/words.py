@@ -10,14 +10,14 @@ from .captions.on_workers import open_shard, run_on_workers
 from .captions.source import open_source
 from .captions.stop_words import stop_words
 from .captions.unreadable import read_source
-from .core.database import connect, query, write_parquet
+from .core.database import connect, count_rows, query, write_parquet
 from .core.errors import StageError
 from .core.lake import Lake
-from .core.runs import Counts
+from .core.runs import Counts, Standing
 from .core.stamp import Stamp, read_parquet_stamp
 from .core.study import Study
 
-_COUNTS = ("word_counts", "caption_counts", "pair_counts")
+_COUNTS = ("word_counts", "caption_counts", "pair_counts", "unreadable_rows")
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
@@ -27,7 +27,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     a stop word, and no count depends on it.
 
     Returns:
-        Rows of the source, and distinct words.
+        Rows of the source, and distinct words; rows that cannot be read.
 
     Raises:
         SourceError: a file cannot be read.
@@ -38,7 +38,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     with connect(lake) as connection:
         n_rows = sum(file.n_rows for file in open_source(connection, study))
         if _are_counted(lake, stamp):
-            return Counts(n_rows, _flag_again(connection, study, lake, stamp))
+            n_words = _flag_again(connection, study, lake, stamp)
+            return _counts(n_rows, n_words, _known_unreadable(connection, lake))
         if study.resources.scheduler is None:
 
             def count() -> int:
@@ -46,15 +47,30 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
                 return _write(connection, study, lake, stamp, n_rows)
 
             n_words = read_source(connection, study, count)
+            unreadable = count_rows(connection, "unreadable_rows")
         else:
             folder = lake.scratch / "words"
             try:
                 _gather_counts(connection, study, folder)
                 _count(connection, minimum, "merged_")
                 n_words = _write(connection, study, lake, stamp, n_rows)
+                unreadable = count_rows(connection, "shard_unreadable_rows")
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
-    return Counts(n_rows, n_words)
+    return _counts(n_rows, n_words, unreadable)
+
+
+def _counts(n_rows: int, n_words: int, unreadable: int) -> Counts:
+    lost = {"invalid_utf8": unreadable} if unreadable else {}
+    return Counts(n_rows, n_words, lost, Standing(n_rows, lost))
+
+
+def _known_unreadable(connection: duckdb.DuckDBPyConnection, lake: Lake) -> int:
+    """The rows that `filter` could not read: of the same files."""
+    if not lake.rejected_rows.exists():
+        return 0
+    connection.read_parquet(str(lake.rejected_rows)).create_view("rejected_rows")
+    return count_rows(connection, "rejected_rows where rule = 'invalid_utf8'")
 
 
 def _are_counted(lake: Lake, stamp: Stamp) -> bool:

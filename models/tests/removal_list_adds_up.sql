@@ -1,5 +1,5 @@
--- Fails at each threshold and keep rule where kept + removed is not every sample, or where more or less is dropped than
--- all members but one of each cluster; and for each cluster with a marked sample that keeps another number than one,
+-- Fails at each threshold and keep rule where kept + dropped + not judged is not every sample, where more or less is
+-- dropped than all members but one of each cluster, or where another sample is not judged than one without an embedding; and for each cluster with a marked sample that keeps another number than one,
 -- all that are wanted, and none where all are to be removed.
 with removal_list as (
 
@@ -48,7 +48,8 @@ counted as (
             where removal_list.action = 'drop'
             and touched_members.sample_id is null
             and marks.sample_id is null
-        ) as n_dropped
+        ) as n_dropped,
+        count(*) filter (where removal_list.action = 'not_judged') as n_not_judged
     from removal_list
     left join touched_members
         on removal_list.threshold = touched_members.threshold
@@ -60,7 +61,12 @@ counted as (
 
 samples as (
 
-    select count(*) as n_samples from {{ ref('samples') }} where status <> 'rejected'
+    select
+        count(*) as n_samples,
+        count(*) filter (where status <> 'embedded' and marks.sample_id is null) as n_unembedded
+    from {{ ref('samples') }} as samples
+    left join marks on samples.sample_id = marks.sample_id
+    where status <> 'rejected'
 
 ),
 
@@ -81,6 +87,7 @@ wrong_totals as (
     left join clusters on counted.threshold = clusters.threshold
     where
         counted.n_rows <> samples.n_samples
+        or counted.n_not_judged <> samples.n_unembedded
         or counted.n_dropped <> coalesce(clusters.n_superfluous, 0)
 
 ),

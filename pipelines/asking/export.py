@@ -1,17 +1,17 @@
-"""export: what to remove, what to keep, or a weight for each sample, as parquet, csv or npy."""
+"""export: what to remove, to keep, what was not judged, or a weight for each sample."""
 
 from pathlib import Path
 
 import duckdb
 import numpy as np
 
-from ..core.database import connect_published, query, run_query
+from ..core.database import connect_published, count_rows, query, run_query
 from ..core.errors import QueryError
 from ..core.lake import Lake, replacing
 from .sql import write_rows
 
 _FORMS = {".parquet": "parquet", ".csv": "csv", ".npy": "npy"}
-_ACTIONS = {"kept": "keep", "removal-list": "drop"}
+_ACTIONS = {"kept": "keep", "removal-list": "drop", "not-judged": "not_judged"}
 
 
 def export_samples(
@@ -22,12 +22,15 @@ def export_samples(
     output: Path,
     rule: str = "all",
     max_rows: int | None = None,
-) -> int:
-    """Write one file of samples; returns its number of rows.
+) -> tuple[int, int]:
+    """Write one file of samples, parquet, csv or npy.
+
+    Returns:
+        Its number of rows, and the samples that were not judged, wherever they are.
 
     Args:
         lake: with a published build.
-        what: "kept", "removal-list" or "weights".
+        what: "kept", "removal-list", "not-judged" or "weights".
         threshold: of the clusters.
         keep_rule: which sample of a cluster stays: "best", "first" or "medoid".
         output: its suffix says the kind of file.
@@ -50,11 +53,12 @@ def export_samples(
         values = {"threshold": threshold, "keep_rule": keep_rule, "rule": rule}
         values["max_rows"] = max_rows
         connection.execute(query("export/chosen"), values)
+        n_not_judged = count_rows(connection, "chosen where action = 'not_judged'")
         if output.suffix == ".npy":
-            return _write_uids(connection, what, output)
+            return _write_uids(connection, what, output), n_not_judged
         given = {"threshold": threshold} if what == "weights" else {}
         rows = run_query(connection, query(f"export/{what.replace('-', '_')}"), given)
-        return write_rows(rows, _FORMS[output.suffix], output)
+        return write_rows(rows, _FORMS[output.suffix], output), n_not_judged
 
 
 def _write_uids(connection: duckdb.DuckDBPyConnection, what: str, output: Path) -> int:

@@ -165,7 +165,7 @@ def probe(prompt: str, study_file: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["removal-list", "kept", "weights"]))
+@click.argument("what", type=click.Choice(["removal-list", "kept", "not-judged", "weights"]))
 @lake_option()
 @click.option("--threshold", required=True, type=float, help="Cosine from which two are one.")
 @click.option(
@@ -204,9 +204,10 @@ def export(
     max_rows: int | None,
     output: Path,
 ) -> None:
-    """Write what to remove, what to keep, or a weight for each sample, by sample_id.
+    """Write what to remove, what to keep, what was not judged, or a weight for each sample.
 
-    All three are of the samples that a keyword set matches: rows that none matches are in no file.
+    All are of the samples that a keyword set matches: rows that none matches are in no file. A
+    sample without an image or an embedding is not judged: it is neither to be removed nor kept.
 
     \b
     Example:
@@ -216,6 +217,9 @@ def export(
 
     if max_rows is not None and rule != "trigger":
         raise click.UsageError("--max-rows needs --rule trigger: other copies have no order")
-    n_rows = export_samples(lake, what, threshold, keep_rule, output, rule, max_rows)
+    n_rows, n_not_judged = export_samples(lake, what, threshold, keep_rule, output, rule, max_rows)
     what_of = "source rows" if output.suffix == ".npy" else "rows"
-    click.echo(f"{output}: {n_rows:,} {what_of} of matched samples")
+    line = f"{output}: {n_rows:,} {what_of} of matched samples"
+    if n_not_judged and what in ("removal-list", "kept"):
+        line += f"; {n_not_judged:,} samples are in neither list, they were not judged"
+    click.echo(line)

@@ -16,10 +16,12 @@ from ..core.command_options import (
     scheduler_option,
     study_option,
     verbose_option,
+    warn,
     workers_option,
 )
 from ..core.errors import MissingExtra
 from ..core.lake import Lake
+from ..core.losses import standing_warnings
 from ..core.study import Resources, Study
 from ..core.study_file import load_study
 
@@ -71,7 +73,8 @@ def refresh(
 ) -> None:
     """Run every stage that is stale, in the order of the flow.
 
-    The last line of the output says what was done; the exit code is 0, or 1 after an error.
+    The last line of the output says what was done. The exit code is 0; 1 after an error; 4 where
+    all is done, but more was lost than the study allows, and that line says what.
 
     \b
     Example:
@@ -85,13 +88,12 @@ def refresh(
 
         click.echo(schedule(scheduled_by, study_file, lake, study.resources), nl=False)
     elif since and published_since(lake, since):
-        click.echo(
-            f"nothing to do: there is a build since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        )
+        done = f"nothing to do: there is a build since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        warn(_say(done, study, lake))
     elif dry_run:
         _print_plan(study, lake)
     else:
-        _refresh(study, lake)
+        warn(_refresh(study, lake))
 
 
 def _print_plan(study: Study, lake: Lake) -> None:
@@ -105,14 +107,22 @@ def _print_plan(study: Study, lake: Lake) -> None:
         click.echo(summary(lake, [], 0))
 
 
-def _refresh(study: Study, lake: Lake) -> None:
+def _refresh(study: Study, lake: Lake) -> list[str]:
+    """Refresh, and say in one line what was done; returns the warnings in it."""
     from ..upkeep.refresh import published_build, refresh_lake, summary
 
     started = time.monotonic()
     with lake.lock():
         before = published_build(lake)
         runs = refresh_lake(study, lake, lambda run: click.echo(run.summary, err=True))
-    click.echo(summary(lake, runs, time.monotonic() - started, before))
+    done = summary(lake, runs, time.monotonic() - started, before)
+    return _say(done, study, lake)
+
+
+def _say(done: str, study: Study, lake: Lake) -> list[str]:
+    warnings = standing_warnings(study, lake)
+    click.echo("; ".join((done, *(f"warning: {warning}" for warning in warnings))))
+    return warnings
 
 
 @click.command()
@@ -154,8 +164,9 @@ def demo(lake: Lake) -> None:
             "demo needs the package diffusers; install: pip install 'memtriggers[generate]'"
         )
     study_file = Path(__file__).resolve().parents[2] / "studies" / "demo.toml"
-    _refresh(load_study(study_file), lake)
+    warnings = _refresh(load_study(study_file), lake)
     click.echo(f"\nReport:  {lake.report.absolute()}")
     for number, query in enumerate(_QUERIES):
         head = "Query:   " if number == 0 else " " * 9
         click.echo(f"{head}memtriggers sql --lake {lake.root} {query}")
+    warn(warnings)

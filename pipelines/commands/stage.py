@@ -1,12 +1,14 @@
 """The command of each stage of the flow."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..core.command_options import lake_option, study_option, verbose_option
+from ..core.command_options import lake_option, study_option, verbose_option, warn
 from ..core.lake import Lake
+from ..core.losses import loss_warnings
 from ..core.study_file import load_study
 from ..stages import Stage
 
@@ -31,8 +33,10 @@ def stage_command(stage: Stage) -> click.Command:
         # Without the lock: whoever reads what is printed, a pager for example, may take long.
         if stage.shows is not None:
             stage.shows(study, lake)
-        for line in (*lines, run.summary):
+        warnings = loss_warnings(study, [asdict(run)])
+        for line in (*lines, "; warning: ".join((run.summary, *warnings))):
             click.echo(line)
+        warn(warnings)
 
     for option in reversed(stage.options):
         command = option(command)

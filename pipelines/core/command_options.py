@@ -1,7 +1,7 @@
 """The options that several commands share, and what an option of a stage is."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from .errors import DONE_WITH_WARNING
 from .find_lake import LAKE, STUDY, STUDY_FILE, FoundLake, find_lake
 from .lake import Lake
 from .masking import mask
@@ -42,6 +43,12 @@ def _open_lake(ctx: click.Context, param: click.Parameter, value: Path | None) -
         found = FoundLake(value, f"named by {'--lake' if is_typed else LAKE}")
     ctx.meta[_LAKE_WHY] = found.why
     return Lake(found.root)
+
+
+def warn(warnings: Sequence[str]) -> None:
+    """End the command that runs with the exit code of a warning, where there is one."""
+    if warnings:
+        click.get_current_context().exit(DONE_WITH_WARNING)
 
 
 def lake_why() -> str:

@@ -11,6 +11,9 @@ MemtriggersError
 ├── QueryError      SQL that a user wrote
 └── MissingExtra    a package that the base install leaves out
 
+Exit codes: 0 well; 1 one of these; 2 usage, as click has it; 4 done, with a warning: more was lost
+than the study allows (`losses.py`); 130 interrupted.
+
 What the vector store refuses is a `LakeError` or a `MissingExtra`: `store_errors` makes it one.
 """
 
@@ -19,6 +22,8 @@ from contextlib import contextmanager
 
 from ...lance.errors import MissingPackage, StoreError
 from .masking import mask
+
+DONE_WITH_WARNING = 4
 
 
 class MemtriggersError(Exception):

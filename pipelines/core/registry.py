@@ -313,7 +313,8 @@ _TABLES = (
         "run of a stage",
         "run_id varchar, stage varchar, started_at varchar, study_hash varchar, "
         "finished_at varchar, status varchar, error varchar, n_in bigint, n_out bigint, "
-        "versions map(varchar, varchar)",
+        "n_lost bigint, lost map(varchar, bigint), n_asked bigint, n_missing bigint, "
+        "missing map(varchar, bigint), versions map(varchar, varchar)",
     ),
     _table(
         "build_info",

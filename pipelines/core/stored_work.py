@@ -5,6 +5,7 @@ back is counted, and each shard becomes one append to each table, in the order o
 a kill can lose are the shards that are under way.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -59,14 +60,14 @@ class StoredWork(Generic[Shard, Job]):
             shards: given the number of workers; taken as workers get free.
 
         Returns:
-            Items that came back, and those of which something was made.
+            Items that came back, and those of which something was made; the statuses of others.
 
         Raises:
             LakeError: a worker lost something.
             StageError: there are no workers, or they were killed.
 
         """
-        n_done = n_made = 0
+        n_done, lost = 0, Counter[str]()
         with (
             start_workers(lake, study.resources) as workers,
             progress(self.label, n_items, self.items) as advance,
@@ -79,9 +80,15 @@ class StoredWork(Generic[Shard, Job]):
                     self.first()
                 self._commit(VectorStore(lake.vectors), rows)
                 n_done += len(shard)
-                n_made += len(shard) - rows[0][self.made].null_count
+                lost += self._lost(rows[0])
                 advance(len(shard))
-        return Counts(n_done, n_made)
+        return Counts(n_done, n_done - lost.total(), lost)
+
+    def _lost(self, rows: pa.Table) -> Counter[str]:
+        """Why nothing came of some items, by the status of their rows where they have one."""
+        nothing = rows.filter(rows[self.made].is_null())
+        has_status = "status" in rows.column_names
+        return Counter(nothing["status"].to_pylist() if has_status else ["lost"] * len(nothing))
 
     def _commit(self, store: VectorStore, results: Sequence[pa.Table]) -> None:
         """Append to each table in one transaction; a kill between two leaves the rest lacking."""

@@ -28,6 +28,11 @@ def cosine(doc: str, example: Any = 0.9, **limits: Any) -> Any:
     return key(doc, None, min=-1.0, max=1.0, example=example, **limits)
 
 
+def share(doc: str) -> Any:
+    """A key that holds the share above which `refresh`, `status` and the report warn."""
+    return key(f"share {doc}", 0.5, min=0.0, max=1.0, decides=False)
+
+
 @dataclass(frozen=True)
 class Data:
     """Where the rows and the images are."""
@@ -53,6 +58,7 @@ class Data:
         "the parquet beside them, row by row", None, example="metadata_*.parquet"
     )
     image_tars: bool = key("the images are in img2dataset's tars beside the parquet", False)
+    max_rejected: float = share("of the matching samples rejected; more is a warning")
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class KeywordSet:
     )
     threshold: float | None = cosine(
         "the cosine at which its clusters are shown; if left out, report.threshold",
-        changes_captions=False,
+        decides=False,
     )
 
     @property
@@ -100,6 +106,7 @@ class Fetch:
     connections_per_host: int = key("of them from the same host", 16, min=1)
     opt_out: bool = key("leave out images that X-Robots-Tag asks not to use (noai, …)", True)
     allow_private_hosts: bool = key("also fetch from private and loopback addresses", False)
+    max_lost: float = share("of the samples without an image or a vector; more is a warning")
 
 
 @dataclass(frozen=True)
@@ -203,6 +210,7 @@ class Generator:
     n_seeds: int = key("images a prompt: seeds 0, 1, 2, …", 500, min=1)
     batch_size: int = key("images at a time; halved when memory runs out", 8, min=1)
     lora: str | None = key("LoRA weights: a .safetensors file", None, example="lora.safetensors")
+    max_lost: float = share("of the images blocked or without a score; more is a warning")
 
 
 @dataclass(frozen=True)
@@ -368,7 +376,10 @@ def _hash(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The keys that decide; thresholds of keyword sets have a fingerprint of their own."""
+    """The keys that decide what a stage writes.
+
+    Thresholds of keyword sets have a fingerprint of their own, and limits only warn.
+    """
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     if not dataclasses.is_dataclass(value):
@@ -376,5 +387,5 @@ def _plain(value: Any) -> Any:
     return {
         f.name: _plain(getattr(value, f.name))
         for f in dataclasses.fields(value)
-        if f.metadata.get("changes_captions", True)
+        if f.metadata.get("decides", True)
     }

@@ -93,6 +93,14 @@ def risk_fit(study: Study, lake: Lake) -> str:
 
 
 @_input
+def loss_limits(study: Study, lake: Lake) -> str:
+    """The shares that may be lost without a warning."""
+    from ..core.losses import limits
+
+    return limits(study)
+
+
+@_input
 def decided_thresholds(study: Study, lake: Lake) -> str:
     """Replication thresholds that a person set in the explorer."""
     from ..core.decisions import decisions_fingerprint

@@ -12,13 +12,12 @@ import torch
 from dask.system import CPU_COUNT
 from PIL import Image
 
-from ...lance.tables import GENERATED_IMAGES, OK
+from ...lance.tables import BLOCKED, GENERATED_IMAGES, OK
 from ..core.errors import ModelError
 from ..core.gpus import gpu_of_worker
 from .generate_job import GenerateJob, GeneratorChoice, Load, SeedShard, image_id
 from .texts import one_line
 
-BLOCKED = "blocked"  # the model's own safety checker put a black image in its place
 _PNG_LEVEL = 1  # five times as fast as the usual 6, and a tenth larger
 _one_shard_at_a_time = Lock()  # a worker of someone else's cluster may run several tasks at once
 

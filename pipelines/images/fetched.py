@@ -5,6 +5,7 @@ What is imported at the top is light: `status` imports the stage in a base insta
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -34,10 +35,11 @@ _LATIN_1 = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
 
 def fetch_images(
     study: Study, store: VectorStore, table: LanceTable, connection: duckdb.DuckDBPyConnection
-) -> None:
+) -> Counter[str]:
     """Commit a row to a table of images for each row of the relation samples_to_fetch.
 
-    The relation has the columns of `Row`; what an interrupt leaves is committed.
+    The relation has the columns of `Row`; what an interrupt leaves is committed. Returns how many
+    ended with each status.
 
     Raises:
         StudyError: image_root is no folder.
@@ -59,6 +61,7 @@ def fetch_images(
                 asyncio.run(_fetch_rows(study, _read_rows(connection), decoders, committer))
             finally:
                 committer.finish()  # also what was fetched before an interrupt
+    return committer.ended
 
 
 @contextmanager
@@ -158,6 +161,7 @@ class _Committer:
     ) -> None:
         self._store, self._table, self._advance, self._writer = store, table, advance, writer
         self._rows: list[dict[str, Any]] = []
+        self.ended = Counter[str]()
         self._under_way: Future[None] | None = None
         self._turn = asyncio.Lock()
 
@@ -165,6 +169,7 @@ class _Committer:
         """Take one row; a full shard waits until the one before it is committed, and so do rows."""
         async with self._turn:
             self._rows.append(row)
+            self.ended[row["status"]] += 1
             if len(self._rows) == _SHARD:
                 if self._under_way is not None:
                     # An interrupt ends the wait, not the commit.

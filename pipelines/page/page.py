@@ -5,6 +5,7 @@ from typing import Any
 
 import duckdb
 
+from ..core.losses import loss_warnings
 from ..core.study import Study
 from .answers import Answer, ask
 
@@ -52,6 +53,9 @@ class Page:
     changed_clusters: Answer
     removal_list: Answer
     runs: Answer
+    losses: Answer
+    warnings: list[str]
+    """Of what was lost: see `core/losses.py`."""
 
     @property
     def sample_ids(self) -> list[str]:
@@ -91,6 +95,7 @@ def read_page(connection: duckdb.DuckDBPyConnection, study: Study, threshold: fl
     }
     clusters_shown: dict[str, object] = {"n_clusters": study.report.clusters}
     replication = ask(connection, "replication", clusters_shown)
+    losses = ask(connection, "losses")
     n_images = N_GENERATIONS if len(replication.rows) <= MANY_PROMPTS else 1
     return Page(
         threshold=threshold,
@@ -121,6 +126,8 @@ def read_page(connection: duckdb.DuckDBPyConnection, study: Study, threshold: fl
         changed_clusters=ask(connection, "changed_clusters", chosen | {"n_changes": N_CHANGES}),
         removal_list=ask(connection, "removal_list"),
         runs=ask(connection, "runs"),
+        losses=losses,
+        warnings=loss_warnings(study, losses.rows),
     )
 
 

@@ -2,11 +2,14 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
+from ..core.errors import MemtriggersError
 from ..core.lake import Lake
 from ..core.runs import Run
 from ..core.study import Study
+from ..report import note_failure
 from ..stages import ORDER, STAGES, Stage
 
 log = logging.getLogger(__name__)
@@ -21,14 +24,20 @@ def refresh_lake(study: Study, lake: Lake, done: Callable[[Run], None]) -> list[
 
     Staleness is asked of each stage when its turn comes, after those that it reads have run. The
     follow-up sets that `cluster` chooses make those up to it stale again, once: then comes the
-    build, so that one refresh publishes once.
+    build, so that one refresh publishes once. An earlier report says when a stage has failed.
     """
     runs = []
-    for stage in (*_UP_TO_CLUSTER, *_wanted(study)):
-        if reasons := stage.why_stale(study, lake):
-            log.info("%s: %s", stage.name, ", ".join(reasons))
-            runs.append(stage.run(study, lake))
-            done(runs[-1])
+    try:
+        for stage in (*_UP_TO_CLUSTER, *_wanted(study)):
+            if reasons := stage.why_stale(study, lake):
+                log.info("%s: %s", stage.name, ", ".join(reasons))
+                runs.append(stage.run(study, lake))
+                done(runs[-1])
+    except MemtriggersError as error:
+        with suppress(OSError):  # what went wrong first is what is said
+            note_failure(lake, str(error))
+        raise
+    note_failure(lake, None)
     return runs
 
 
@@ -68,7 +77,7 @@ def published_build(lake: Lake) -> str | None:
 
 
 def summary(lake: Lake, runs: Sequence[Run], seconds: float, before: str | None = None) -> str:
-    """One line for a scheduler's mail: what ran, and what the build changed, if there is one.
+    """What ran, and what the build changed, if there is one, in one line for a scheduler's mail.
 
     `before` is the build that was published when the refresh began.
     """

@@ -11,11 +11,17 @@ from ..clip.model import find_clip
 from ..clip.recommended import recommended_threshold
 from ..clip.thresholds import resolve_thresholds
 from ..core.lake import Lake
+from ..core.losses import last_good_runs, standing_warnings
 from ..core.study import Study
-from ..core.terminal import print_table
+from ..core.terminal import print_table, printable
 from ..stages import STAGES, Stage
 from .refresh import stale_stages
 from .status_drawing import StageStatus, draw_flow
+
+_OF_A_RUN = (
+    *("n_in", "n_out", "finished_at"),
+    *("n_lost", "lost", "n_asked", "n_missing", "missing"),
+)
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,14 @@ def print_status(study: Study, lake: Lake, lake_why: str, as_json: bool) -> None
     """
     lake.require_today()
     rows, thresholds = stage_statuses(study, lake), threshold_status(study, lake)
+    warnings = standing_warnings(study, lake)
     if as_json:
         stages = [asdict(row) for row in rows]
         document = {
             "lake": str(lake.root),
             "lake_why": lake_why,
             "stages": stages,
+            "warnings": warnings,
             "thresholds": asdict(thresholds),
         }
         click.echo(json.dumps(document, indent=2))
@@ -56,15 +64,28 @@ def print_status(study: Study, lake: Lake, lake_why: str, as_json: bool) -> None
         draw_flow(console, rows)
     else:
         _print_rows(rows)
+    for line in (*_failures(rows), *(f"warning: {warning}" for warning in warnings)):
+        click.echo(printable(line))
     click.echo(f"\nlake: {lake.root} ({lake_why})\n{_threshold_line(thresholds)}")
 
 
 def _print_rows(rows: list[StageStatus]) -> None:
     cells = [
-        (r.stage, r.state, _count(r.n_in), _count(r.n_out), (r.finished_at or "")[:19], _why(r))
+        (
+            *(r.stage, r.state, _count(r.n_in), _count(r.n_out), _count(r.n_lost)),
+            *((r.finished_at or "")[:19], _why(r)),
+        )
         for r in rows
     ]
-    print_table(["stage", "state", "in", "out", "last run (UTC)", "why"], cells)
+    print_table(["stage", "state", "in", "out", "lost", "last run (UTC)", "why"], cells)
+
+
+def _failures(rows: list[StageStatus]) -> list[str]:
+    return [
+        f"failed: {row.stage}, {(row.failed_at or '')[:16].replace('T', ' ')} UTC: {row.error}"
+        for row in rows
+        if row.error is not None
+    ]
 
 
 def threshold_status(study: Study, lake: Lake) -> ThresholdStatus:
@@ -84,26 +105,30 @@ def threshold_status(study: Study, lake: Lake) -> ThresholdStatus:
 def stage_statuses(study: Study, lake: Lake) -> list[StageStatus]:
     """The state of every stage, in the order of the flow."""
     stale = stale_stages(study, lake)
-    runs = _last_runs(lake)
+    good, last = last_good_runs(lake), {run["stage"]: run for run in lake.recorded_runs()}
     return [
         StageStatus(
             name,
             *_state(stage, study, stale),
-            *(runs.get(name, {}).get(key) for key in ("n_in", "n_out", "finished_at")),
+            **{key: good.get(name, {}).get(key) for key in _OF_A_RUN},
+            **_failure(last.get(name)),
         )
         for name, stage in STAGES.items()
     ]
+
+
+def _failure(run: dict[str, Any] | None) -> dict[str, str]:
+    """When the last run of a stage ended and why, where it did not end well."""
+    if run is None or run["status"] in ("ok", "running"):
+        return {}
+    failed_at, error = run["finished_at"] or run["started_at"], run["error"] or run["status"]
+    return {"failed_at": failed_at, "error": error}
 
 
 def _state(stage: Stage, study: Study, stale: dict[str, list[str]]) -> tuple[str, list[str]]:
     if not stage.is_wanted(study):
         return "skipped", [f"the study has no [{stage.sections[0]}]"]
     return "stale" if stage.name in stale else "fresh", stale.get(stage.name, [])
-
-
-def _last_runs(lake: Lake) -> dict[str, dict[str, Any]]:
-    """The last successful run of each stage; file names sort by time."""
-    return {run["stage"]: run for run in lake.recorded_runs() if run["status"] == "ok"}
 
 
 def _threshold_line(status: ThresholdStatus) -> str:

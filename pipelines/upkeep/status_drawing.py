@@ -23,6 +23,14 @@ class StageStatus:
     n_in: int | None
     n_out: int | None
     finished_at: str | None
+    n_lost: int | None = None
+    lost: dict[str, int] | None = None
+    n_asked: int | None = None
+    n_missing: int | None = None
+    missing: dict[str, int] | None = None
+    failed_at: str | None = None
+    error: str | None = None
+    """What went wrong, where the last run of the stage did not end well."""
 
 
 def draw_flow(console: Console, rows: Sequence[StageStatus]) -> None:
@@ -32,6 +40,7 @@ def draw_flow(console: Console, rows: Sequence[StageStatus]) -> None:
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, justify="right")
     table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
     table.add_column(no_wrap=True, justify="right")
     table.add_column(no_wrap=True)
     table.add_column()  # the one that gives way on a narrow terminal
@@ -55,6 +64,7 @@ def _cells(row: StageStatus) -> list[Text]:
         Text(_count(row.n_in)),
         Text("" if row.n_out is None else "→", "dim"),
         Text(_count(row.n_out)),
+        Text(f"{row.n_lost:,} lost" if row.n_lost else "", "yellow"),
         Text((row.finished_at or "")[:16].replace("T", " "), "dim"),
         Text("← " + ", ".join(inputs), "dim", no_wrap=True, overflow="ellipsis"),
     ]

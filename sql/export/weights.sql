@@ -1,11 +1,12 @@
 -- A training weight for each sample at $threshold: 1 / size of its cluster, so that each cluster
--- counts once. Table chosen.
+-- counts once; one that was not judged counts whole, and says so. Table chosen.
 select
     chosen.sample_id,
     chosen.url,
     chosen.caption,
     chosen.n_rows,
-    1.0::double / coalesce(clusters.n_samples, 1) as weight
+    1.0::double / coalesce(clusters.n_samples, 1) as weight,
+    chosen.action <> 'not_judged' as is_judged
 from chosen
 left join cluster_members
     on chosen.sample_id = cluster_members.sample_id

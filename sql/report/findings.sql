@@ -4,6 +4,11 @@
 with study_sets as (
     select keyword_set, threshold from keyword_sets where not is_follow_up
 ),
+study_samples as (
+    select samples.status
+    from samples
+    semi join (from keyword_matches semi join study_sets using (keyword_set)) as matched using (sample_id)
+),
 belonging as (
     select *
     from keyword_clusters
@@ -14,10 +19,12 @@ counted as (
     select
         funnel.keyword_set,
         any_value(funnel.n_samples) as n_embedded,
+        any_value(keyword_sets.n_samples) as n_matched,
         count(cluster_id) as n_clusters,
         coalesce(sum(belonging.n_samples), 0) / any_value(funnel.n_samples) as share
     from funnel
     semi join study_sets using (keyword_set)
+    join keyword_sets using (keyword_set)
     left join belonging using (keyword_set)
     where funnel.step = 'embedded' and funnel.n_samples > 0
     group by funnel.keyword_set
@@ -79,14 +86,20 @@ copied as (
     limit 1
 ),
 removal as (
-    select count(*) as n_samples, count(*) filter (where action = 'drop') as n_drop
+    select
+        count(*) filter (where action <> 'not_judged') as n_judged,
+        count(*) filter (where action = 'not_judged') as n_not_judged,
+        count(*) filter (where action = 'drop') as n_drop
     from removal_list
     where threshold = $threshold and keep_rule = 'best'
 )
 select
+    (select count(*) from study_samples) as n_samples,
+    (select count(*) from study_samples where status = 'embedded') as n_embedded,
     most.keyword_set as most_keyword_set,
     most.n_clusters as most_n_clusters,
     most.n_embedded as most_n_embedded,
+    most.n_matched as most_n_matched,
     most.share as most_share,
     least.keyword_set as least_keyword_set,
     least.share as least_share,
@@ -103,6 +116,7 @@ select
     telling.is_honest as telling_is_honest,
     telling.ci_low as telling_ci_low,
     telling.ci_high as telling_ci_high,
+    (select count(*) from prompts) as n_prompts_made,
     (select count(distinct prompt_id) from asked) as n_prompts,
     (
         select count(distinct prompt_id) from asked where ci_low > coalesce(background_rate, 0)
@@ -113,7 +127,9 @@ select
     copied.ci_low as copied_ci_low,
     copied.ci_high as copied_ci_high,
     removal.n_drop as removal_n_drop,
-    removal.n_drop / nullif(removal.n_samples, 0) as removal_share_drop
+    removal.n_judged as removal_n_judged,
+    removal.n_not_judged as removal_n_not_judged,
+    removal.n_drop / nullif(removal.n_judged, 0) as removal_share_drop
 from removal
 left join most on true
 left join least on true

@@ -5,7 +5,9 @@ select
     seconds,
     status,
     n_in,
-    n_out
+    n_out,
+    n_lost,
+    array_to_string(list_transform(map_entries(lost), entry -> entry.key || ' ' || entry.value), ', ') as lost
 from runs
 where status <> 'running'
 qualify row_number() over (partition by stage order by started_at desc) = 1

@@ -67,9 +67,9 @@ def test_a_new_option_is_declared_in_one_place(
     assert "--shout-it INTEGER" in CliRunner().invoke(command, ["--help"]).output
     files = ["--study", str(tmp_path / "study.toml"), "--lake", str(tmp_path / "lake")]
     without = CliRunner().invoke(command, files, catch_exceptions=False)
-    assert (without.output, said) == ("words: 1 in, 2 out\n", [])
+    assert (without.output, said) == ("words: 1 in, 2 out, 0 lost\n", [])
     given = CliRunner().invoke(command, [*files, "--shout-it", "7"], catch_exceptions=False)
-    assert (given.output, said) == ("7, 7\nwords: 1 in, 2 out\n", ["before"])
+    assert (given.output, said) == ("7, 7\nwords: 1 in, 2 out, 0 lost\n", ["before"])
 
 
 def test_no_argument_shows_the_flow_in_order() -> None:

@@ -194,7 +194,7 @@ def test_a_retry_tries_what_may_pass_and_nothing_else(
     assert status_of(fetch_files("late.png", "text.png", "good.png")) == status_of(first)
     command = [sys.executable, "-m", "memtriggers", "fetch", "--retry", "--lake", str(lake.root)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("fetch: 1 in, 1 out\n", "")
+    assert (done.stdout, done.stderr) == ("fetch: 1 in, 1 out, 0 lost\n", "")
     after = fetch_files("late.png", "text.png", "good.png")
     assert status_of(after) == {"late.png": "ok", "text.png": "not_an_image", "good.png": "ok"}
     assert after["good.png"]["fetched_at"] == first["good.png"]["fetched_at"]

@@ -55,7 +55,7 @@ def test_many_hosts_and_few_open_files(
         make_study(sections=LOCAL)
         done = fetch_command(lake, "sh", "-c", 'ulimit -n 200 && exec "$@"', "sh")
         server.kill()
-    assert done.stdout == "fetch: 600 in, 600 out\n", done.stderr
+    assert done.stdout == "fetch: 600 in, 600 out, 0 lost\n", done.stderr
     assert Counter(row["status"] for row in read_images().values()) == {"ok": 600}
     assert "downloads at the same time instead of 64, for this machine allows 200" in done.stderr
 

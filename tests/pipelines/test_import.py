@@ -168,7 +168,7 @@ def test_the_command_imports_too(
     command = [sys.executable, "-m", "memtriggers", "embed", "--study", "../study.toml"]
     command += ["--vectors", "img_emb_*.npy", "--metadata", "*.parquet", "--lake", str(lake.root)]
     done = subprocess.run(command, cwd=tmp_path / "emb", capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("embed: 2 in, 2 out\n", "")
+    assert (done.stdout, done.stderr) == ("embed: 2 in, 2 out, 0 lost\n", "")
     assert len(read(lake, study)[0]) == 2
 
 

@@ -44,7 +44,11 @@ def test_a_refresh_that_reads_no_image_fails_each_time_until_one_is_there(
         assert not lake.report.exists() and not lake.current.exists()
     (images / "a.png").write_bytes(draw(1))
     done = command(tmp_path, "fetch", "--retry")
-    assert (done.returncode, done.stdout) == (0, "fetch: 3 in, 1 out\n")
+    assert (done.returncode, done.stdout) == (
+        4,
+        "fetch: 3 in, 1 out, 2 lost (not_found 2); warning: fetch: 3 of 4 samples have no image "
+        "(not_found 2, not_an_image 1): more than [fetch] max_lost = 0.5\n",
+    )
     assert "fetch" not in STAGES["fetch"].why_stale(load_study(tmp_path / "study.toml"), lake)
 
 
@@ -97,7 +101,7 @@ def test_the_three_most_common_reasons_and_the_first_row_are_named() -> None:
     with pytest.raises(StageError) as lost:
         refuse_total_loss("fetch", "samples has an image", outcomes, "look")
     assert str(lost.value) == (
-        "fetch: none of 1,033 samples has an image: timeout 1,000, dns 30, http_404 2; the first "
-        "was row 7 of a.parquet; look"
+        "fetch: none of 1,033 samples has an image: timeout 1,000, dns 30, http_404 2, 1 other "
+        "reason 1; the first was row 7 of a.parquet; look"
     )
     refuse_total_loss("fetch", "samples has an image", [], "look")

@@ -140,6 +140,7 @@ by_rule as (
         case
             when at_thresholds.mark = 'remove' then null
             when at_thresholds.mark = 'wanted' then at_thresholds.sample_id
+            when at_thresholds.status <> 'embedded' then null
             else coalesce(kept.kept_sample_id, at_thresholds.sample_id)
         end as representative_sample_id
     from at_thresholds
@@ -158,7 +159,11 @@ final as (
         keep_rule,
         sample_id,
         n_rows,
-        if(coalesce(sample_id = representative_sample_id, false), 'keep', 'drop') as action,
+        case
+            when sample_id = representative_sample_id then 'keep'
+            when mark is null and status <> 'embedded' then 'not_judged'
+            else 'drop'
+        end as action,
         representative_sample_id,
         case
             when mark = 'remove' then 'its cluster is marked: to remove'

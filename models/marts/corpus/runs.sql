@@ -16,6 +16,11 @@ final as (
         error,
         n_in,
         n_out,
+        n_lost,
+        lost,
+        n_asked,
+        n_missing,
+        missing,
         versions,
         study_hash
     from runs

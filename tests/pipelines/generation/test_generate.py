@@ -69,8 +69,8 @@ def undisturbed(
     lake = Lake(folder / "lake")
     *prompt_ids, _ = write_prompts(lake, *TEXTS, "more than 77 tokens " * 20)
     with lake.lock():
-        assert STAGES["generate"].run(study, lake).summary == "generate: 36 in, 36 out"
-        assert STAGES["generate"].run(study, lake).summary == "generate: 0 in, 0 out"
+        assert STAGES["generate"].run(study, lake).summary == "generate: 36 in, 36 out, 0 lost"
+        assert STAGES["generate"].run(study, lake).summary == "generate: 0 in, 0 out, 0 lost"
     images = read_generated(lake)
     (generator,) = pq.read_table(lake.generators).to_pylist()
     generator_id = generator["generator_id"]
@@ -130,7 +130,7 @@ def test_two_workers_of_which_one_is_killed(
         killed = generate(study, lake, "--scheduler", cluster, before=before)
         assert worker.wait() == -signal.SIGKILL
     assert killed.returncode == 0, killed.stderr
-    assert killed.stdout == "killed one of 2\ngenerate: 36 in, 36 out\n"
+    assert killed.stdout == "killed one of 2\ngenerate: 36 in, 36 out, 0 lost\n"
     undisturbed.check(study, lake)
 
 
@@ -145,7 +145,7 @@ def test_a_killed_driver_is_started_again(
     assert len(read_generated(lake)) == 8 and recorded(lake, study) is None
 
     again = generate(study, lake, *there)
-    assert (again.stdout, again.stderr) == ("generate: 28 in, 28 out\n", "")
+    assert (again.stdout, again.stderr) == ("generate: 28 in, 28 out, 0 lost\n", "")
     undisturbed.check(study, lake)
     assert recorded(lake, study) is not None
 

@@ -1,4 +1,4 @@
--- Why the samples have no vector of their image, the most common reason first; nothing when one of them has one.
+-- How many samples have a vector of their image ('ok'), and why the others have none, the most common first.
 -- $samples: the parquet file of samples. Relation image_vectors (sample_id, status).
 with outcomes as (
     select
@@ -20,5 +20,4 @@ counted as (
 )
 select status, n, first_place.source_file, first_place.source_row, tried, null as reason
 from counted
-where not exists (select 1 from counted where status = 'ok')
 order by n desc, status;
