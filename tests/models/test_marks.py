@@ -63,7 +63,7 @@ def test_marks_are_of_images_and_that_of_the_smaller_cluster_holds(
             ]
     assert marked.sql("from clusters where is_placeholder").fetchall() == []
     removed = tmp_path / "removed.csv"
-    assert export_samples(marked, "removal-list", 0.9, "best", removed) == 3
+    assert export_samples(marked, "removal-list", 0.9, "best", removed) == (3, 4)
 
 
 def test_a_marked_placeholder_is_left_out_as_one_that_is_found(

@@ -111,15 +111,15 @@ def test_each_rule_keeps_one_sample_of_each_cluster(published: Database) -> None
 
 def test_the_removal_list_says_why(published: Database) -> None:
     query = """
-        select sample_id, representative_sample_id, reason from removal_list
+        select sample_id, action, representative_sample_id, reason from removal_list
         where threshold = 0.9 and keep_rule = 'best' and sample_id in ('a', 'b', 'f', 'i')
         order by all
     """
     assert rows(published, query) == [
-        ("a", "b", "it is nearly identical to the one with the most pixels in its cluster"),
-        ("b", "b", "it is the one with the most pixels in its cluster"),
-        ("f", "f", "nothing is nearly identical to it"),
-        ("i", "i", "it has no embedding"),
+        ("a", "drop", "b", "it is nearly identical to the one with the most pixels in its cluster"),
+        ("b", "keep", "b", "it is the one with the most pixels in its cluster"),
+        ("f", "keep", "f", "nothing is nearly identical to it"),
+        ("i", "not_judged", None, "it has no embedding"),
     ]
 
 

@@ -157,14 +157,15 @@ def test_a_lake_without_images_is_reported_section_by_section(unfetched: Scanned
         "Duplicates were not measured: no image of a keyword set has an embedding.",
         "Which words point at one picture was not measured.",
         "What to take out was not measured.",
-        "There is no cluster to draw.",
+        "Clusters were not measured: no image has an embedding.",
         "No images have been compared yet.",
-        "No word set lies in a cluster at this threshold.",
+        "How much lies in a cluster was not measured: no image has an embedding.",
         "so nothing is on the list.",
     ):
         assert sentence in report.text
     assert "not fetched yet" in report.text
-    assert "Nothing is there to be taken out" not in report.text
+    assert "none is there to be taken" not in report.text
+    assert "There is no cluster" not in report.text and "No word set lies" not in report.text
 
 
 def test_it_says_what_the_last_build_changed(unfetched: Scanned, tmp_path: Path) -> None:
