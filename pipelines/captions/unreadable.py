@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from ..core.database import first_line
 from ..core.errors import SourceError
 from ..core.study import Study
 from .source import NOT_UTF8, ORIGINAL, SourceFile, create_source, open_files, read_source_files
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 _TEXTS = ("caption", "url", "source_id")  # without one of them a row is not known
 _ROWS = 16_384  # in memory
+_OF_THE_MACHINE = (duckdb.OutOfMemoryException, duckdb.InterruptException)
 
 
 def read_source(connection: duckdb.DuckDBPyConnection, study: Study, read: Callable[[], T]) -> T:
@@ -29,13 +31,14 @@ def read_source(connection: duckdb.DuckDBPyConnection, study: Study, read: Calla
     (caf\\xe9). A clean dataset costs nothing.
 
     Raises:
-        SourceError: such a file cannot be copied; names it.
+        SourceError: such a file cannot be copied, or one is damaged within; names it.
 
     """
     try:
         return read()
-    except duckdb.InvalidInputException as error:
+    except duckdb.Error as error:
         if not _is_of_text(error):
+            _name_damaged(study, connection, error)
             raise
     (scratch,) = connection.execute("select current_setting('temp_directory')").fetchone() or ("",)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
@@ -47,20 +50,39 @@ def read_source(connection: duckdb.DuckDBPyConnection, study: Study, read: Calla
 
 
 def _is_of_text(error: duckdb.Error) -> bool:
-    return "not valid UTF8" in str(error)
+    return isinstance(error, duckdb.InvalidInputException) and "not valid UTF8" in str(error)
 
 
 def _has_odd_text(file: SourceFile, connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether DuckDB refuses a text of the file; it says so for a file, and not for a row."""
-    lengths = ", ".join(f"max(strlen({column}::varchar))" for column in file.columns)
-    rows = f"select {file.select} from {open_files([file.path])}"
     try:
-        connection.execute(f"select {lengths} from ({rows})")
-    except duckdb.InvalidInputException as error:
+        _read_through(file, connection)
+    except duckdb.Error as error:
         if not _is_of_text(error):
             raise
         return True
     return False
+
+
+def _read_through(file: SourceFile, connection: duckdb.DuckDBPyConnection) -> None:
+    lengths = ", ".join(f"max(strlen({column}::varchar))" for column in file.columns)
+    rows = f"select {file.select} from {open_files([file.path])}"
+    connection.execute(f"select {lengths} from ({rows})")
+
+
+def _name_damaged(study: Study, connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> None:
+    """Raise SourceError where a file is at fault, of which DuckDB says all but the name."""
+    if isinstance(error, _OF_THE_MACHINE) or "No space left" in str(error):
+        return
+    for file in read_source_files(study, connection):
+        try:
+            _read_through(file, connection)
+        except duckdb.Error as damage:
+            if not _is_of_text(damage):
+                raise SourceError(
+                    f"{file.path}: is damaged within ({first_line(damage)}); fetch it again or "
+                    "take it out of [data] parquet"
+                ) from None
 
 
 def _copy(file: SourceFile, copy: Path) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from memtriggers.pipelines.core.errors import SourceError
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
 
@@ -112,3 +113,22 @@ def test_clusters_and_their_word_sets_are_those_of_the_readable_rows(
     assert n_samples == 6
     n_saying = {tuple(words): n for n, words in read(lake.word_sets, "n_samples", "words")}
     assert n_saying[("night", "starry")] == 6
+
+
+@pytest.mark.parametrize("stage", ["filter", "words"])
+def test_a_file_that_is_damaged_within_is_named(
+    make_study: Callable[..., Study], run_stages: Callable[..., None], tmp_path: Path, stage: str
+) -> None:
+    """Its end is whole, so it opens; the bytes of a page are others."""
+    for name in ("a.parquet", "b.parquet"):
+        write(tmp_path / name, pa.string(), *(row(number) for number in range(2_000)))
+    path = tmp_path / "b.parquet"
+    column = pq.read_metadata(path).row_group(500).column(2)
+    content = bytearray(path.read_bytes())
+    start = column.dictionary_page_offset or column.data_page_offset
+    content[start : start + 8] = bytes(reversed(content[start : start + 8]))
+    path.write_bytes(content)
+    with pytest.raises(SourceError) as damage:
+        run_stages(make_study("[ab].parquet"), stage)
+    assert str(damage.value).startswith(f"{path}: is damaged within (")
+    assert str(damage.value).endswith("fetch it again or take it out of [data] parquet")
