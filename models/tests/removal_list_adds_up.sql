@@ -1,5 +1,5 @@
 -- Fails at each threshold and keep rule where kept + dropped + not judged is not every sample, where more or less is
--- dropped than all members but one of each cluster, or where another sample is not judged than one without an embedding; and for each cluster with a marked sample that keeps another number than one,
+-- dropped than all members but one of each cluster, or where one is not judged that has an embedding or a cluster; and for each cluster with a marked sample that keeps another number than one,
 -- all that are wanted, and none where all are to be removed.
 with removal_list as (
 
@@ -70,6 +70,18 @@ samples as (
 
 ),
 
+-- What is in a cluster was compared, though its embedding may have gone since.
+judged_before as (
+
+    select members.threshold, count(*) as n_judged
+    from members
+    inner join {{ ref('samples') }} as samples on members.sample_id = samples.sample_id
+    left join marks on members.sample_id = marks.sample_id
+    where samples.status not in ('embedded', 'rejected') and marks.sample_id is null
+    group by members.threshold
+
+),
+
 clusters as (
 
     select threshold, sum(n_samples - 1) as n_superfluous
@@ -85,9 +97,10 @@ wrong_totals as (
     from counted
     cross join samples
     left join clusters on counted.threshold = clusters.threshold
+    left join judged_before on counted.threshold = judged_before.threshold
     where
         counted.n_rows <> samples.n_samples
-        or counted.n_not_judged <> samples.n_unembedded
+        or counted.n_not_judged <> samples.n_unembedded - coalesce(judged_before.n_judged, 0)
         or counted.n_dropped <> coalesce(clusters.n_superfluous, 0)
 
 ),

@@ -46,6 +46,10 @@ _SHAPES = (
 )
 
 
+# What DuckDB adds to a file's columns: the name of the file is called as no column is, the number
+# of the row always so.
+_FILE, _ROW = "memtriggers_file", "file_row_number"
+
 # In a readable copy of a file: the file, and the text for which a row is not readable, escaped.
 ORIGINAL, NOT_UTF8 = "memtriggers_source_file", "memtriggers_not_utf8"
 _IS_READABLE = "(observed_value is null)"
@@ -62,6 +66,11 @@ class SourceFile:
     n_rows: int
     columns: dict[str, str | None]
     types: dict[str, str]
+
+    @property
+    def has_own_numbers(self) -> bool:
+        """Whether a column is called as DuckDB numbers rows, so that a copy is read instead."""
+        return any(name.lower() == _ROW for name in self.types)
 
     @property
     def select(self) -> str:
@@ -99,15 +108,26 @@ def open_source(connection: duckdb.DuckDBPyConnection, study: Study) -> list[Sou
 def create_source(
     connection: duckdb.DuckDBPyConnection, files: list[SourceFile], copies: Mapping[str, str]
 ) -> None:
-    """Create the view `source`, and the table unreadable_rows of what copies of files leave out."""
+    """Create the view `source`, and the table unreadable_rows of what copies of files leave out.
+
+    A file that has to be read from a copy and has none yet is not in the view, but in the table
+    files_to_copy.
+    """
     groups: dict[tuple[str, bool], list[str]] = {}
+    waiting = [file.path for file in files if file.has_own_numbers and file.path not in copies]
     for file in files:
+        if file.path in waiting:
+            continue
         groups.setdefault((file.select, file.path in copies), []).append(file.path)
     selects, unreadable = [], [f"select {_NOTHING} where false"]
+    connection.execute(
+        "create or replace temp table files_to_copy as select unnest($files::varchar[]) as file",
+        {"files": waiting},
+    )
     for (select, is_copied), paths in groups.items():
         if is_copied:
             rows = (
-                f"(select {ORIGINAL} as source_file, file_row_number as source_row, "
+                f"(select {ORIGINAL} as source_file, {_ROW} as source_row, "
                 f"{NOT_UTF8} as observed_value, {select} "
                 f"from {open_files([copies[path] for path in paths])})"
             )
@@ -115,9 +135,10 @@ def create_source(
             unreadable.append(f"select {_SAID} from {rows} where not {_IS_READABLE}")
         else:
             selects.append(
-                f"select filename as source_file, file_row_number as source_row, {select} "
+                f"select {_FILE} as source_file, {_ROW} as source_row, {select} "
                 f"from {open_files(paths)}"
             )
+    selects = selects or [_no_rows()]
     connection.execute(f"create or replace temp view source as {' union all '.join(selects)}")
     connection.execute(
         f"create or replace temp table unreadable_rows({_SAID}) as {' union all '.join(unreadable)}"
@@ -125,11 +146,19 @@ def create_source(
 
 
 def open_files(paths: list[str]) -> str:
-    """What reads parquet files in SQL, with filename and file_row_number."""
+    """What reads parquet files in SQL, with the name of the file and the number of the row."""
     return (
         f"read_parquet([{', '.join(literal(as_pattern(path)) for path in paths)}], "
-        "filename = true, file_row_number = true, union_by_name = true, binary_as_string = true)"
+        f"filename = {literal(_FILE)}, {_ROW} = true, union_by_name = true, "
+        "binary_as_string = true)"
     )
+
+
+def _no_rows() -> str:
+    columns = {name: "double" if name in _NUMBERS else "varchar" for name in _NAMES}
+    kinds = {"source_file": "varchar", "source_row": "bigint"} | columns
+    nulls = ", ".join(f"null::{kind} as {name}" for name, kind in kinds.items())
+    return f"select {nulls} where false"
 
 
 def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
@@ -140,8 +169,24 @@ def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def read_source_files(study: Study, connection: duckdb.DuckDBPyConnection) -> list[SourceFile]:
-    """Look at the columns of every file of the study."""
-    return [_read_source_file(path, study.data, connection) for path in find_files(study)]
+    """Look at the columns of every file of the study; of files that are alike, once."""
+    paths = find_files(study)
+    values = {"files": [as_pattern(path) for path in paths]}
+    try:
+        footers = connection.execute(query("captions/footers"), values).fetchall()
+    except duckdb.Error:
+        footers = []
+    found = {path: (n_rows, schema) for path, n_rows, schema in footers}
+    if found.keys() != set(paths):  # one is at fault, which is said when it is read alone
+        return [_read_source_file(path, study.data, connection) for path in paths]
+    types: dict[str, dict[str, str]] = {}
+    files = []
+    for path in paths:
+        n_rows, schema = found[path]
+        if schema not in types:
+            types[schema] = _read_types(path, connection)
+        files.append(_source_file(path, study.data, n_rows, types[schema]))
+    return files
 
 
 def find_files(study: Study) -> list[str]:
@@ -173,18 +218,27 @@ def _glob_remote(pattern: str) -> list[str]:
 
 
 def _read_source_file(path: str, data: Data, connection: duckdb.DuckDBPyConnection) -> SourceFile:
-    values = {"path": as_pattern(path)}
     try:
-        rows = connection.execute("describe from read_parquet($path)", values).fetchall()
+        types = _read_types(path, connection)
         (n_rows,) = connection.execute(
-            "select sum(num_rows)::bigint from parquet_file_metadata($path)", values
+            "select sum(num_rows)::bigint from parquet_file_metadata($path)",
+            {"path": as_pattern(path)},
         ).fetchone() or (0,)
     except duckdb.Error as error:
         raise SourceError(
             f"{path}: not a readable parquet file ({first_line(error)}); fetch it again or take it "
             "out of [data] parquet"
         ) from None
-    types = {row[0]: row[1] for row in rows}
+    return _source_file(path, data, n_rows, types)
+
+
+def _read_types(path: str, connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    values = {"path": as_pattern(path)}
+    rows = connection.execute("describe from read_parquet($path)", values).fetchall()
+    return {row[0]: row[1] for row in rows}
+
+
+def _source_file(path: str, data: Data, n_rows: int, types: dict[str, str]) -> SourceFile:
     columns = _find_columns(path, list(types), data)
     return SourceFile(path, _shape(types), n_rows, columns, types)
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from ..core.database import first_line
+from ..core.database import count_rows, first_line
 from ..core.errors import SourceError
 from ..core.study import Study
 from .source import NOT_UTF8, ORIGINAL, SourceFile, create_source, open_files, read_source_files
@@ -25,26 +25,28 @@ _OF_THE_MACHINE = (duckdb.OutOfMemoryException, duckdb.InterruptException)
 def read_source(connection: duckdb.DuckDBPyConnection, study: Study, read: Callable[[], T]) -> T:
     """What `read` makes of the view `source`, which is open, and is read only in there.
 
+    A file with a column that is called as DuckDB numbers rows is read from a copy without it.
     Where DuckDB meets a text that is not UTF-8, every file is looked through, and `read` starts
-    over with copies of those that hold one. Their rows without a readable caption, url or id are
-    in the table unreadable_rows and no longer in `source`; any other text has its odd bytes escaped
-    (caf\\xe9). A clean dataset costs nothing.
+    over with copies of those that hold one, too. Their rows without a readable caption, url or id
+    are in the table unreadable_rows and no longer in `source`; any other text has its odd bytes
+    escaped (caf\\xe9). A clean dataset costs nothing.
 
     Raises:
         SourceError: such a file cannot be copied, or one is damaged within; names it.
 
     """
-    try:
-        return read()
-    except duckdb.Error as error:
-        if not _is_of_text(error):
-            _name_damaged(study, connection, error)
-            raise
+    if not count_rows(connection, "files_to_copy"):
+        try:
+            return read()
+        except duckdb.Error as error:
+            if not _is_of_text(error):
+                _name_damaged(study, connection, error)
+                raise
     (scratch,) = connection.execute("select current_setting('temp_directory')").fetchone() or ("",)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         files = read_source_files(study, connection)
-        bad = [file for file in files if _has_odd_text(file, connection)]
-        copies = {f.path: _copy(f, Path(folder) / f"{n}.parquet") for n, f in enumerate(bad)}
+        odd = [f for f in files if f.has_own_numbers or _has_odd_text(f, connection)]
+        copies = {f.path: _copy(f, Path(folder) / f"{n}.parquet") for n, f in enumerate(odd)}
         create_source(connection, files, copies)
         return read()
 

@@ -3,10 +3,10 @@
 -- $label: the column's name.
 with labels as (
     select
-        filename as source_file,
+        memtriggers_file as source_file,
         file_row_number as source_row,
         nullif(columns(column_name -> column_name = $label)::varchar, 'nan') as label
-    from read_parquet($files, filename = true, file_row_number = true, union_by_name = true)
+    from read_parquet($files, filename = 'memtriggers_file', file_row_number = true, union_by_name = true)
 )
 
 select labels.label

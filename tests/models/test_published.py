@@ -173,7 +173,7 @@ def test_a_subset_in_the_format_of_datacomp(
             {"action": action},
         ).fetchall()
     output = tmp_path / "subset.npy"
-    assert export_samples(lake, what, 0.9, "best", output) == len(uids) > 1
+    assert export_samples(lake, what, 0.9, "best", output)[0] == len(uids) > 1
     subset = np.load(output)
     assert subset.dtype == np.dtype("u8,u8")
     assert [f"{high:016x}{low:016x}" for high, low in subset.tolist()] == [uid for (uid,) in uids]

@@ -140,7 +140,7 @@ by_rule as (
         case
             when at_thresholds.mark = 'remove' then null
             when at_thresholds.mark = 'wanted' then at_thresholds.sample_id
-            when at_thresholds.status <> 'embedded' then null
+            when at_thresholds.status <> 'embedded' and at_thresholds.cluster_id is null then null
             else coalesce(kept.kept_sample_id, at_thresholds.sample_id)
         end as representative_sample_id
     from at_thresholds
@@ -161,14 +161,14 @@ final as (
         n_rows,
         case
             when sample_id = representative_sample_id then 'keep'
-            when mark is null and status <> 'embedded' then 'not_judged'
+            when mark is null and status <> 'embedded' and cluster_id is null then 'not_judged'
             else 'drop'
         end as action,
         representative_sample_id,
         case
             when mark = 'remove' then 'its cluster is marked: to remove'
             when mark = 'wanted' then 'its cluster is marked: wanted'
-            when status <> 'embedded' then 'it has no embedding'
+            when cluster_id is null and status <> 'embedded' then 'it has no embedding'
             when cluster_id is null then 'nothing is nearly identical to it'
             when sample_id = representative_sample_id then 'it is ' || distinction
             else 'it is nearly identical to ' || distinction

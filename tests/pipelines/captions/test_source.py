@@ -1,5 +1,6 @@
 """The columns of every known shape are found; what cannot be told is asked for."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from memtriggers.pipelines.captions.source import find_files, open_source
+from memtriggers.pipelines.captions.source import find_files, open_source, read_source_files
 from memtriggers.pipelines.core.errors import SourceError
+from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
 
+CASES = Path(__file__).parents[2] / "cases"
 SHAPES: dict[str, dict[str, Any]] = {
     "LAION-400M": {
         "SAMPLE_ID": 1, "URL": "http://a", "TEXT": "c", "HEIGHT": 2, "WIDTH": 3,
@@ -124,3 +127,68 @@ def test_an_unreadable_file_is_named(
 def test_no_file_is_an_error(make_study: Callable[..., Study]) -> None:
     with pytest.raises(SourceError, match=r"none\*\.parquet: no such file"):
         find_files(make_study(parquet="none*.parquet"))
+
+
+def test_columns_may_be_called_as_ours_and_as_duckdbs(
+    tmp_path: Path, make_study: Callable[..., Study], run_stages: Callable[..., None], lake: Lake
+) -> None:
+    """The handed file has a column `filename`; the others what else is added to rows or is ours."""
+    shutil.copy(CASES / "filename_column.parquet", tmp_path)
+    names = (
+        "file_row_number",
+        "File_Row_Number",
+        "memtriggers_source_file",
+        "source_file",
+        "rowid",
+    )
+    for name in names:
+        rows = [{"url": f"{n}.jpg", "text": f"a dog {name} {n}", name: 7 - n} for n in range(2)]
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{name}.parquet")
+    run_stages(
+        make_study(data='image_root = "images"', dog={"include": ["dog"]}), "filter", "words"
+    )
+    samples = pq.read_table(lake.samples).to_pylist()
+    found = {(Path(row["source_file"]).stem, row["source_row"], row["caption"]) for row in samples}
+    assert found == {("filename_column", 0, "a dog")} | {
+        (name, n, f"a dog {name} {n}") for name in names for n in range(2)
+    }
+    words = {row["word"]: row["n_captions"] for row in pq.read_table(lake.words).to_pylist()}
+    assert words["dog"] == len(samples) == 1 + 2 * len(names)
+
+
+def test_two_thousand_columns_with_odd_names(
+    tmp_path: Path, make_study: Callable[..., Study], run_stages: Callable[..., None], lake: Lake
+) -> None:
+    odd = ["", " ", 'quo"te', "it's", "Ünïcode ✓", "new\nline", "a.b", "$1", "select", "%", "URL "]
+    columns: dict[str, list[object]] = {name: [1] for name in odd}
+    columns |= {f"column {number}": [number] for number in range(2_000)}
+    columns |= {"url": ["0.jpg"], "text": ["a dog"]}
+    pq.write_table(pa.table(columns), tmp_path / "wide.parquet")
+    run_stages(
+        make_study(data='image_root = "images"', dog={"include": ["dog"]}), "filter", "words"
+    )
+    ((caption, url),) = [(r["caption"], r["url"]) for r in pq.read_table(lake.samples).to_pylist()]
+    assert (caption, url) == ("a dog", "0.jpg")
+
+
+def test_files_that_are_alike_are_described_once(
+    tmp_path: Path, make_study: Callable[..., Study]
+) -> None:
+    """Of two schemas in many files; types that differ are seen, and each file has its own rows."""
+    for n in range(40):
+        width: list[object] = ["wide"] if n % 2 else [300]
+        table = pa.table(
+            {"url": ["0.jpg"] * (n + 1), "text": ["a"] * (n + 1), "w": width * (n + 1)}
+        )
+        pq.write_table(table, tmp_path / f"{n:02}.parquet")
+    asked: list[str] = []
+
+    class Connection:
+        def execute(self, text: str, *values: object) -> object:
+            asked.append(text)
+            return duckdb.execute(text, *values)
+
+    files = read_source_files(make_study(), Connection())  # type: ignore[arg-type]
+    assert [file.n_rows for file in files] == list(range(1, 41))
+    assert [file.types["w"] for file in files[:2]] == ["BIGINT", "VARCHAR"]
+    assert len(asked) == 3
