@@ -106,18 +106,16 @@ def stage_statuses(study: Study, lake: Lake) -> list[StageStatus]:
     """The state of every stage, in the order of the flow."""
     stale = stale_stages(study, lake)
     good, last = last_good_runs(lake), {run["stage"]: run for run in lake.recorded_runs()}
-    return [
-        StageStatus(
-            name,
-            *_state(stage, study, stale),
-            **{key: good.get(name, {}).get(key) for key in _OF_A_RUN},
-            **_failure(last.get(name)),
-        )
-        for name, stage in STAGES.items()
-    ]
+    statuses = []
+    for name, stage in STAGES.items():
+        state, why = _state(stage, study, stale)
+        of_runs: dict[str, Any] = {key: good.get(name, {}).get(key) for key in _OF_A_RUN}
+        of_runs |= _failure(last.get(name))
+        statuses.append(StageStatus(stage=name, state=state, why=why, **of_runs))
+    return statuses
 
 
-def _failure(run: dict[str, Any] | None) -> dict[str, str]:
+def _failure(run: dict[str, Any] | None) -> dict[str, Any]:
     """When the last run of a stage ended and why, where it did not end well."""
     if run is None or run["status"] in ("ok", "running"):
         return {}
