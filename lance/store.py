@@ -169,17 +169,42 @@ class VectorStore:
         """
         rows = _aligned(rows.cast(table.schema))
         if self.exists(table.name):
-            if rows.num_rows == 0:
-                return
-            dataset = self.dataset(table.name)
-            self._check_columns(table.name, dataset, table.schema.names)
-            if dataset.version % COMMITS_PER_COMPACTION == 0:
-                self.compact(table.name, table.rows_per_file)
-                dataset = self.dataset(table.name)
-            import_lance().write_dataset(rows, dataset, mode="append")
+            if rows.num_rows:
+                import_lance().write_dataset(rows, self._to_write(table), mode="append")
         else:
             self.root.mkdir(parents=True, exist_ok=True)
             import_lance().write_dataset(rows, str(self.path(table.name)), mode="create")
+
+    def _to_write(self, table: LanceTable) -> Any:
+        """The dataset of a table that is there, its columns checked, its files few."""
+        dataset = self.dataset(table.name)
+        self._check_columns(table.name, dataset, table.schema.names)
+        if dataset.version % COMMITS_PER_COMPACTION:
+            return dataset
+        self.compact(table.name, table.rows_per_file)
+        return self.dataset(table.name)
+
+    def replace(self, table: LanceTable, rows: pa.Table) -> None:
+        """Put rows in the place of those of the same samples, as one transaction.
+
+        A kill leaves the old rows or the new ones: never both, and never neither.
+        """
+        if rows.num_rows == 0:
+            return
+        dataset = self._to_write(table)
+        where = f"sample_id in ({', '.join(map(_literal, rows['sample_id'].to_pylist()))})"
+        found = dataset.scanner(columns=[], filter=where, with_row_address=True).to_table()
+        touched = {address >> 32 for address in found["_rowaddr"].to_pylist()}
+        left = {n: dataset.get_fragment(n).delete(where) for n in touched}  # of each, its metadata
+        lance = import_lance()
+        update = lance.LanceOperation.Update(
+            removed_fragment_ids=[n for n, fragment in left.items() if fragment is None],
+            updated_fragments=[fragment for fragment in left.values() if fragment is not None],
+            new_fragments=lance.fragment.write_fragments(
+                _aligned(rows.cast(table.schema)), dataset
+            ),
+        )
+        lance.LanceDataset.commit(dataset.uri, update, read_version=dataset.version)
 
     def delete(self, name: str, where: str) -> None:
         """Remove the rows that meet an SQL condition, as one transaction."""
@@ -207,6 +232,10 @@ class VectorStore:
             older_than=timedelta(microseconds=1),  # lance takes a timedelta of 0 for "not said"
             delete_unverified=True,
         )
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _aligned(rows: pa.Table) -> pa.Table:

@@ -5,35 +5,39 @@ What is imported at the top is light: `recorded` answers `status` in a base inst
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
 
 import duckdb
+import pyarrow as pa
 
 from ..lance.store import VectorStore
 from ..lance.tables import IMAGE_ROWS_PER_FILE, IMAGES, OK
 from .core.database import connect, query
-from .core.errors import LakeError
+from .core.errors import LakeError, StudyError
 from .core.lake import Lake
 from .core.losses import Outcome, refuse_total_loss, standing
 from .core.runs import Counts, Standing
 from .core.stamp import Stamp
 from .core.stamped_tables import read_recorded, write_mark, write_stamp
 from .core.study import Study
+from .images.again import CAN_PASS, Replacing
 from .images.fetched import fetch_images
 
-_CAN_PASS = (
-    "status in ('connection', 'dns', 'http_408', 'http_429', 'not_found', 'timeout',"
-    " 'too_large_for_memory', 'unexpected', 'unreadable') or status like 'http_5%'"
-)
 _SETTINGS = "memtriggers_fetch_settings"
+_AGAIN = "memtriggers_fetch_again"  # what was fetched before this moment is fetched again
+_LOCAL = ("image_column", "image_tars", "image_root")  # keys of [data] that say where images lie
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """Commit a row to `images` for every sample that has none; none where vectors are imported.
 
+    After `ask_again`, the images that it asked for are fetched again as well.
+
     Returns:
-        Samples without a row before, and those that have an image now; of all samples, those that
-        have none.
+        Samples that were tried, and those whose image came; of all samples, those that have none.
 
     Raises:
         StudyError: image_root is no folder.
@@ -44,22 +48,37 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     store = VectorStore(lake.vectors)
     store.create(IMAGES)
     _forget_failures(store, study)
+    is_imported = study.data.vectors is not None
     with connect(lake) as connection:
-        connection.register("stored_images", store.sample_ids(IMAGES.name))
-        connection.execute(query("fetch/samples"), {"samples": str(lake.samples)})
-        is_imported = study.data.vectors is not None
-        n_in = 0 if is_imported else len(connection.table("samples_to_fetch"))
-        n_before = store.count(IMAGES.name)
-        ended = fetch_images(study, store, IMAGES, connection) if n_in else Counter[str]()
+        ended = Counter[str]()
+        if n_in := 0 if is_imported else _find_work(connection, store, lake):
+            ended = _fetch(study, store, connection, n_in)
         every = Standing() if is_imported else _count_images(connection, store, lake)
-    n_rows, n_out = store.count(IMAGES.name) - n_before, ended.pop(OK, 0)
-    if n_in != n_rows:
-        raise LakeError(
-            f"{store.path(IMAGES.name)}: {n_in} samples went in, {n_rows} rows came out"
-        )
+    write_mark(store, IMAGES.name, _AGAIN, "")
     store.compact(IMAGES.name, IMAGE_ROWS_PER_FILE)
     write_stamp(store, IMAGES.name, stamp)
-    return Counts(n_in, n_out, ended, every)
+    return Counts(n_in, ended.pop(OK, 0), ended, every)
+
+
+def ask_again(study: Study, lake: Lake, before: datetime) -> None:
+    """Have the next run fetch again what was fetched, or refused, before a moment.
+
+    The lake holds what was asked for until a run has come to its end: after a kill, the next one
+    goes on where it stood.
+
+    Raises:
+        StudyError: the images of the study are not on the web.
+
+    """
+    key = next((key for key in _LOCAL if getattr(study.data, key)), None)
+    if key or study.data.vectors:
+        raise StudyError(
+            f"data: {key or 'vectors'}: nothing comes from the web in this study, and --again "
+            "fetches from there alone; leave it out"
+        )
+    store = VectorStore(lake.vectors)
+    if store.exists(IMAGES.name):
+        write_mark(store, IMAGES.name, _AGAIN, before.astimezone(UTC).isoformat())
 
 
 def recorded(lake: Lake) -> tuple[Stamp, str] | None:
@@ -71,7 +90,35 @@ def forget_passing_failures(lake: Lake) -> None:
     """Remove the rows of failures that another try may mend, so that the next run makes it."""
     store = VectorStore(lake.vectors)
     if store.exists(IMAGES.name):
-        store.delete(IMAGES.name, _CAN_PASS)
+        store.delete(IMAGES.name, CAN_PASS)
+
+
+def _find_work(connection: duckdb.DuckDBPyConnection, store: VectorStore, lake: Lake) -> int:
+    """Create the table samples_to_fetch; returns its number of rows."""
+    stored = store.reader(IMAGES.name, ["sample_id", "fetched_at"])
+    connection.register("stored_images", stored)
+    again = store.read_metadata(IMAGES.name, _AGAIN) or None
+    values = {"samples": str(lake.samples), "again": again}
+    connection.execute(query("fetch/samples"), values)
+    return len(connection.table("samples_to_fetch"))
+
+
+def _fetch(
+    study: Study, store: VectorStore, connection: duckdb.DuckDBPyConnection, n_in: int
+) -> Counter[str]:
+    """Fetch what samples_to_fetch names; returns how many ended with each status."""
+    n_new = len(connection.table("samples_to_fetch").filter("not is_again"))
+    n_before, replacing = store.count(IMAGES.name), Replacing(store)
+    commit: Callable[[pa.Table], None] = partial(store.append, IMAGES)
+    ended = fetch_images(study, commit if n_new == n_in else replacing.commit, connection)
+    replacing.report()
+    n_rows = store.count(IMAGES.name) - n_before
+    if (n_in, n_new) != (ended.total(), n_rows):
+        raise LakeError(
+            f"{store.path(IMAGES.name)}: {n_in} samples went in, {n_new} of them new; "
+            f"{ended.total()} came out, {n_rows} of them new"
+        )
+    return ended
 
 
 def _count_images(
@@ -105,9 +152,7 @@ def _forget_failures(store: VectorStore, study: Study) -> None:
     """
     limits = ("max_bytes", "max_pixels", "timeout", "opt_out", "allow_private_hosts")
     settings = {key: value for key, value in asdict(study.fetch).items() if key in limits}
-    settings |= {
-        key: getattr(study.data, key) for key in ("image_column", "image_root", "image_tars")
-    }
+    settings |= {key: getattr(study.data, key) for key in _LOCAL}
     text = json.dumps(settings, sort_keys=True)
     if store.read_metadata(IMAGES.name, _SETTINGS) != text:
         store.delete(IMAGES.name, f"status != '{OK}'")

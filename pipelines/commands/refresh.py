@@ -1,8 +1,7 @@
 """The commands `refresh`, `status` and `demo`."""
 
-import re
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from ..core.command_options import (
     device_option,
     lake_option,
     lake_why,
+    parse_moment,
     scheduler_option,
     study_option,
     verbose_option,
@@ -24,23 +24,6 @@ from ..core.lake import Lake
 from ..core.losses import standing_warnings
 from ..core.study import Resources, Study
 from ..core.study_file import load_study
-
-_AGO = re.compile(r"(\d+)([mhd])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-def _moment(ctx: click.Context, param: click.Parameter, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    if ago := _AGO.fullmatch(text):
-        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is neither a time ago (90m, 20h, 7d) nor a date and time", ctx, param
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @click.command()
@@ -54,7 +37,7 @@ def _moment(ctx: click.Context, param: click.Parameter, text: str | None) -> dat
 @click.option(
     "--since",
     metavar="TIME",
-    callback=_moment,
+    callback=parse_moment,
     help="Do nothing if there is a build since then: 20h, 7d, or a date and time (UTC).",
 )
 @click.option(

@@ -25,9 +25,9 @@ def stage_command(stage: Stage) -> click.Command:
         for option, value in given:
             study = study if option.changes is None else option.changes(study, value)
         with lake.lock():
-            for option, _ in given:
+            for option, value in given:
                 if option.before is not None:
-                    option.before(lake)
+                    option.before(study, lake, value)
             run = stage.run(study, lake)
             lines = [o.after(study, lake, value) for o, value in given if o.after is not None]
         # Without the lock: whoever reads what is printed, a pager for example, may take long.

@@ -1,8 +1,10 @@
 """The options that several commands share, and what an option of a stage is."""
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,25 @@ verbose_option = click.option(
 )
 
 
+_AGO = re.compile(r"(\d+)([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse_moment(ctx: click.Context, param: click.Parameter, text: str | None) -> datetime | None:
+    """The moment that an option names: a time ago, such as 7d, or a date and time, of UTC."""
+    if text is None:
+        return None
+    try:
+        if ago := _AGO.fullmatch(text):
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{text!r} is neither a time ago (90m, 20h, 7d) nor a date and time", ctx, param
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 class Option:
     """An option of a stage's command: how it is written, and what it does when it is given.
 
@@ -104,8 +125,8 @@ class Option:
         flag: its name, such as "--retry".
         help: one line.
         changes: the study with which the stage runs, from the study and the value.
-        before: what is done to the lake before the stage runs.
-        after: what is done after it, with study, lake and value; returns the line that is printed.
+        before: what is done before the stage runs, with study, lake and value.
+        after: what is done after it, with the same; returns the line that is printed.
         click_arguments: further ones of `click.option`.
 
     """
@@ -116,7 +137,7 @@ class Option:
         help: str,
         *,
         changes: Callable[[Study, Any], Study] | None = None,
-        before: Callable[[Lake], None] | None = None,
+        before: Callable[[Study, Lake, Any], None] | None = None,
         after: Callable[[Study, Lake, Any], str] | None = None,
         **click_arguments: Any,
     ) -> None:

@@ -4,22 +4,44 @@ A new option is one more `Option` in the tuple of its stage. Nothing heavy is im
 option does is imported when it is given.
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from ..core.command_options import Option, device_option, scheduler_option, sets, workers_option
+from ..core.command_options import (
+    Option,
+    device_option,
+    parse_moment,
+    scheduler_option,
+    sets,
+    workers_option,
+)
 from ..core.lake import Lake
 from ..core.study import Objects, Study
 
 
-def _forget_failures(lake: Lake) -> None:
+def _forget_failures(study: Study, lake: Lake, given: bool) -> None:
     from ..fetch import forget_passing_failures
 
     forget_passing_failures(lake)
 
 
-def _retire_prompts(lake: Lake) -> None:
+def _fetch_again(study: Study, lake: Lake, before: datetime) -> None:
+    from ..fetch import ask_again
+
+    ask_again(study, lake, before)
+
+
+def _before_when(ctx: click.Context, param: click.Parameter, again: bool) -> datetime | None:
+    """What was fetched before this moment is fetched again; None where nothing is."""
+    older_than: datetime | None = ctx.params["older_than"]
+    if older_than is not None and not again:
+        raise click.UsageError("--older-than says which images --again fetches: add --again", ctx)
+    return (older_than or datetime.now(UTC)) if again else None
+
+
+def _retire_prompts(study: Study, lake: Lake, given: bool) -> None:
     from ..prompts import retire
 
     retire(lake)
@@ -64,6 +86,20 @@ FETCH = (
         "Try again what failed and may pass by now: the network, a busy server, a missing file.",
         before=_forget_failures,
         is_flag=True,
+    ),
+    Option(
+        "--again",
+        "Fetch every image again that is on the web: what its address serves now replaces it.",
+        before=_fetch_again,
+        callback=_before_when,
+        is_flag=True,
+    ),
+    Option(
+        "--older-than",
+        "With --again: only what was fetched, or refused, longer ago: 20h, 30d, or before a date.",
+        callback=parse_moment,
+        is_eager=True,  # read before --again, which needs it
+        metavar="TIME",
     ),
 )
 

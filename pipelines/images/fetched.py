@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
-from ...lance.store import VectorStore
-from ...lance.tables import OK, LanceTable
+from ...lance.tables import IMAGES, OK
 from ..core.cores import count_cores
 from ..core.errors import MemtriggersError, StageError
 from ..core.masking import mask, passwords_in
@@ -34,12 +33,17 @@ _LATIN_1 = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
 
 
 def fetch_images(
-    study: Study, store: VectorStore, table: LanceTable, connection: duckdb.DuckDBPyConnection
+    study: Study, commit: Callable[[pa.Table], None], connection: duckdb.DuckDBPyConnection
 ) -> Counter[str]:
-    """Commit a row to a table of images for each row of the relation samples_to_fetch.
+    """Commit a row of a table of images for each row of the relation samples_to_fetch.
 
-    The relation has the columns of `Row`; what an interrupt leaves is committed. Returns how many
-    ended with each status.
+    Args:
+        study: says where the images are, and what is refused.
+        commit: called with rows of `IMAGES.schema`, in a thread; one transaction.
+        connection: its relation has the columns of `Row`, and may have more.
+
+    Returns:
+        How many rows ended with each status; what an interrupt leaves is committed, too.
 
     Raises:
         StudyError: image_root is no folder.
@@ -55,7 +59,7 @@ def fetch_images(
         ThreadPoolExecutor(count_cores()) as decoders,
         ThreadPoolExecutor(1) as writer,
     ):
-        committer = _Committer(store, table, advance, writer)
+        committer = _Committer(commit, advance, writer)
         with _faults_in_one_line():
             try:
                 asyncio.run(_fetch_rows(study, _read_rows(connection), decoders, committer))
@@ -80,7 +84,10 @@ def _read_rows(connection: duckdb.DuckDBPyConnection) -> Iterator["Row"]:
     from .rows import Row
 
     # Nothing else may be asked of this connection until the last row is read.
-    samples = connection.execute("from samples_to_fetch order by source_file, source_row")
+    samples = connection.execute(
+        "select sample_id, url, source_file, source_row from samples_to_fetch "
+        "order by source_file, source_row"
+    )
     while batch := samples.fetchmany(_SHARD):
         yield from map(Row._make, batch)
 
@@ -154,12 +161,11 @@ class _Committer:
 
     def __init__(
         self,
-        store: VectorStore,
-        table: LanceTable,
+        commit: Callable[[pa.Table], None],
         advance: Callable[[int], None],
         writer: Executor,
     ) -> None:
-        self._store, self._table, self._advance, self._writer = store, table, advance, writer
+        self._commit_rows, self._advance, self._writer = commit, advance, writer
         self._rows: list[dict[str, Any]] = []
         self.ended = Counter[str]()
         self._under_way: Future[None] | None = None
@@ -186,5 +192,5 @@ class _Committer:
 
     def _commit(self, rows: list[dict[str, Any]]) -> None:
         """Commit rows as one transaction."""
-        self._store.append(self._table, pa.Table.from_pylist(rows, self._table.schema))
+        self._commit_rows(pa.Table.from_pylist(rows, IMAGES.schema))
         self._advance(len(rows))

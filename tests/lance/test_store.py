@@ -262,3 +262,20 @@ def test_what_begins_at_an_odd_byte_is_stored_as_it_is(store: VectorStore) -> No
     vector = pa.FixedSizeListArray.from_arrays(values, 4)
     store.append(VECTORS, aligned.set_column(1, "vector", vector))
     assert store.dataset(VECTORS.name).to_table().equals(aligned.cast(VECTORS.schema))
+
+
+def test_rows_are_replaced_and_the_others_stay(store: VectorStore) -> None:
+    for ids in (["a", "b"], ["c"], ["d'", "e"]):
+        store.append(VECTORS, rows(ids))
+    version = store.version(VECTORS.name)
+    new = rows(["b", "c", "d'", "f"])
+    store.replace(VECTORS, new.set_column(2, "status", pa.array(["new"] * 4)))
+    assert store.version(VECTORS.name) == version + 1, "one transaction"
+    store.replace(VECTORS, new.slice(0, 0))
+    assert store.version(VECTORS.name) == version + 1, "none for nothing"
+    stored = store.dataset(VECTORS.name).to_table(["sample_id", "status"])
+    statuses = dict(zip(*map(pa.ChunkedArray.to_pylist, stored.columns), strict=True))
+    assert statuses == {"a": "ok", "e": "ok", **dict.fromkeys(["b", "c", "d'", "f"], "new")}
+    assert stored.num_rows == len(statuses)
+    store.compact(VECTORS.name, 100)
+    assert store.count(VECTORS.name, "status = 'new'") == 4

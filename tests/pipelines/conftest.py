@@ -3,7 +3,8 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.tests.hostile import Scanned, scan, write_study
+from memtriggers.tests.web_server import Routes, serving
 
 SAMPLES_SCHEMA = pa.schema(
     {
@@ -120,6 +122,13 @@ def near() -> Callable[[int, float], npt.NDArray[np.float64]]:
         return result
 
     return vector
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Routes], str]]:
+    """Serve routes on 127.0.0.1, which may change meanwhile; returns the address."""
+    with ExitStack() as servers:
+        yield lambda routes: servers.enter_context(serving(routes))
 
 
 @pytest.fixture

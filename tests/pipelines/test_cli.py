@@ -58,7 +58,7 @@ def test_a_new_option_is_declared_in_one_place(
         "--shout-it",
         "Say the words aloud.",
         changes=sets("words", "bigram_min_captions"),
-        before=lambda lake: said.append("before"),
+        before=lambda study, lake, value: said.append(f"before, {value}"),
         after=lambda study, lake, value: f"{value}, {study.words.bigram_min_captions}",
         type=int,
     )
@@ -69,7 +69,7 @@ def test_a_new_option_is_declared_in_one_place(
     without = CliRunner().invoke(command, files, catch_exceptions=False)
     assert (without.output, said) == ("words: 1 in, 2 out, 0 lost\n", [])
     given = CliRunner().invoke(command, [*files, "--shout-it", "7"], catch_exceptions=False)
-    assert (given.output, said) == ("7, 7\nwords: 1 in, 2 out, 0 lost\n", ["before"])
+    assert (given.output, said) == ("7, 7\nwords: 1 in, 2 out, 0 lost\n", ["before, 7"])
 
 
 def test_no_argument_shows_the_flow_in_order() -> None:

@@ -2,10 +2,8 @@ import asyncio
 import gzip
 import ipaddress
 import socket
-import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -20,64 +18,10 @@ from memtriggers.pipelines.images.decode import Refused, image_limits, store_ima
 from memtriggers.pipelines.images.network import finds_names
 from memtriggers.pipelines.images.rows import Row
 from memtriggers.pipelines.images.web import PublicResolver, WebSource, is_public, open_web
+from memtriggers.tests.web_server import Answer, Routes
 
-Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
-Routes = dict[str, Answer | list[Answer]]  # by path; of a list, each request takes one
 WITH_NETWORK = pytest.mark.skipif(not finds_names(), reason="this machine has no network")
 SETTINGS = Fetch(timeout=2.0, max_bytes=100_000, connections=4, allow_private_hosts=True)
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Routes], str]]:
-    """Serve routes on 127.0.0.1; returns the address."""
-    servers = []
-
-    def start(routes: Routes) -> str:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler(routes))
-        server.daemon_threads = True
-        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-def handler(routes: Routes) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/hang":
-                time.sleep(30)  # longer than any test waits
-                return
-            status, headers, body = next_answer(routes, self.path)
-            self.send_response(status)
-            for name, value in ({"Content-Length": str(len(body))} | headers).items():
-                if value:
-                    self.send_header(name, value)
-            self.end_headers()
-            with suppress(ConnectionError):  # the client hangs up on what is too large
-                self.wfile.write(body)
-            if "X-Reset" in headers:
-                self.wfile.flush()
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-                self.connection.close()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-    return Handler
-
-
-RESET = struct.pack("ii", 1, 0)  # closing sends RST: "connection reset by peer"
-
-
-def next_answer(routes: Routes, path: str) -> Answer:
-    answers = routes.get(path, (404, {}, b"nothing here"))
-    if isinstance(answers, tuple):
-        return answers
-    return answers.pop(0) if len(answers) > 1 else answers[0]
 
 
 async def download(urls: Sequence[str | None], settings: Fetch) -> list[bytes | str]:
