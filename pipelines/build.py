@@ -21,6 +21,7 @@ from .warehouse.declare import declare_tables
 from .warehouse.previous import export_previous, keep_for_next, published
 from .warehouse.publish import publish
 from .warehouse.risk_fit import insert_risk_fit
+from .warehouse.tested import keep_tests
 
 _BUILD_NAME = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]{16})\.duckdb")
 
@@ -37,6 +38,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     from .warehouse.exports import export_tables
 
     lake = Lake(lake.root.absolute())  # dbt runs in another folder
+    keep_tests(lake, [])  # those of the build before are not of this one, wherever it ends
     export_tables(study, lake)
     previous = export_previous(lake, stamp)
     now = datetime.now(UTC)
@@ -45,7 +47,10 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         dbt = _dbt(study, lake, folder)
         info = _build_info(build, now, stamp, previous)
         n_samples = _declare(dbt.database, study, lake, info)
-        dbt.build()
+        try:
+            dbt.build()
+        finally:
+            keep_tests(lake, dbt.results())
         n_published = _finish(dbt.database, lake.builds / build, stamp, previous)
         publish(lake, dbt.database, build)
     return Counts(n_samples, n_published)

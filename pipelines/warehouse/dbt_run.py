@@ -63,6 +63,13 @@ class DbtRun:
                 "memtriggers status says whether a stage is stale"
             )
 
+    def results(self) -> list[dict[str, Any]]:
+        """What dbt says of each model and test of the build; empty where it did not get there."""
+        file = self.folder / "target" / "run_results.json"
+        found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"results": []}
+        nodes: list[dict[str, Any]] = found["results"]
+        return nodes
+
     def docs(self) -> Path:
         """Write dbt's documentation of the project as one page; returns its file.
 
@@ -146,13 +153,10 @@ class DbtRun:
             keep(parsed, self._kept)
 
     def _what_failed(self, errors: list[str]) -> str:
-        results = self.folder / "target" / "run_results.json"
-        if results.exists():
-            nodes = json.loads(results.read_text(encoding="utf-8"))["results"]
-            failed = [node for node in nodes if node["status"] in FAILED]
-            if failed:
-                others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-                return self._describe(failed[0]) + others
+        failed = [node for node in self.results() if node["status"] in FAILED]
+        if failed:
+            others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+            return self._describe(failed[0]) + others
         crash = (self.folder / "stderr").read_text(encoding="utf-8").strip().splitlines()[-1:]
         return f"{self.project}: {_one_line(' '.join(errors or crash or ['dbt was killed']))}"
 
