@@ -25,7 +25,8 @@ from pathlib import Path
 import click
 import duckdb
 
-from memtriggers.benchmarks.changing import KINDS, Dataset
+from memtriggers.benchmarks.changing import Dataset
+from memtriggers.benchmarks.kinds import KINDS
 from memtriggers.benchmarks.same_lakes import differences
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study_file import load_study

@@ -7,7 +7,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from memtriggers.benchmarks.changing import CHANGES, KINDS
+from memtriggers.benchmarks.changing import CHANGES
+from memtriggers.benchmarks.kinds import KINDS
 from memtriggers.benchmarks.nights import run_nights
 from memtriggers.benchmarks.same_lakes import differences
 from memtriggers.lance.store import VectorStore
