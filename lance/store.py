@@ -40,6 +40,10 @@ class VectorStore:
         """The folder of a table."""
         return self.root / f"{name}.lance"
 
+    def names(self) -> list[str]:
+        """The tables that are there."""
+        return sorted(f.stem for f in self.root.glob("*.lance") if self.exists(f.stem))
+
     def exists(self, name: str) -> bool:
         """Whether the table has a committed version; imports nothing."""
         versions = self.path(name) / "_versions"

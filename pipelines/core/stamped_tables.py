@@ -18,6 +18,12 @@ def write_stamp(store: VectorStore, name: str, stamp: Stamp) -> None:
     write_mark(store, name, METADATA_KEY, stamp.text)
 
 
+def void_stamp(store: VectorStore, name: str) -> None:
+    """Say that a stamped table is not complete any more: its stage is stale, whatever happens."""
+    if store.read_metadata(name, METADATA_KEY) is not None:
+        store.write_metadata(name, {METADATA_KEY: Stamp({}, {}).text})
+
+
 def write_mark(store: VectorStore, name: str, key: str, text: str) -> None:
     """Set one text of a table's metadata; commits nothing when it is that already.
 

@@ -6,8 +6,9 @@ from collections import Counter
 import pyarrow as pa
 
 from ...lance.store import VectorStore
-from ...lance.tables import IMAGES, OK
+from ...lance.tables import BACKGROUND_IMAGES, IMAGES, OK, caption_vectors_name
 from ..core.quoting import literal
+from ..core.stamped_tables import void_stamp
 
 log = logging.getLogger(__name__)
 
@@ -17,10 +18,29 @@ _PASSING = (
 )
 CAN_PASS = f"status in ({', '.join(map(literal, _PASSING))}) or status like 'http_5%'"
 
+_NOT_OF_IMAGES = (IMAGES.name, BACKGROUND_IMAGES.name, caption_vectors_name(""))
+
 
 def can_pass(status: str) -> bool:
     """Whether another try may mend what ended so: a busy server, a missing file, the network."""
     return status in _PASSING or status.startswith("http_5")
+
+
+def forget_vectors(store: VectorStore, sample_ids: list[str]) -> None:
+    """Remove what was made of the images of samples: vectors of pictures, of tiles, boxes.
+
+    Before an image is replaced: after a kill in between, they are made of the old one again.
+    """
+    for name in store.names() if sample_ids else ():
+        if name.startswith(_NOT_OF_IMAGES) or "sample_id" not in store.dataset(name).schema.names:
+            continue
+        if store.count(name, _one_of(sample_ids)):
+            void_stamp(store, name)
+            store.delete(name, _one_of(sample_ids))
+
+
+def _one_of(sample_ids: list[str]) -> str:
+    return f"sample_id in ({', '.join(map(literal, sample_ids))})"
 
 
 class Replacing:
@@ -39,16 +59,19 @@ class Replacing:
         """Replace rows as one transaction; those that failed in passing leave an image alone."""
         ids, statuses = rows["sample_id"].to_pylist(), rows["status"].to_pylist()
         failed = {i: status for i, status in zip(ids, statuses, strict=True) if can_pass(status)}
-        kept = self._with_image(list(failed))
+        stored = self._stored(ids)
+        kept = failed.keys() & stored.keys()
         self._kept.update(failed[sample_id] for sample_id in kept)
-        self._store.replace(IMAGES, rows.filter(pa.array(i not in kept for i in ids)))
+        new = rows.filter(pa.array(i not in kept for i in ids))
+        came = zip(*map(pa.ChunkedArray.to_pylist, (new["sample_id"], new["sha256"])), strict=True)
+        forget_vectors(self._store, [i for i, sha256 in came if stored.get(i, sha256) != sha256])
+        self._store.replace(IMAGES, new)
 
-    def _with_image(self, sample_ids: list[str]) -> set[str]:
-        """Those that have an image by now."""
-        if not sample_ids:
-            return set()
-        where = f"status = '{OK}' and sample_id in ({', '.join(map(literal, sample_ids))})"
-        return set(self._store.reader(IMAGES.name, ["sample_id"], where).read_all()[0].to_pylist())
+    def _stored(self, sample_ids: list[str]) -> dict[str, str]:
+        """The sha256 of those that have an image by now."""
+        where = f"status = '{OK}' and {_one_of(sample_ids)}"
+        rows = self._store.reader(IMAGES.name, ["sample_id", "sha256"], where).read_all()
+        return dict(zip(*map(pa.ChunkedArray.to_pylist, rows.columns), strict=True))
 
     def report(self) -> None:
         """Warn of images that stay though they could not be fetched again."""

@@ -8,12 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from memtriggers.lance.store import VectorStore
+from memtriggers.lance.tables import LanceTable, image_vectors_name
+from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
-from memtriggers.pipelines.fetch import recorded
+from memtriggers.pipelines.fetch import ask_again, recorded
+from memtriggers.pipelines.stages import STAGES
 from memtriggers.tests.web_server import Routes
 
 Rows = dict[str, dict[str, Any]]
@@ -137,6 +141,53 @@ def test_a_host_that_is_down_costs_no_image(
     assert (done.returncode, done.stdout) == (0, "fetch: 1 in, 0 out, 1 lost (http_500 1)\n")
     assert "that could not be fetched again stay as they were: http_500 1" in done.stderr
     assert (read_images(), recorded(lake)) == (first, before), "and nothing is stale"
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_replaced_image_gets_a_new_vector_and_the_others_keep_theirs(
+    killed: bool,
+    serve: Callable[[Routes], str],
+    draw: Callable[..., bytes],
+    make_study: Callable[..., Study],
+    write_samples: Callable[..., list[str]],
+    run_stages: Callable[..., None],
+    fetch: Callable[..., subprocess.CompletedProcess[str]],
+    lake: Lake,
+    tiny_clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    routes: Routes = {f"/{number}": (200, {}, draw(number)) for number in range(4)}
+    base = serve(routes)
+    ids = write_samples(*({"url": f"{base}/{number}"} for number in range(4)))
+    study = make_study(sections=f'{SETTINGS}[clip]\nmodel = "local-dir:{tiny_clip}"\n')
+    run_stages(study, "fetch", "embed")
+    before = vectors(lake, study)
+    routes |= {"/1": (200, {}, draw(9)), "/2": (404, {}, b"")}
+    if killed:  # in between: what was made of the old image is gone, and it is there
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(VectorStore, "replace", interrupt)
+            ask_again(study, lake, datetime.now(UTC))
+            run_stages(study, "fetch")
+        assert STAGES["embed"].why_stale(study, lake)
+        run_stages(study, "embed")
+        assert vectors(lake, study) == before
+    assert "fetch: 4 in, 3 out, 1 lost" in fetch(*([] if killed else ["--again"])).stdout
+    assert STAGES["embed"].why_stale(study, lake)
+    run_stages(study, "embed")
+    after = vectors(lake, study)
+    assert after.keys() == {ids[0], ids[1], ids[3]}
+    assert (after[ids[0]], after[ids[3]]) == (before[ids[0]], before[ids[3]])
+    assert after[ids[1]] != before[ids[1]]
+
+
+def vectors(lake: Lake, study: Study) -> dict[str, list[float]]:
+    name = image_vectors_name(find_clip(study).clip_id)
+    rows = VectorStore(lake.vectors).dataset(name).to_table()
+    return dict(zip(rows["sample_id"].to_pylist(), rows["vector"].to_pylist(), strict=True))
+
+
+def interrupt(store: VectorStore, table: LanceTable, rows: pa.Table) -> None:
+    raise KeyboardInterrupt
 
 
 # The commit of the second shard is the one that does not come about, or after which nothing does.
