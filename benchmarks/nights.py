@@ -38,6 +38,7 @@ from memtriggers.tests.forked_workers import fork_workers
 _MOST_CHANGES = 4  # a night
 _KILLED = _HELD = 0.25  # of the nights
 _LONGEST_WAIT = 2.0  # seconds after a stage has begun, before it is killed
+_STAGES = [name for name, stage in STAGES.items() if not stage.sections]  # that a study runs
 _LOOK_EVERY = 0.01  # seconds
 _WELL = (0, 4)  # exit codes: done, and done with a warning of what was lost
 _NOTHING = "nothing to do: every stage is up to date"
@@ -58,7 +59,7 @@ class World:
         """One night; returns what happened, and what is wrong after it."""
         happened = [self.dataset.change() for _ in range(self.chance.randint(1, _MOST_CHANGES))]
         is_killed, is_held = self.chance.random() < _KILLED, self.chance.random() < _HELD
-        stage, wait = self.chance.choice(list(STAGES)), self.chance.uniform(0, _LONGEST_WAIT)
+        stage, wait = self.chance.choice(_STAGES), self.chance.uniform(0, _LONGEST_WAIT)
         with _reader(self.lake) if is_held else _nobody():
             if is_killed:
                 happened.append(self._kill_in(stage, wait))
