@@ -40,7 +40,8 @@ class Dataset(ABC):
     """Shards of rows, the study that reads them, and what may happen to both."""
 
     data = ""  # what the section [data] says of the pictures
-    clip = ""  # the section [clip]
+    # The section [clip]. In a batch of other neighbours, a vector is rounded otherwise.
+    clip = "[clip]\nbatch_size = 1"
 
     def __init__(self, folder: Path, chance: random.Random) -> None:
         self.folder, self.chance = folder, chance
