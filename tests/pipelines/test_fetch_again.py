@@ -21,7 +21,7 @@ from memtriggers.pipelines.stages import STAGES
 from memtriggers.tests.web_server import Routes
 
 Rows = dict[str, dict[str, Any]]
-SETTINGS = "[fetch]\nallow_private_hosts = true\ntimeout = 2\nretries = 0\nmax_lost = 0.9\n"
+SETTINGS = "[fetch]\nallow_private_hosts = true\ntimeout = 30\nretries = 0\nmax_lost = 0.9\n"
 
 
 @pytest.fixture
