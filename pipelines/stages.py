@@ -13,7 +13,7 @@ from .core.registry import tables_of
 from .core.runs import Counts, Run
 from .core.stamp import VERSION, Stamp, read_parquet_stamp
 from .core.study import Study
-from .declared.inputs import INPUTS
+from .declared.inputs import INPUTS, in_recorded_words
 from .declared.stage_options import (
     BUILD,
     EMBED,
@@ -78,7 +78,8 @@ class Stage:
             return [f"{file.name} is damaged" for file in damaged_tables(lake, self.name)] or [
                 "never run"
             ]
-        return expected_stamp(self, study, lake).changes_since(recorded[0])
+        expected = expected_stamp(self, study, lake)
+        return in_recorded_words(expected, recorded[0], study, lake).changes_since(recorded[0])
 
 
 @contextmanager

@@ -7,14 +7,14 @@ from pathlib import Path
 import duckdb
 
 from .captions.on_workers import open_shard, run_on_workers
-from .captions.source import open_source
+from .captions.source import find_files, open_source
 from .captions.stop_words import stop_words
 from .captions.unreadable import read_source
 from .core.database import connect, count_rows, query, write_parquet
 from .core.errors import StageError
 from .core.lake import Lake
 from .core.runs import Counts, Standing
-from .core.stamp import Stamp, read_parquet_stamp
+from .core.stamp import Stamp, file_fingerprint, read_parquet_stamp
 from .core.study import Study
 
 _COUNTS = ("word_counts", "caption_counts", "pair_counts", "unreadable_rows")
@@ -37,7 +37,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     minimum = study.words.bigram_min_captions
     with connect(lake) as connection:
         n_rows = sum(file.n_rows for file in open_source(connection, study))
-        if _are_counted(lake, stamp):
+        if _are_counted(study, lake, stamp):
             n_words = _flag_again(connection, study, lake, stamp)
             return _counts(n_rows, n_words, _known_unreadable(connection, lake))
         if study.resources.scheduler is None:
@@ -73,9 +73,14 @@ def _known_unreadable(connection: duckdb.DuckDBPyConnection, lake: Lake) -> int:
     return count_rows(connection, "rejected_rows where rule = 'invalid_utf8'")
 
 
-def _are_counted(lake: Lake, stamp: Stamp) -> bool:
+def _are_counted(study: Study, lake: Lake, stamp: Stamp) -> bool:
     recorded = read_parquet_stamp(lake.words, lake.bigrams)
-    return recorded is not None and stamp.changes_since(recorded) == ["study key keyword_set"]
+    if recorded is None:
+        return False
+    changed = set(stamp.changes_since(recorded))
+    if recorded.inputs.get("parquet") == file_fingerprint(find_files(study)):  # as of 0.2
+        changed.discard("input parquet")
+    return changed == {"study key keyword_set"}
 
 
 def _flag_again(

@@ -35,6 +35,11 @@ from ..core.study_file import load_study
 @scheduler_option
 @click.option("--dry-run", is_flag=True, help="Only say which stages would run, and why.")
 @click.option(
+    "--rehash",
+    is_flag=True,
+    help="Read every file again, also where its size and time are the same.",
+)
+@click.option(
     "--since",
     metavar="TIME",
     callback=parse_moment,
@@ -50,11 +55,16 @@ def refresh(
     study_file: Path,
     lake: Lake,
     dry_run: bool,
+    rehash: bool,
     since: datetime | None,
     scheduled_by: str | None,
     **resources: Any,
 ) -> None:
     """Run every stage that is stale, in the order of the flow.
+
+    A stage is stale when what it reads has changed: its keys of the study, what other stages wrote,
+    or the bytes of a file. A file of the same size and time as before is not read again; with
+    another time alone, it changes nothing.
 
     The last line of the output says what was done. The exit code is 0; 1 after an error; 4 where
     all is done, but more was lost than the study allows, and that line says what.
@@ -74,15 +84,18 @@ def refresh(
         done = f"nothing to do: there is a build since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         warn(_say(done, study, lake))
     elif dry_run:
-        _print_plan(study, lake)
+        _print_plan(study, lake, rehash)
     else:
-        warn(_refresh(study, lake))
+        warn(_refresh(study, lake, rehash))
 
 
-def _print_plan(study: Study, lake: Lake) -> None:
+def _print_plan(study: Study, lake: Lake, rehash: bool) -> None:
+    from ..core.contents import forget_contents
     from ..upkeep.refresh import stale_stages, summary
 
     lake.require_today()
+    if rehash:
+        forget_contents(lake)
     stale = stale_stages(study, lake)
     for name, reasons in stale.items():
         click.echo(f"{name}: {', '.join(reasons)}")
@@ -90,12 +103,15 @@ def _print_plan(study: Study, lake: Lake) -> None:
         click.echo(summary(lake, [], 0))
 
 
-def _refresh(study: Study, lake: Lake) -> list[str]:
+def _refresh(study: Study, lake: Lake, rehash: bool = False) -> list[str]:
     """Refresh, and say in one line what was done; returns the warnings in it."""
+    from ..core.contents import forget_contents
     from ..upkeep.refresh import published_build, refresh_lake, summary
 
     started = time.monotonic()
     with lake.lock():
+        if rehash:
+            forget_contents(lake)
         before = published_build(lake)
         runs = refresh_lake(study, lake, lambda run: click.echo(run.summary, err=True))
     done = summary(lake, runs, time.monotonic() - started, before)

@@ -38,6 +38,7 @@ class Lake:
     decisions/          explore  what a person decided
     runs/               each     one file a run
     format              each     the number of its format: `lake_format.py`
+    contents.sqlite     any      hashes of the files that are read; may be removed: `contents.py`
 
     Raises:
         LakeError: this version cannot open the lake: its format is newer, or no number.
@@ -126,6 +127,11 @@ class Lake:
     def runs(self) -> Path:
         """One JSON file a run."""
         return self.root / "runs"
+
+    @property
+    def contents(self) -> Path:
+        """What is remembered of the files that the study names."""
+        return self.root / "contents.sqlite"
 
     @property
     def scratch(self) -> Path:

@@ -4,9 +4,10 @@ Nothing is imported before it is asked for: `status` and `--help` ask for little
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..core.lake import Lake
-from ..core.stamp import file_fingerprint
+from ..core.stamp import Stamp, file_fingerprint
 from ..core.study import Study
 
 Fingerprint = Callable[[Study, Lake], str]
@@ -21,10 +22,11 @@ def _input(fingerprint: Fingerprint) -> Fingerprint:
 
 @_input
 def parquet(study: Study, lake: Lake) -> str:
-    """The files of `[data] parquet`: paths, sizes and times."""
+    """The files of `[data] parquet`: paths, and what they hold."""
     from ..captions.source import find_files
+    from ..core.contents import content_fingerprint
 
-    return file_fingerprint(find_files(study))
+    return content_fingerprint(lake, find_files(study))
 
 
 @_input
@@ -114,3 +116,24 @@ def cluster_marks(study: Study, lake: Lake) -> str:
     from ..core.decisions import decisions_fingerprint
 
     return decisions_fingerprint(lake, "cluster_marks")
+
+
+def _parquet_by_time(study: Study, lake: Lake) -> str | None:
+    from ..captions.source import find_files
+
+    return file_fingerprint(find_files(study))
+
+
+# What 0.1 and 0.2 noted of an input: paths, sizes and times. Where they would note the same today,
+# the input is the same.
+_EARLIER: dict[str, Callable[[Study, Lake], str | None]] = {"parquet": _parquet_by_time}
+
+
+def in_recorded_words(stamp: Stamp, recorded: Stamp, study: Study, lake: Lake) -> Stamp:
+    """A stamp with its inputs as an earlier version noted them, where they have not changed."""
+    inputs = dict(stamp.inputs)
+    for name, rule in _EARLIER.items():
+        noted = recorded.inputs.get(name)
+        if name in inputs and noted not in (inputs[name], None) and rule(study, lake) == noted:
+            inputs[name] = noted
+    return replace(stamp, inputs=inputs)
