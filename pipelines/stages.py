@@ -81,6 +81,16 @@ class Stage:
         expected = expected_stamp(self, study, lake)
         return in_recorded_words(expected, recorded[0], study, lake).changes_since(recorded[0])
 
+    def note_inputs(self, study: Study, lake: Lake) -> None:
+        """Stamp what is up to date with inputs that an earlier version of the package did not note.
+
+        The caller holds the lake's lock, and knows that the stage is not stale.
+        """
+        recorded = self.recorded(lake, study)
+        if recorded is not None and not recorded[0].inputs.keys() >= set(self.inputs):
+            stamp = expected_stamp(self, study, lake)
+            import_module(f".{self.name}", __package__).note_inputs(study, lake, stamp)
+
 
 @contextmanager
 def one_line_errors(name: str, extra: str | None) -> Iterator[None]:
@@ -186,7 +196,7 @@ STAGES = {
             "embed",
             "Turn images and captions into CLIP vectors.",
             ("clip", "copy_model", "data"),
-            ("filter", "fetch", "clip", "copy_model"),
+            ("filter", "fetch", "vectors", "clip", "copy_model"),
             _vectors,
             extra="embed",
             options=EMBED,

@@ -194,11 +194,16 @@ def find_files(study: Study) -> list[str]:
     found: list[str] = []
     for pattern in study.data.parquet:
         path = study.path(pattern)
-        files = _glob_remote(path) if "://" in path else _glob_local(path)
+        files = glob_files(path)
         if not files:
             raise SourceError(f"{path}: no such file; mend [data] parquet in the study")
         found += files
     return sorted(set(found))
+
+
+def glob_files(path: str) -> list[str]:
+    """The files behind an absolute path or an address, which may be a pattern."""
+    return _glob_remote(path) if "://" in path else _glob_local(path)
 
 
 def _glob_local(pattern: str) -> list[str]:

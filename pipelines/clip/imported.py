@@ -16,15 +16,23 @@ import numpy as np
 import pyarrow as pa
 
 from ...lance.store import VectorStore
-from ...lance.tables import LanceTable, caption_vectors, image_vectors
+from ...lance.tables import (
+    LanceTable,
+    caption_vectors,
+    caption_vectors_name,
+    image_vectors,
+    image_vectors_name,
+)
 from ..captions.source import SourceFile, open_source
 from ..captions.unreadable import read_source
+from ..core.contents import contents
 from ..core.database import connect, query
 from ..core.errors import LakeError, SourceError, StudyError
 from ..core.lake import Lake
 from ..core.progress import progress
 from ..core.runs import Counts
 from ..core.study import BUNDLED_CLIP, Data, Study
+from .imported_changes import forget_changed, note_origins
 from .model import ClipChoice, describe_clip
 from .vectors import vector_table
 
@@ -33,6 +41,9 @@ _ROWS = 10_000  # vectors in one transaction
 
 def import_vectors(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
     """Commit the vectors that samples lack, found by the url and the caption of the metadata.
+
+    Those that other files or rows have by now are removed first, and so are those of files that are
+    gone: what is stored is what a new lake would have.
 
     Returns:
         Samples that lacked a vector which the files have, and samples that have got theirs.
@@ -56,7 +67,10 @@ def import_vectors(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
         )
         for table in tables:
             _create(store, table)
-        n_in = _find_work(connection, of_metadata, store, lake, tables, bool(captions))
+        _find_places(connection, of_metadata, lake, (images, captions))
+        for table, arrays in zip(tables, (images, captions), strict=True):
+            forget_changed(connection, store, lake, table.name, arrays, arrays is captions)
+        n_in = _find_work(connection, store, tables, bool(captions))
         n_out = 0
         with progress("embed", n_in) as advance:
             for file, rows in _read_rows(connection):
@@ -149,20 +163,54 @@ def _create(store: VectorStore, table: LanceTable) -> None:
         )
 
 
-def _find_work(
+def note_imported(study: Study, lake: Lake, choice: ClipChoice) -> None:
+    """Note which files the stored vectors are of, where nothing was noted and nothing changed."""
+    names = (image_vectors_name(choice.clip_id), caption_vectors_name(choice.clip_id))
+    with connect(lake) as connection:
+        of_metadata = _study_of_metadata(study)
+        metadata = _open_metadata(of_metadata, connection)
+        patterns = (study.data.vectors, study.data.caption_vectors)
+        images, captions = (_open_arrays(study, pattern, metadata) for pattern in patterns)
+        _find_places(connection, of_metadata, lake, (images, captions))
+        for name, is_captions in zip(names, (False, True), strict=True):
+            note_origins(connection, lake, name, is_captions)
+
+
+def _find_places(
     connection: duckdb.DuckDBPyConnection,
     metadata: Study,
-    store: VectorStore,
     lake: Lake,
+    arrays: tuple[dict[str, Any], dict[str, Any]],
+) -> None:
+    """Create the table imported_places: where the files have the vectors of the samples."""
+    files = list(arrays[0] or arrays[1])
+    held = [_contents(lake, of, files) for of in arrays]
+    rows = {"source_file": files, "image": held[0], "caption": held[1]}
+    schema = pa.schema([(name, pa.string()) for name in rows])
+    connection.register("array_contents", pa.table(rows, schema))
+    find, values = query("embed/imported_places"), {"samples": str(lake.samples)}
+    read_source(connection, metadata, lambda: connection.execute(find, values))
+
+
+def _contents(lake: Lake, arrays: dict[str, Any], files: list[str]) -> list[str | None]:
+    """What the file of vectors beside each file of metadata holds."""
+    if not arrays:
+        return [None] * len(files)
+    return [
+        content for _, content in contents(lake, (str(arrays[file].filename) for file in files))
+    ]
+
+
+def _find_work(
+    connection: duckdb.DuckDBPyConnection,
+    store: VectorStore,
     tables: tuple[LanceTable, LanceTable],
     captions: bool,
 ) -> int:
     """Create the table vectors_to_import; returns its number of rows."""
     connection.register("image_vectors", store.sample_ids(tables[0].name))
     connection.register("caption_vectors", store.sample_ids(tables[1].name))
-    values = {"samples": str(lake.samples), "captions": captions}
-    find = query("embed/vectors_to_import")
-    read_source(connection, metadata, lambda: connection.execute(find, values))
+    connection.execute(query("embed/vectors_to_import"), {"captions": captions})
     return len(connection.table("vectors_to_import"))
 
 

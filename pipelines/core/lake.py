@@ -38,6 +38,7 @@ class Lake:
     decisions/          explore  what a person decided
     runs/               each     one file a run
     format              each     the number of its format: `lake_format.py`
+    origins/            fetch, embed: what images and imported vectors were made from
     contents.sqlite     any      hashes of the files that are read; may be removed: `contents.py`
 
     Raises:
@@ -127,6 +128,10 @@ class Lake:
     def runs(self) -> Path:
         """One JSON file a run."""
         return self.root / "runs"
+
+    def origins(self, table: str) -> Path:
+        """What the rows of a Lance table were made from."""
+        return self.parquet("origins", table)
 
     @property
     def contents(self) -> Path:

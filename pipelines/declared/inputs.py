@@ -5,6 +5,7 @@ Nothing is imported before it is asked for: `status` and `--help` ask for little
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 
 from ..core.lake import Lake
 from ..core.stamp import Stamp, file_fingerprint
@@ -27,6 +28,20 @@ def parquet(study: Study, lake: Lake) -> str:
     from ..core.contents import content_fingerprint
 
     return content_fingerprint(lake, find_files(study))
+
+
+@_input
+def vectors(study: Study, lake: Lake) -> str:
+    """The files of vectors that are imported, and of their metadata."""
+    from ..captions.source import glob_files
+    from ..core.contents import content_fingerprint
+
+    data = study.data
+    if data.vectors is None:
+        return "none"
+    patterns = filter(None, (data.vectors, data.caption_vectors, data.metadata))
+    files = (sorted(glob_files(study.path(pattern))) for pattern in patterns)
+    return content_fingerprint(lake, chain.from_iterable(files))
 
 
 @_input
@@ -124,16 +139,23 @@ def _parquet_by_time(study: Study, lake: Lake) -> str | None:
     return file_fingerprint(find_files(study))
 
 
-# What 0.1 and 0.2 noted of an input: paths, sizes and times. Where they would note the same today,
-# the input is the same.
-_EARLIER: dict[str, Callable[[Study, Lake], str | None]] = {"parquet": _parquet_by_time}
+def _nothing(study: Study, lake: Lake) -> None:
+    return None
+
+
+# What 0.1 and 0.2 noted of an input: of parquet paths, sizes and times, of others nothing. Where
+# they would note the same today, the input is the same.
+_EARLIER: dict[str, Callable[[Study, Lake], str | None]] = {
+    "parquet": _parquet_by_time,
+    "vectors": _nothing,
+}
 
 
 def in_recorded_words(stamp: Stamp, recorded: Stamp, study: Study, lake: Lake) -> Stamp:
     """A stamp with its inputs as an earlier version noted them, where they have not changed."""
-    inputs = dict(stamp.inputs)
-    for name, rule in _EARLIER.items():
+    inputs: dict[str, str | None] = dict(stamp.inputs)
+    for name in _EARLIER.keys() & inputs:
         noted = recorded.inputs.get(name)
-        if name in inputs and noted not in (inputs[name], None) and rule(study, lake) == noted:
+        if noted != inputs[name] and _EARLIER[name](study, lake) == noted:
             inputs[name] = noted
-    return replace(stamp, inputs=inputs)
+    return replace(stamp, inputs={k: value for k, value in inputs.items() if value is not None})
