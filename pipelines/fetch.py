@@ -19,12 +19,15 @@ from .core.database import connect, query
 from .core.errors import LakeError, StudyError
 from .core.lake import Lake
 from .core.losses import Outcome, refuse_total_loss, standing
+from .core.origins import forget_rows
 from .core.runs import Counts, Standing
 from .core.stamp import Stamp
 from .core.stamped_tables import read_recorded, write_mark, write_stamp
 from .core.study import Study
 from .images.again import CAN_PASS, Replacing
+from .images.changed import forget_changed, note_images
 from .images.fetched import fetch_images
+from .images.places import are_local
 
 _SETTINGS = "memtriggers_fetch_settings"
 _AGAIN = "memtriggers_fetch_again"  # what was fetched before this moment is fetched again
@@ -34,7 +37,8 @@ _LOCAL = ("image_column", "image_tars", "image_root")  # keys of [data] that say
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """Commit a row to `images` for every sample that has none; none where vectors are imported.
 
-    After `ask_again`, the images that it asked for are fetched again as well.
+    Where images lie on this machine, the rows of those that changed are removed first. After
+    `ask_again`, the images that it asked for are fetched again as well.
 
     Returns:
         Samples that were tried, and those whose image came; of all samples, those that have none.
@@ -50,6 +54,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     _forget_failures(store, study)
     is_imported = study.data.vectors is not None
     with connect(lake) as connection:
+        if are_local(study) and not is_imported:
+            forget_changed(study, lake, store, connection)
         ended = Counter[str]()
         if n_in := 0 if is_imported else _find_work(connection, store, lake):
             ended = _fetch(study, store, connection, n_in)
@@ -86,11 +92,19 @@ def recorded(lake: Lake) -> tuple[Stamp, str] | None:
     return read_recorded(VectorStore(lake.vectors), IMAGES.name)
 
 
+def note_inputs(study: Study, lake: Lake, stamp: Stamp) -> None:
+    """Stamp what is up to date anew, and note what its images were read from."""
+    if are_local(study) and study.data.vectors is None:
+        with connect(lake) as connection:
+            note_images(study, lake, connection)
+    write_stamp(VectorStore(lake.vectors), IMAGES.name, stamp)
+
+
 def forget_passing_failures(lake: Lake) -> None:
     """Remove the rows of failures that another try may mend, so that the next run makes it."""
     store = VectorStore(lake.vectors)
     if store.exists(IMAGES.name):
-        store.delete(IMAGES.name, CAN_PASS)
+        forget_rows(store, IMAGES.name, CAN_PASS)
 
 
 def _find_work(connection: duckdb.DuckDBPyConnection, store: VectorStore, lake: Lake) -> int:
@@ -155,5 +169,5 @@ def _forget_failures(store: VectorStore, study: Study) -> None:
     settings |= {key: getattr(study.data, key) for key in _LOCAL}
     text = json.dumps(settings, sort_keys=True)
     if store.read_metadata(IMAGES.name, _SETTINGS) != text:
-        store.delete(IMAGES.name, f"status != '{OK}'")
+        forget_rows(store, IMAGES.name, f"status != '{OK}'")
         write_mark(store, IMAGES.name, _SETTINGS, text)

@@ -187,7 +187,7 @@ STAGES = {
             "fetch",
             "Bring in the images of the samples.",
             ("data", "fetch"),
-            ("filter",),
+            ("filter", "image_files"),
             _images,
             extra="embed",
             options=FETCH,

@@ -54,9 +54,14 @@ def contents(lake: Lake, files: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def content_fingerprint(lake: Lake, files: Iterable[str]) -> str:
     """One text for many files, which differs when a name or what one of them holds does."""
+    return fingerprint_of(contents(lake, files))
+
+
+def fingerprint_of(held: Iterable[tuple[str, str]]) -> str:
+    """One text for the names of many places and what each holds."""
     digest = hashlib.sha256()
-    for file, content in contents(lake, files):
-        digest.update(os.fsencode(file) + f"\x1f{content}\x1e".encode())
+    for name, content in held:
+        digest.update(os.fsencode(name) + f"\x1f{content}\x1e".encode())
     return digest.hexdigest()[:16]
 
 

@@ -43,11 +43,37 @@ def write_origins(
 
 
 def forget_samples(store: VectorStore, tables: Sequence[str], ids: Iterable[str]) -> None:
-    """Remove the rows of samples from tables, in their order, a transaction for a few thousand."""
-    for part in _parts(ids):
-        where = f"sample_id in ({', '.join(map(literal, part))})"
-        for table in tables:
-            forget_rows(store, table, where)
+    """Remove the rows of samples from tables; see `Forgetting`."""
+    with Forgetting(store, tables) as forget:
+        for sample_id in ids:
+            forget(sample_id)
+
+
+class Forgetting:
+    """Removes rows of samples from tables, in their order, some thousand samples at a time."""
+
+    def __init__(self, store: VectorStore, tables: Sequence[str]) -> None:
+        self._store, self._tables = store, tables
+        self._ids: list[str] = []
+
+    def __call__(self, sample_id: str) -> None:
+        """Have the rows of a sample removed, by the end of the block at the latest."""
+        self._ids.append(sample_id)
+        if len(self._ids) == _IDS_PER_COMMIT:
+            self._remove()
+
+    def __enter__(self) -> "Forgetting":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and self._ids:
+            self._remove()
+
+    def _remove(self) -> None:
+        where = f"sample_id in ({', '.join(map(literal, self._ids))})"
+        for table in self._tables:
+            forget_rows(self._store, table, where)
+        self._ids = []
 
 
 def forget_rows(store: VectorStore, table: str, where: str) -> None:
@@ -59,14 +85,3 @@ def forget_rows(store: VectorStore, table: str, where: str) -> None:
     if store.count(table, where):
         void_stamp(store, table)
         store.delete(table, where)
-
-
-def _parts(ids: Iterable[str]) -> Iterable[list[str]]:
-    part: list[str] = []
-    for one in ids:
-        part.append(one)
-        if len(part) == _IDS_PER_COMMIT:
-            yield part
-            part = []
-    if part:
-        yield part

@@ -1,8 +1,10 @@
 """Stamps in tables of the vector store, and the fingerprints that the stages after them read."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ...lance.store import VectorStore
+from .quoting import literal
 from .stamp import METADATA_KEY, Stamp, parse_stamp
 
 _ROWS_KEY = "memtriggers_rows"  # a version, and the digest and version of the rows it still holds
@@ -22,6 +24,22 @@ def void_stamp(store: VectorStore, name: str) -> None:
     """Say that a stamped table is not complete any more: its stage is stale, whatever happens."""
     if store.read_metadata(name, METADATA_KEY) is not None:
         store.write_metadata(name, {METADATA_KEY: Stamp({}, {}).text})
+
+
+def forget_rows(store: VectorStore, name: str, where: str) -> None:
+    """Remove the rows that meet an SQL condition.
+
+    The stamp goes first: after a kill the stage that makes such rows is stale, whatever its inputs
+    are by then.
+    """
+    if store.count(name, where):
+        void_stamp(store, name)
+        store.delete(name, where)
+
+
+def one_of(sample_ids: Sequence[str]) -> str:
+    """The SQL condition that a row is one of these samples'."""
+    return f"sample_id in ({', '.join(map(literal, sample_ids))})"
 
 
 def write_mark(store: VectorStore, name: str, key: str, text: str) -> None:

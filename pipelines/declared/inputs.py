@@ -45,6 +45,17 @@ def vectors(study: Study, lake: Lake) -> str:
 
 
 @_input
+def image_files(study: Study, lake: Lake) -> str:
+    """The files beside the parquet in which the images of the samples lie."""
+    from ..core.contents import fingerprint_of
+    from ..images.places import image_places, lie_in_files, samples_of
+
+    if study.data.vectors is not None or not lie_in_files(study):
+        return "none"
+    return fingerprint_of(image_places(study, lake, samples_of(lake)))
+
+
+@_input
 def clip(study: Study, lake: Lake) -> str:
     """The model of `[clip]`."""
     from ..clip.model import find_clip
@@ -148,6 +159,7 @@ def _nothing(study: Study, lake: Lake) -> None:
 _EARLIER: dict[str, Callable[[Study, Lake], str | None]] = {
     "parquet": _parquet_by_time,
     "vectors": _nothing,
+    "image_files": _nothing,
 }
 
 

@@ -6,11 +6,11 @@ What is imported at the top is light: `status` imports the stage in a base insta
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -25,6 +25,8 @@ from ..core.terminal import printable
 
 if TYPE_CHECKING:
     from .rows import ImageSource, Row
+
+T = TypeVar("T")
 
 _SHARD = 500  # images in one transaction: what a kill can lose
 _LONGEST_REASON = 500  # characters
@@ -60,12 +62,30 @@ def fetch_images(
         ThreadPoolExecutor(1) as writer,
     ):
         committer = _Committer(commit, advance, writer)
-        with _faults_in_one_line():
-            try:
-                asyncio.run(_fetch_rows(study, _read_rows(connection), decoders, committer))
-            finally:
+
+        async def fetch(row: "Row", source: "ImageSource") -> None:
+            await committer.add(await _fetch_row(row, source, decoders, study.fetch))
+
+        try:
+            for_each(study, _read_rows(connection), fetch)
+        finally:
+            with _faults_in_one_line():
                 committer.finish()  # also what was fetched before an interrupt
     return committer.ended
+
+
+def for_each(
+    study: Study, items: Iterator[T], work: Callable[[T, "ImageSource"], Coroutine[Any, Any, None]]
+) -> None:
+    """Do some work for each item, so many side by side as the source of the study's images reads.
+
+    Raises:
+        StudyError: image_root is no folder.
+        StageError: this machine has no network, or has run out of something.
+
+    """
+    with _faults_in_one_line():
+        asyncio.run(_side_by_side(study, items, work))
 
 
 @contextmanager
@@ -92,21 +112,21 @@ def _read_rows(connection: duckdb.DuckDBPyConnection) -> Iterator["Row"]:
         yield from map(Row._make, batch)
 
 
-async def _fetch_rows(
-    study: Study, rows: Iterator["Row"], decoders: Executor, committer: "_Committer"
+async def _side_by_side(
+    study: Study, items: Iterator[T], work: Callable[[T, "ImageSource"], Coroutine[Any, Any, None]]
 ) -> None:
     from .sources import open_image_source
 
-    async def fetch_next_until_done(source: "ImageSource") -> None:
-        for row in rows:  # one iterator for all of them
-            await committer.add(await _fetch_row(row, source, decoders, study.fetch))
+    async def work_until_done(source: "ImageSource") -> None:
+        for item in items:  # one iterator for all of them
+            await work(item, source)
 
     async with open_image_source(study) as source:
         try:
             # Of a group, because the others must end before the source is closed beneath them.
             async with asyncio.TaskGroup() as group:
                 for _ in range(source.at_once):
-                    group.create_task(fetch_next_until_done(source))
+                    group.create_task(work_until_done(source))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
@@ -129,13 +149,13 @@ async def _fetch_row(
         loop = asyncio.get_running_loop()
         fetched = await loop.run_in_executor(decoders, _decode, data, settings)
     except Refused as refused:
-        fetched = _failure(refused.status, refused.reason, row.url)
+        fetched = failure(refused.status, refused.reason, row.url)
     except MemtriggersError:
         raise
     except Exception as error:  # a server or a file can lead anywhere: not to the end of the stage
         if fault_of(error):
             raise
-        fetched = _failure("unexpected", f"{type(error).__name__}: {error}", row.url)
+        fetched = failure("unexpected", f"{type(error).__name__}: {error}", row.url)
     return {"sample_id": row.sample_id, "fetched_at": datetime.now(UTC), **fetched}
 
 
@@ -147,10 +167,10 @@ def _decode(data: bytes, settings: Fetch) -> dict[str, Any]:
     try:
         return {"status": OK, **original, **vars(store_image(data, settings))}
     except Refused as refused:
-        return _failure(refused.status, refused.reason) | original
+        return failure(refused.status, refused.reason) | original
 
 
-def _failure(status: str, reason: str, url: str | None = None) -> dict[str, Any]:
+def failure(status: str, reason: str, url: str | None = None) -> dict[str, Any]:
     """A status with its reason, of whatever text: one line that can be stored, of no password."""
     text = mask(reason.translate(_LATIN_1), *passwords_in(url or ""))
     return {"status": status, "status_reason": printable(text)[:_LONGEST_REASON]}

@@ -28,7 +28,7 @@ class FileSource:
         return await asyncio.to_thread(self._read, row.url)
 
     def _read(self, url: str | None) -> bytes:
-        path = self._path(url)
+        path = path_below(self._root, url)
         try:
             with open(path, "rb", opener=_open_without_waiting) as file:
                 found = os.fstat(file.fileno())
@@ -47,16 +47,23 @@ class FileSource:
                 raise
             raise Refused("unreadable", f"{path}: {error.strerror}") from None
 
-    def _path(self, url: str | None) -> Path:
-        if not url:
-            raise Refused("invalid_path", "null" if url is None else "empty")
-        try:
-            path = (self._root / url).resolve()
-        except (OSError, ValueError, RuntimeError) as error:  # a null byte, a loop of links
-            raise Refused("invalid_path", str(error)) from None
-        if not path.is_relative_to(self._root):
-            raise Refused("invalid_path", f"{url!r} leaves {self._root}")
-        return path
+
+def path_below(root: Path, url: str | None) -> Path:
+    """The path below a folder, which is resolved, that a url column names.
+
+    Raises:
+        Refused: invalid_path: there is none, or it leaves the folder.
+
+    """
+    if not url:
+        raise Refused("invalid_path", "null" if url is None else "empty")
+    try:
+        path = (root / url).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a null byte, a loop of links
+        raise Refused("invalid_path", str(error)) from None
+    if not path.is_relative_to(root):
+        raise Refused("invalid_path", f"{url!r} leaves {root}")
+    return path
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -1,0 +1,78 @@
+"""Stored images whose bytes are others today: they leave, with all that was made of them."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import duckdb
+import pyarrow as pa
+
+from ...lance.store import VectorStore
+from ...lance.tables import IMAGES, MADE_OF_IMAGES
+from ..core.database import query
+from ..core.lake import Lake
+from ..core.origins import Forgetting, show_origins, write_origins
+from ..core.study import Study
+from .compared import tell_changed
+from .places import image_places, lie_by_row, samples_of
+
+_AT_ONCE = 10_000  # places in memory
+_OUTCOME = ["sample_id", "status", "status_reason", "sha256"]
+
+
+def forget_changed(
+    study: Study, lake: Lake, store: VectorStore, connection: duckdb.DuckDBPyConnection
+) -> None:
+    """Remove the rows of `images` that a new lake would not have, so that they are fetched again.
+
+    Read are those alone whose file or row is another than what is noted, images and failures. What
+    was made of an image leaves before it does: a kill at any time leaves what the next run ends the
+    same from.
+
+    Raises:
+        StudyError: image_root is no folder.
+        SourceError: image_column is no column of bytes.
+
+    """
+    _find_origins(study, lake, connection)
+    connection.register("stored_outcomes", store.reader(IMAGES.name, _OUTCOME))
+    connection.execute(query("fetch/samples_to_compare"))
+    if len(connection.table("samples_to_compare")):
+        with Forgetting(store, [*_made_of_images(store), IMAGES.name]) as forget:
+            tell_changed(study, connection, forget)
+    _note(lake, connection)
+
+
+def note_images(study: Study, lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:
+    """Note that the stored images are those of the files of today."""
+    _find_origins(study, lake, connection)
+    _note(lake, connection)
+
+
+def _find_origins(study: Study, lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the table image_origins, and the view of those noted."""
+    connection.execute("create or replace temp table image_places (place varchar, content varchar)")
+    places = image_places(study, lake, samples_of(lake))
+    for part in _parts(places):
+        connection.register("some_places", part)
+        connection.execute("insert into image_places from some_places")
+    values = {"samples": str(lake.samples), "by_row": lie_by_row(study)}
+    connection.execute(query("fetch/origins"), values)
+    show_origins(connection, lake, IMAGES.name)
+
+
+def _note(lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(query("fetch/origins_to_note"))
+    write_origins(connection, lake, IMAGES.name, "origins_to_note")
+
+
+def _parts(places: Iterator[tuple[str, str]]) -> Iterator[pa.Table]:
+    while part := list(islice(places, _AT_ONCE)):
+        names, held = zip(*part, strict=True)
+        columns = {"place": pa.array(names, pa.string()), "content": pa.array(held, pa.string())}
+        yield pa.table(columns)
+
+
+def _made_of_images(store: VectorStore) -> list[str]:
+    """The tables of what models made of images, of every model."""
+    names = sorted(path.stem for path in store.root.glob("*.lance"))
+    return [name for name in names if name.startswith(MADE_OF_IMAGES)]
