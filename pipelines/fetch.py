@@ -19,10 +19,9 @@ from .core.database import connect, query
 from .core.errors import LakeError, StudyError
 from .core.lake import Lake
 from .core.losses import Outcome, refuse_total_loss, standing
-from .core.origins import forget_rows
 from .core.runs import Counts, Standing
 from .core.stamp import Stamp
-from .core.stamped_tables import read_recorded, write_mark, write_stamp
+from .core.stamped_tables import forget_rows, read_recorded, write_mark, write_stamp
 from .core.study import Study
 from .images.again import CAN_PASS, Replacing
 from .images.changed import forget_changed, note_images

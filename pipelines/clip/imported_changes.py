@@ -1,6 +1,7 @@
 """Imported vectors that the files of today do not have: they leave, and others take their place."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import duckdb
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from ...lance.store import VectorStore
 from ..core.database import query
 from ..core.lake import Lake
-from ..core.origins import forget_samples, show_origins, write_origins
+from ..core.origins import Forgetting, show_origins, write_origins
+from ..core.stamped_tables import forget_rows, one_of
 from .vectors import vector_table
 
 _AT_ONCE = 10_000  # vectors in memory, twice
@@ -33,8 +35,9 @@ def forget_changed(
     imported_places; a kill at any time leaves what the next run ends the same from.
     """
     _find_origins(connection, lake, name, captions)
-    forget_samples(store, [name], _gone(connection))
-    forget_samples(store, [name], _differing(connection, store, name, arrays))
+    with Forgetting(lambda ids: forget_rows(store, name, one_of(ids))) as forget:
+        for sample_id in chain(_gone(connection), _differing(connection, store, name, arrays)):
+            forget(sample_id)
     write_origins(connection, lake, name, "vector_origins")
 
 

@@ -6,15 +6,13 @@ origins were removed and before new ones are appended: a row that is there has t
 noted, whenever a run was killed. A row without one is compared with what it would be today.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable
 
 import duckdb
 
-from ...lance.store import VectorStore
 from .lake import Lake, replacing
 from .quoting import literal
 from .stamp import is_damaged
-from .stamped_tables import void_stamp
 
 _IDS_PER_COMMIT = 10_000
 
@@ -42,46 +40,25 @@ def write_origins(
         )
 
 
-def forget_samples(store: VectorStore, tables: Sequence[str], ids: Iterable[str]) -> None:
-    """Remove the rows of samples from tables; see `Forgetting`."""
-    with Forgetting(store, tables) as forget:
-        for sample_id in ids:
-            forget(sample_id)
-
-
 class Forgetting:
-    """Removes rows of samples from tables, in their order, some thousand samples at a time."""
+    """Has the rows of samples removed, some thousand samples at a time."""
 
-    def __init__(self, store: VectorStore, tables: Sequence[str]) -> None:
-        self._store, self._tables = store, tables
-        self._ids: list[str] = []
+    def __init__(self, remove: Callable[[list[str]], None]) -> None:
+        self._remove, self._ids = remove, list[str]()
 
     def __call__(self, sample_id: str) -> None:
         """Have the rows of a sample removed, by the end of the block at the latest."""
         self._ids.append(sample_id)
         if len(self._ids) == _IDS_PER_COMMIT:
-            self._remove()
+            self._flush()
 
     def __enter__(self) -> "Forgetting":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None and self._ids:
-            self._remove()
+            self._flush()
 
-    def _remove(self) -> None:
-        where = f"sample_id in ({', '.join(map(literal, self._ids))})"
-        for table in self._tables:
-            forget_rows(self._store, table, where)
+    def _flush(self) -> None:
+        self._remove(self._ids)
         self._ids = []
-
-
-def forget_rows(store: VectorStore, table: str, where: str) -> None:
-    """Remove the rows that meet an SQL condition; the table is incomplete from then on.
-
-    Its stamp goes first: after a kill the stage that makes the rows runs again, whatever its inputs
-    are by then.
-    """
-    if store.count(table, where):
-        void_stamp(store, table)
-        store.delete(table, where)

@@ -8,7 +8,7 @@ import pyarrow as pa
 from ...lance.store import VectorStore
 from ...lance.tables import BACKGROUND_IMAGES, IMAGES, OK, caption_vectors_name
 from ..core.quoting import literal
-from ..core.stamped_tables import void_stamp
+from ..core.stamped_tables import forget_rows, one_of
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +34,7 @@ def forget_vectors(store: VectorStore, sample_ids: list[str]) -> None:
     for name in store.names() if sample_ids else ():
         if name.startswith(_NOT_OF_IMAGES) or "sample_id" not in store.dataset(name).schema.names:
             continue
-        if store.count(name, _one_of(sample_ids)):
-            void_stamp(store, name)
-            store.delete(name, _one_of(sample_ids))
-
-
-def _one_of(sample_ids: list[str]) -> str:
-    return f"sample_id in ({', '.join(map(literal, sample_ids))})"
+        forget_rows(store, name, one_of(sample_ids))
 
 
 class Replacing:
@@ -69,7 +63,7 @@ class Replacing:
 
     def _stored(self, sample_ids: list[str]) -> dict[str, str]:
         """The sha256 of those that have an image by now."""
-        where = f"status = '{OK}' and {_one_of(sample_ids)}"
+        where = f"status = '{OK}' and {one_of(sample_ids)}"
         rows = self._store.reader(IMAGES.name, ["sample_id", "sha256"], where).read_all()
         return dict(zip(*map(pa.ChunkedArray.to_pylist, rows.columns), strict=True))
 

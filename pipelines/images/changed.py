@@ -7,11 +7,13 @@ import duckdb
 import pyarrow as pa
 
 from ...lance.store import VectorStore
-from ...lance.tables import IMAGES, MADE_OF_IMAGES
+from ...lance.tables import IMAGES
 from ..core.database import query
 from ..core.lake import Lake
 from ..core.origins import Forgetting, show_origins, write_origins
+from ..core.stamped_tables import forget_rows, one_of
 from ..core.study import Study
+from .again import forget_vectors
 from .compared import tell_changed
 from .places import image_places, lie_by_row, samples_of
 
@@ -37,7 +39,12 @@ def forget_changed(
     connection.register("stored_outcomes", store.reader(IMAGES.name, _OUTCOME))
     connection.execute(query("fetch/samples_to_compare"))
     if len(connection.table("samples_to_compare")):
-        with Forgetting(store, [*_made_of_images(store), IMAGES.name]) as forget:
+
+        def remove(ids: list[str]) -> None:
+            forget_vectors(store, ids)
+            forget_rows(store, IMAGES.name, one_of(ids))
+
+        with Forgetting(remove) as forget:
             tell_changed(study, connection, forget)
     _note(lake, connection)
 
@@ -70,9 +77,3 @@ def _parts(places: Iterator[tuple[str, str]]) -> Iterator[pa.Table]:
         names, held = zip(*part, strict=True)
         columns = {"place": pa.array(names, pa.string()), "content": pa.array(held, pa.string())}
         yield pa.table(columns)
-
-
-def _made_of_images(store: VectorStore) -> list[str]:
-    """The tables of what models made of images, of every model."""
-    names = sorted(path.stem for path in store.root.glob("*.lance"))
-    return [name for name in names if name.startswith(MADE_OF_IMAGES)]
