@@ -24,24 +24,13 @@ def _input(fingerprint: Fingerprint) -> Fingerprint:
 @_input
 def parquet(study: Study, lake: Lake) -> str:
     """The files of `[data] parquet`: paths, and what they hold."""
-    from ..captions.source import find_files
-    from ..core.contents import content_fingerprint
-
-    return content_fingerprint(lake, find_files(study))
+    return _held(lake, _parquet(study))
 
 
 @_input
 def vectors(study: Study, lake: Lake) -> str:
     """The files of vectors that are imported, and of their metadata."""
-    from ..captions.source import glob_files
-    from ..core.contents import content_fingerprint
-
-    data = study.data
-    if data.vectors is None:
-        return "none"
-    patterns = filter(None, (data.vectors, data.caption_vectors, data.metadata))
-    files = (sorted(glob_files(study.path(pattern))) for pattern in patterns)
-    return content_fingerprint(lake, chain.from_iterable(files))
+    return _held(lake, _vectors(study))
 
 
 @_input
@@ -91,25 +80,19 @@ def follow_up_sets(study: Study, lake: Lake) -> str:
 @_input
 def generator(study: Study, lake: Lake) -> str:
     """The model of `[generator]`."""
-    from ..generation.model import generator_fingerprint
-
-    return generator_fingerprint(study)
+    return _held(lake, _generator(study))
 
 
 @_input
 def prompt_file(study: Study, lake: Lake) -> str:
     """The file of `[prompts]`."""
-    from ..generation.prompt_file import prompt_file_fingerprint
-
-    return prompt_file_fingerprint(study)
+    return _held(lake, _prompt_file(study))
 
 
 @_input
 def object_files(study: Study, lake: Lake) -> str:
     """Labels, the vocabulary and the detector of `[[object]]` and `[objects]`."""
-    from ..detection.catalog import object_files_fingerprint
-
-    return object_files_fingerprint(study)
+    return _held(lake, _object_files(study))
 
 
 @_input
@@ -144,30 +127,73 @@ def cluster_marks(study: Study, lake: Lake) -> str:
     return decisions_fingerprint(lake, "cluster_marks")
 
 
-def _parquet_by_time(study: Study, lake: Lake) -> str | None:
+def _held(lake: Lake, files: list[str] | None) -> str:
+    """What files hold; None: there is nothing to read."""
+    from ..core.contents import content_fingerprint
+
+    return "none" if files is None else content_fingerprint(lake, files)
+
+
+def _parquet(study: Study) -> list[str]:
     from ..captions.source import find_files
 
-    return file_fingerprint(find_files(study))
+    return find_files(study)
 
 
-def _nothing(study: Study, lake: Lake) -> None:
-    return None
+def _vectors(study: Study) -> list[str] | None:
+    from ..captions.source import glob_files
+
+    data = study.data
+    if data.vectors is None:
+        return None
+    patterns = filter(None, (data.vectors, data.caption_vectors, data.metadata))
+    files = (sorted(glob_files(study.path(pattern))) for pattern in patterns)
+    return list(chain.from_iterable(files))
 
 
-# What 0.1 and 0.2 noted of an input: of parquet paths, sizes and times, of others nothing. Where
-# they would note the same today, the input is the same.
-_EARLIER: dict[str, Callable[[Study, Lake], str | None]] = {
-    "parquet": _parquet_by_time,
-    "vectors": _nothing,
-    "image_files": _nothing,
+def _generator(study: Study) -> list[str] | None:
+    from ..generation.model import generator_files
+
+    return generator_files(study)
+
+
+def _prompt_file(study: Study) -> list[str] | None:
+    from ..generation.prompt_file import prompt_files
+
+    return prompt_files(study)
+
+
+def _object_files(study: Study) -> list[str]:
+    from ..detection.catalog import object_files
+
+    return object_files(study)
+
+
+# What 0.1 and 0.2 knew of an input: of some the paths, sizes and times, of others nothing.
+_KNOWN_BY_TIME: dict[str, Callable[[Study], list[str] | None]] = {
+    "parquet": _parquet,
+    "generator": _generator,
+    "prompt_file": _prompt_file,
+    "object_files": _object_files,
 }
+_NOT_KNOWN = ("vectors", "image_files")
 
 
 def in_recorded_words(stamp: Stamp, recorded: Stamp, study: Study, lake: Lake) -> Stamp:
-    """A stamp with its inputs as an earlier version noted them, where they have not changed."""
-    inputs: dict[str, str | None] = dict(stamp.inputs)
-    for name in _EARLIER.keys() & inputs:
+    """A stamp with its inputs as an earlier version noted them, where they have not changed.
+
+    They have not where that version would note the same today.
+    """
+    inputs = dict(stamp.inputs)
+    for name in _KNOWN_BY_TIME.keys() & inputs:
         noted = recorded.inputs.get(name)
-        if noted != inputs[name] and _EARLIER[name](study, lake) == noted:
+        if noted != inputs[name] and _by_time(_KNOWN_BY_TIME[name](study)) == noted:
             inputs[name] = noted
-    return replace(stamp, inputs={k: value for k, value in inputs.items() if value is not None})
+    for name in _NOT_KNOWN:
+        if name not in recorded.inputs:
+            inputs.pop(name, None)
+    return replace(stamp, inputs=inputs)
+
+
+def _by_time(files: list[str] | None) -> str:
+    return "none" if files is None else file_fingerprint(files)

@@ -7,7 +7,6 @@ from pathlib import Path
 from ..clip.model import find_clip
 from ..clip.words_read import WORDS, split_words, words_read
 from ..core.errors import StudyError
-from ..core.stamp import file_fingerprint
 from ..core.study import Study
 
 _BUNDLED = Path(__file__).with_name("vocabulary.txt")
@@ -103,8 +102,8 @@ def known_vocabulary(study: Study) -> list[Sought]:
 _FEW = 10
 
 
-def object_files_fingerprint(study: Study) -> str:
-    """Differs when the vocabulary, its known words, labels or the detector's folder do."""
+def object_files(study: Study) -> list[str]:
+    """The vocabulary, its known words, labels and what the detector's folder holds."""
     settings = study.objects
     folder = (
         None if settings is None or settings.detector is None else study.path(settings.detector)
@@ -115,7 +114,7 @@ def object_files_fingerprint(study: Study) -> str:
     files = [str(_vocabulary_path(study)), *named, *parts]
     if words is not None:
         files.append(str(words))
-    return file_fingerprint([file for file in files if Path(file).is_file()])
+    return [file for file in files if Path(file).is_file()]
 
 
 def _vocabulary_path(study: Study) -> Path:

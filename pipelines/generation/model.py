@@ -8,7 +8,6 @@ from typing import Any
 
 from ..clip.model import hash_file
 from ..core.errors import ModelError, StudyError
-from ..core.stamp import file_fingerprint
 from ..core.study import Generator, Study
 from .generate_job import GeneratorChoice
 
@@ -61,13 +60,12 @@ def load_generator(choice: GeneratorChoice, device: str) -> Any:
     return load_pipeline(choice, device)
 
 
-def generator_fingerprint(study: Study) -> str:
-    """Differs when the files of the model do, by their sizes and times; a hub's by its name."""
+def generator_files(study: Study) -> list[str] | None:
+    """The files of the model, none of a hub's; None without a generator."""
     if study.generator is None:
-        return "none"
+        return None
     folder = _local_folder(study, study.generator)
-    files = [] if folder is None else _files(folder)
-    return file_fingerprint([str(path) for path in files])
+    return [] if folder is None else [str(path) for path in _files(folder)]
 
 
 def _local_folder(study: Study, settings: Generator) -> Path | None:

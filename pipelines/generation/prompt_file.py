@@ -8,17 +8,16 @@ import duckdb
 
 from ..core.database import query
 from ..core.errors import SourceError
-from ..core.stamp import file_fingerprint
 from ..core.study import CAPTION, PROMPT_FAMILIES, Study
 from .texts import Prompt, one_line
 
 _COLUMNS = ("keyword_set", "cluster", "family", "prompt")
 
 
-def prompt_file_fingerprint(study: Study) -> str:
-    """Differs when `[prompts] file` does."""
+def prompt_files(study: Study) -> list[str] | None:
+    """The file of `[prompts]`; None where there is none."""
     path = None if study.prompts.file is None else study.path(study.prompts.file)
-    return file_fingerprint([path]) if path and Path(path).is_file() else "none"
+    return [path] if path and Path(path).is_file() else None
 
 
 def read_prompt_file(
