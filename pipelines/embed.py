@@ -28,10 +28,11 @@ from .core.database import connect, query
 from .core.errors import LakeError
 from .core.lake import Lake
 from .core.losses import Outcome, refuse_total_loss, standing
+from .core.origins import Forgetting
 from .core.pinned import pin_images
 from .core.runs import Counts, Standing
 from .core.stamp import Stamp
-from .core.stamped_tables import read_recorded, write_stamp
+from .core.stamped_tables import forget_rows, one_of, read_recorded, write_stamp
 from .core.stored_work import StoredWork
 from .core.study import Study
 
@@ -81,6 +82,7 @@ def encode_images(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
         find_copy_model(study),
     )
     with connect(lake) as connection:
+        _forget_captions_alone(connection, store, choice)
         n_in = _find_work(connection, store, lake, job)
         names, counts = _table_names(choice, job.copies), Counts(0, 0)
         if n_in or not all(map(store.exists, names)):
@@ -144,6 +146,22 @@ def recorded(lake: Lake, study: Study) -> tuple[Stamp, str] | None:
 def _table_names(choice: ClipChoice, copies: CopyChoice | None) -> list[str]:
     names = [image_vectors_name(choice.clip_id), caption_vectors_name(choice.clip_id)]
     return names if copies is None else [*names, copy_vectors_name(copies.copy_id)]
+
+
+def _forget_captions_alone(
+    connection: duckdb.DuckDBPyConnection, store: VectorStore, choice: ClipChoice
+) -> None:
+    """Remove the vectors of captions whose image is refused by now: a new lake would have none."""
+    captions, images = caption_vectors_name(choice.clip_id), image_vectors_name(choice.clip_id)
+    connection.register("caption_vectors", store.sample_ids(captions))
+    connection.register("image_vectors", store.sample_ids(images))
+    refused = store.reader(IMAGES.name, ["sample_id"], f"status != '{OK}'")
+    connection.register("refused_images", refused)
+    found = connection.execute(query("embed/captions_alone"))
+    with Forgetting(lambda ids: forget_rows(store, captions, one_of(ids))) as forget:
+        while rows := found.fetchmany(_MOST):
+            for (sample_id,) in rows:
+                forget(sample_id)
 
 
 def _find_work(

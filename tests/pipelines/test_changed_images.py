@@ -17,7 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from memtriggers.lance.store import VectorStore
-from memtriggers.lance.tables import LanceTable, copy_vectors_name, image_vectors
+from memtriggers.lance.tables import (
+    LanceTable,
+    caption_vectors_name,
+    copy_vectors_name,
+    image_vectors,
+    image_vectors_name,
+)
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.clip.vectors import vector_table
 from memtriggers.pipelines.core.lake import Lake
@@ -416,8 +422,8 @@ def test_vectors_follow_their_images(
     assert world.refresh(*flow) == []
     new = Lake(tmp_path / "new")
     world.refresh(*flow, lake=new)
-    name = image_vectors("", 4).name + find_clip(study).clip_id
-    for table in (name, *copies(new)):
+    clip_id = find_clip(study).clip_id
+    for table in (image_vectors_name(clip_id), caption_vectors_name(clip_id), *copies(new)):
         assert vectors_in(world.lake, table) == vectors_in(new, table)
         assert len(vectors_in(new, table)) == 3
 

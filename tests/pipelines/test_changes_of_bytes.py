@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +13,7 @@ from memtriggers.pipelines.cli import cli
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.stamp import Stamp, file_fingerprint, read_parquet_stamp
 from memtriggers.pipelines.core.study import Study
+from memtriggers.pipelines.declared.inputs import INPUTS, in_recorded_words
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.pipelines.upkeep.refresh import stale_stages
 
@@ -90,15 +90,9 @@ def of_last_version(
         return file_fingerprint(find_files(study))
 
     with monkeypatch.context() as patch:
-        patch.setitem(vars_of_inputs(), "parquet", by_time)
+        patch.setitem(INPUTS, "parquet", by_time)
         run_stages(filtered, "filter", "words")
     return filtered
-
-
-def vars_of_inputs() -> dict[str, Any]:
-    from memtriggers.pipelines.declared.inputs import INPUTS
-
-    return INPUTS
 
 
 def test_an_upgrade_makes_nothing_stale(
@@ -131,3 +125,23 @@ def recorded(lake: Lake) -> Stamp:
     stamp = read_parquet_stamp(lake.samples)
     assert stamp is not None
     return stamp
+
+
+def test_a_file_of_prompts_counts_by_its_bytes(
+    make_study: MakeStudy, lake: Lake, tmp_path: Path
+) -> None:
+    study, file = make_study(sections='[prompts]\nfile = "mine.csv"'), tmp_path / "mine.csv"
+    assert INPUTS["prompt_file"](study, lake) == "none"
+    file.write_text("keyword_set,prompt\na,one\n")
+    before = INPUTS["prompt_file"](study, lake)
+    set_time(file)
+    assert INPUTS["prompt_file"](study, lake) == before
+    of_0_2, now = (Stamp({}, {"prompt_file": text}) for text in (time_of(file), before))
+    assert in_recorded_words(now, of_0_2, study, lake) == of_0_2
+    file.write_text("keyword_set,prompt\na,two\n")
+    set_time(file)
+    assert INPUTS["prompt_file"](study, lake) != before
+
+
+def time_of(file: Path) -> str:
+    return file_fingerprint([str(file)])
