@@ -6,7 +6,7 @@ What is imported at the top is light: `recorded` answers `status` in a base inst
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -24,12 +24,13 @@ from .core.stamp import Stamp
 from .core.stamped_tables import forget_rows, read_recorded, write_mark, write_stamp
 from .core.study import Study
 from .images.again import CAN_PASS, Replacing
-from .images.changed import forget_changed, note_images
+from .images.changed import forget_changed, note_images, note_no_doubtful
 from .images.fetched import fetch_images
 from .images.places import are_local
 
 _SETTINGS = "memtriggers_fetch_settings"
 _AGAIN = "memtriggers_fetch_again"  # what was fetched before this moment is fetched again
+_IN_CHANGE = "changed while they were read"  # in the place of a fingerprint: the stage is stale
 _LOCAL = ("image_column", "image_tars", "image_root")  # keys of [data] that say where images lie
 
 
@@ -53,11 +54,13 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     _forget_failures(store, study)
     is_imported = study.data.vectors is not None
     with connect(lake) as connection:
-        if are_local(study) and not is_imported:
+        if is_local := are_local(study) and not is_imported:
             forget_changed(study, lake, store, connection)
         ended = Counter[str]()
         if n_in := 0 if is_imported else _find_work(connection, store, lake):
             ended = _fetch(study, store, connection, n_in)
+            if is_local and note_no_doubtful(study, lake, connection):
+                stamp = replace(stamp, inputs=stamp.inputs | {"image_files": _IN_CHANGE})
         every = Standing() if is_imported else _count_images(connection, store, lake)
     write_mark(store, IMAGES.name, _AGAIN, "")
     store.compact(IMAGES.name, IMAGE_ROWS_PER_FILE)

@@ -49,6 +49,19 @@ def forget_changed(
     _note(lake, connection)
 
 
+def note_no_doubtful(study: Study, lake: Lake, connection: duckdb.DuckDBPyConnection) -> bool:
+    """Take back what is noted of files that changed while images were read; whether there are any.
+
+    The next run compares these images.
+    """
+    _find_origins(study, lake, connection)
+    connection.execute(query("fetch/origins_that_hold"))
+    if len(connection.table("origins_that_hold")) == len(connection.table("origins_to_note")):
+        return False
+    write_origins(connection, lake, IMAGES.name, "origins_that_hold")
+    return True
+
+
 def note_images(study: Study, lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:
     """Note that the stored images are those of the files of today."""
     _find_origins(study, lake, connection)

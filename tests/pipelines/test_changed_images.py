@@ -291,6 +291,28 @@ def test_an_image_that_changed_while_its_sample_was_away(
     assert world.rows()["thing 0"]["image"] == draw(50) and world.is_as_new()
 
 
+def test_a_file_that_changes_while_images_are_read_is_not_trusted(
+    world: World, draw: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = SOURCES[world.kind]
+    read = source.read
+    now, soon = {7: draw(7), 8: draw(8)}, {7: draw(7), 8: draw(80)}
+
+    async def changing(self: Any, row: Any) -> bytes:
+        if row.url.endswith("7.png"):
+            world.write("c", soon)
+        return await read(self, row)
+
+    world.write("c", now)
+    with monkeypatch.context() as patch:
+        patch.setattr(source, "read", changing)
+        world.refresh()
+    assert world.rows()["thing 8"]["image"] in (draw(8), draw(80))
+    world.write("c", now)  # the hash of which is the one that was noted
+    world.refresh()
+    assert world.is_as_new()
+
+
 @pytest.mark.parametrize("is_reverted", [False, True])
 @pytest.mark.parametrize("commit", range(8))
 def test_a_run_that_was_killed_ends_the_same_when_it_is_repeated(
