@@ -313,6 +313,7 @@ def test_a_file_that_changes_while_images_are_read_is_not_trusted(
     assert world.is_as_new()
 
 
+@pytest.mark.parametrize("world", ["folder"], indirect=True)  # the others are killed in the same
 @pytest.mark.parametrize("is_reverted", [False, True])
 @pytest.mark.parametrize("commit", range(8))
 def test_a_run_that_was_killed_ends_the_same_when_it_is_repeated(
