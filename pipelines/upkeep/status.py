@@ -110,7 +110,8 @@ def stage_statuses(study: Study, lake: Lake) -> list[StageStatus]:
     for name, stage in STAGES.items():
         state, why = _state(stage, study, stale)
         of_runs: dict[str, Any] = {key: good.get(name, {}).get(key) for key in _OF_A_RUN}
-        of_runs |= _failure(last.get(name))
+        if state == "stale":  # what is up to date is so without the run that failed
+            of_runs |= _failure(last.get(name))
         statuses.append(StageStatus(stage=name, state=state, why=why, **of_runs))
     return statuses
 
