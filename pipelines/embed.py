@@ -22,7 +22,7 @@ from ..lance.tables import (
 )
 from .clip.copy_model import CopyChoice, find_copy_model
 from .clip.embed_job import Job, Shard
-from .clip.imported import import_vectors, note_imported
+from .clip.imported import import_vectors
 from .clip.model import ClipChoice, find_clip
 from .core.database import connect, query
 from .core.errors import LakeError
@@ -123,15 +123,6 @@ def _count_vectors(study: Study, lake: Lake, store: VectorStore, image_vectors: 
         "memtriggers fetch",
     )
     return standing(outcome for outcome in outcomes if outcome.status != "no_image")
-
-
-def note_inputs(study: Study, lake: Lake, stamp: Stamp) -> None:
-    """Stamp what is up to date anew, and note what imported vectors were made from."""
-    store, choice = VectorStore(lake.vectors), find_clip(study)
-    if study.data.vectors is not None:
-        note_imported(study, lake, choice)
-    for name in _table_names(choice, find_copy_model(study)):
-        write_stamp(store, name, stamp)
 
 
 def recorded(lake: Lake, study: Study) -> tuple[Stamp, str] | None:

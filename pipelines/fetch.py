@@ -24,7 +24,7 @@ from .core.stamp import Stamp
 from .core.stamped_tables import forget_rows, read_recorded, write_mark, write_stamp
 from .core.study import Study
 from .images.again import CAN_PASS, Replacing
-from .images.changed import forget_changed, note_images, note_no_doubtful
+from .images.changed import forget_changed, note_no_doubtful
 from .images.fetched import fetch_images
 from .images.places import are_local
 
@@ -92,14 +92,6 @@ def ask_again(study: Study, lake: Lake, before: datetime) -> None:
 def recorded(lake: Lake) -> tuple[Stamp, str] | None:
     """The stamp and the fingerprint of the table `images`; None before the first full run."""
     return read_recorded(VectorStore(lake.vectors), IMAGES.name)
-
-
-def note_inputs(study: Study, lake: Lake, stamp: Stamp) -> None:
-    """Stamp what is up to date anew, and note what its images were read from."""
-    if are_local(study) and study.data.vectors is None:
-        with connect(lake) as connection:
-            note_images(study, lake, connection)
-    write_stamp(VectorStore(lake.vectors), IMAGES.name, stamp)
 
 
 def forget_passing_failures(lake: Lake) -> None:

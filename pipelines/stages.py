@@ -81,16 +81,6 @@ class Stage:
         expected = expected_stamp(self, study, lake)
         return in_recorded_words(expected, recorded[0], study, lake).changes_since(recorded[0])
 
-    def note_inputs(self, study: Study, lake: Lake) -> None:
-        """Stamp what is up to date with inputs that an earlier version of the package did not note.
-
-        The caller holds the lake's lock, and knows that the stage is not stale.
-        """
-        recorded = self.recorded(lake, study)
-        if recorded is not None and not recorded[0].inputs.keys() >= set(self.inputs):
-            stamp = expected_stamp(self, study, lake)
-            import_module(f".{self.name}", __package__).note_inputs(study, lake, stamp)
-
 
 @contextmanager
 def one_line_errors(name: str, extra: str | None) -> Iterator[None]:
@@ -191,6 +181,7 @@ STAGES = {
             _images,
             extra="embed",
             options=FETCH,
+            version=2,  # counts what is lost, and compares the images that lie on this machine
         ),
         Stage(
             "embed",
@@ -200,7 +191,7 @@ STAGES = {
             _vectors,
             extra="embed",
             options=EMBED,
-            version=2,  # every picture becomes RGB before it is made smaller
+            version=3,  # 2: every picture becomes RGB first; 3: compares imported vectors, counts
         ),
         Stage(
             "cluster",

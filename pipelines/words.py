@@ -78,7 +78,9 @@ def _are_counted(study: Study, lake: Lake, stamp: Stamp) -> bool:
     if recorded is None:
         return False
     changed = set(stamp.changes_since(recorded))
-    if recorded.inputs.get("parquet") == file_fingerprint(find_files(study)):  # as of 0.2
+    files = find_files(study)
+    is_local = not any("://" in file for file in files)  # of an address, 0.2 noted the name alone
+    if is_local and recorded.inputs.get("parquet") == file_fingerprint(files):
         changed.discard("input parquet")
     return changed == {"study key keyword_set"}
 

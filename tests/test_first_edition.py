@@ -138,11 +138,12 @@ def test_it_opens_and_every_table_of_it_says_something(upgraded: Upgraded) -> No
 
 
 def test_a_refresh_runs_what_the_upgrade_says_and_nothing_else(upgraded: Upgraded) -> None:
-    # `embed` has another version, and looks for palette pictures, of which there are none; `build`
-    # has another, which publishes times without a zone; the report shows the build.
+    # `fetch` and `embed` have other versions: they count what is lost, and compare images with
+    # their files; `embed` looks for palette pictures, of which there are none. `build` has another,
+    # which publishes times without a zone and what was not judged; the report shows the build.
     ran = [(run.stage, run.n_out) for run in upgraded.first_refresh]
-    assert [stage for stage, _ in ran] == ["embed", "build", "report"]
-    assert ran[0] == ("embed", 0)
+    assert [stage for stage, _ in ran] == ["fetch", "embed", "build", "report"]
+    assert ran[:2] == [("fetch", 0), ("embed", 0)]
     assert upgraded.second_refresh == []
 
 

@@ -70,7 +70,7 @@ class SourceFile:
     @property
     def has_own_numbers(self) -> bool:
         """Whether a column is called as DuckDB numbers rows, so that a copy is read instead."""
-        return any(name.lower() == _ROW for name in self.types)
+        return self.n_rows > 0 and any(name.lower() == _ROW for name in self.types)
 
     @property
     def select(self) -> str:
@@ -116,7 +116,7 @@ def create_source(
     groups: dict[tuple[str, bool], list[str]] = {}
     waiting = [file.path for file in files if file.has_own_numbers and file.path not in copies]
     for file in files:
-        if file.path in waiting:
+        if file.path in waiting or not file.n_rows:
             continue
         groups.setdefault((file.select, file.path in copies), []).append(file.path)
     selects, unreadable = [], [f"select {_NOTHING} where false"]

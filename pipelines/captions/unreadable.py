@@ -97,7 +97,7 @@ def _copy(file: SourceFile, copy: Path) -> str:
         _write(batches, copy)
     except (OSError, pa.ArrowException) as error:
         raise SourceError(
-            f"{file.path}: a text is not UTF-8, and the rest cannot be read: {error}"
+            f"{file.path}: cannot be copied without what DuckDB does not read: {error}"
         ) from None
     return str(copy)
 

@@ -19,9 +19,7 @@ from ...lance.store import VectorStore
 from ...lance.tables import (
     LanceTable,
     caption_vectors,
-    caption_vectors_name,
     image_vectors,
-    image_vectors_name,
 )
 from ..captions.source import SourceFile, open_source
 from ..captions.unreadable import read_source
@@ -32,7 +30,7 @@ from ..core.lake import Lake
 from ..core.progress import progress
 from ..core.runs import Counts
 from ..core.study import BUNDLED_CLIP, Data, Study
-from .imported_changes import forget_changed, note_origins
+from .imported_changes import forget_changed
 from .model import ClipChoice, describe_clip
 from .vectors import vector_table
 
@@ -161,19 +159,6 @@ def _create(store: VectorStore, table: LanceTable) -> None:
             f"{store.path(table.name)}: holds vectors of length {stored}, the imported ones have "
             f"{length}: another model made them; name it in [clip]"
         )
-
-
-def note_imported(study: Study, lake: Lake, choice: ClipChoice) -> None:
-    """Note which files the stored vectors are of, where nothing was noted and nothing changed."""
-    names = (image_vectors_name(choice.clip_id), caption_vectors_name(choice.clip_id))
-    with connect(lake) as connection:
-        of_metadata = _study_of_metadata(study)
-        metadata = _open_metadata(of_metadata, connection)
-        patterns = (study.data.vectors, study.data.caption_vectors)
-        images, captions = (_open_arrays(study, pattern, metadata) for pattern in patterns)
-        _find_places(connection, of_metadata, lake, (images, captions))
-        for name, is_captions in zip(names, (False, True), strict=True):
-            note_origins(connection, lake, name, is_captions)
 
 
 def _find_places(

@@ -36,16 +36,9 @@ def forget_changed(
     """
     _find_origins(connection, lake, name, captions)
     with Forgetting(lambda ids: forget_rows(store, name, one_of(ids))) as forget:
+        connection.register("stored_ids", store.sample_ids(name))
         for sample_id in chain(_gone(connection), _differing(connection, store, name, arrays)):
             forget(sample_id)
-    write_origins(connection, lake, name, "vector_origins")
-
-
-def note_origins(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, name: str, captions: bool
-) -> None:
-    """Note that the vectors of a table are those of the files of today."""
-    _find_origins(connection, lake, name, captions)
     write_origins(connection, lake, name, "vector_origins")
 
 

@@ -111,7 +111,7 @@ def _warning(study: Study, run: Mapping[str, Any]) -> str | None:
     if limit is None or section is None or not n_missing:
         return None
     allowed: float = getattr(section, limit.key)
-    if n_missing <= allowed * run["n_asked"]:
+    if n_missing / run["n_asked"] <= allowed:
         return None
     return (
         f"{run['stage']}: {n_missing:,} of {run['n_asked']:,} {limit.items} {limit.lack} "

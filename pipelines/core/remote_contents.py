@@ -35,7 +35,8 @@ def _as_duckdb_says(address: str) -> str | None:
 
     find = "select size, epoch_us(last_modified) from read_blob($address)"
     try:
-        row = duckdb.execute(find, {"address": address}).fetchone()
+        with duckdb.connect() as own:  # others ask in threads beside this one
+            row = own.execute(find, {"address": address}).fetchone()
     except duckdb.Error as error:
         raise SourceError(
             f"{address}: cannot be looked at: {first_line(error)}; mend the address in [data] of "

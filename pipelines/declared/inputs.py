@@ -169,14 +169,13 @@ def _object_files(study: Study) -> list[str]:
     return object_files(study)
 
 
-# What 0.1 and 0.2 knew of an input: of some the paths, sizes and times, of others nothing.
+# What 0.1 and 0.2 knew of an input: the paths, and the sizes and times of what is on this machine.
 _KNOWN_BY_TIME: dict[str, Callable[[Study], list[str] | None]] = {
     "parquet": _parquet,
     "generator": _generator,
     "prompt_file": _prompt_file,
     "object_files": _object_files,
 }
-_NOT_KNOWN = ("vectors", "image_files")
 
 
 def in_recorded_words(stamp: Stamp, recorded: Stamp, study: Study, lake: Lake) -> Stamp:
@@ -189,11 +188,11 @@ def in_recorded_words(stamp: Stamp, recorded: Stamp, study: Study, lake: Lake) -
         noted = recorded.inputs.get(name)
         if noted != inputs[name] and _by_time(_KNOWN_BY_TIME[name](study)) == noted:
             inputs[name] = noted
-    for name in _NOT_KNOWN:
-        if name not in recorded.inputs:
-            inputs.pop(name, None)
     return replace(stamp, inputs=inputs)
 
 
-def _by_time(files: list[str] | None) -> str:
-    return "none" if files is None else file_fingerprint(files)
+def _by_time(files: list[str] | None) -> str | None:
+    """What it noted; None where that says nothing: of an address it knew the name alone."""
+    if files is None:
+        return "none"
+    return None if any("://" in file for file in files) else file_fingerprint(files)

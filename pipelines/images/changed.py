@@ -7,8 +7,9 @@ import duckdb
 import pyarrow as pa
 
 from ...lance.store import VectorStore
-from ...lance.tables import IMAGES
-from ..core.database import query
+from ...lance.tables import IMAGES, OK
+from ..core.database import count_rows, query
+from ..core.errors import StageError
 from ..core.lake import Lake
 from ..core.origins import Forgetting, show_origins, write_origins
 from ..core.stamped_tables import forget_rows, one_of
@@ -33,11 +34,13 @@ def forget_changed(
     Raises:
         StudyError: image_root is no folder.
         SourceError: image_column is no column of bytes.
+        StageError: so many files are gone that it looks like a disk which is not there.
 
     """
     _find_origins(study, lake, connection)
     connection.register("stored_outcomes", store.reader(IMAGES.name, _OUTCOME))
     connection.execute(query("fetch/samples_to_compare"))
+    _refuse_to_lose_all(study, store, connection)
     if len(connection.table("samples_to_compare")):
 
         def remove(ids: list[str]) -> None:
@@ -47,6 +50,23 @@ def forget_changed(
         with Forgetting(remove) as forget:
             tell_changed(study, connection, forget)
     _note(lake, connection)
+
+
+def _refuse_to_lose_all(
+    study: Study, store: VectorStore, connection: duckdb.DuckDBPyConnection
+) -> None:
+    """Raise StageError where more images are gone at once than may be lost: a disk is not there.
+
+    To fetch and embed them again would cost far more than to look.
+    """
+    n_gone = count_rows(connection, f"samples_to_compare where status = '{OK}' and is_gone")
+    n_stored = store.count(IMAGES.name, f"status = '{OK}'")
+    if n_gone > study.fetch.max_lost * n_stored:
+        raise StageError(
+            f"fetch: the files of {n_gone:,} of {n_stored:,} stored images are gone; nothing was "
+            "removed; bring them back (is a disk not mounted?), or let them go with a larger "
+            "[fetch] max_lost in the study"
+        )
 
 
 def note_no_doubtful(study: Study, lake: Lake, connection: duckdb.DuckDBPyConnection) -> bool:
@@ -60,12 +80,6 @@ def note_no_doubtful(study: Study, lake: Lake, connection: duckdb.DuckDBPyConnec
         return False
     write_origins(connection, lake, IMAGES.name, "origins_that_hold")
     return True
-
-
-def note_images(study: Study, lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:
-    """Note that the stored images are those of the files of today."""
-    _find_origins(study, lake, connection)
-    _note(lake, connection)
 
 
 def _find_origins(study: Study, lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:

@@ -28,6 +28,9 @@ class Stored(NamedTuple):
     sha256: str | None
 
 
+_M = len(Stored._fields)
+
+
 def tell_changed(
     study: Study, connection: duckdb.DuckDBPyConnection, changed: Callable[[str], None]
 ) -> None:
@@ -57,7 +60,7 @@ def _read_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Row, Sto
     # Nothing else may be asked of this connection until the last row is read.
     rows = connection.execute("from samples_to_compare order by source_file, source_row")
     while batch := rows.fetchmany(_AT_ONCE):
-        yield from ((Row._make(row[:_N]), Stored._make(row[_N:])) for row in batch)
+        yield from ((Row._make(row[:_N]), Stored._make(row[_N : _N + _M])) for row in batch)
 
 
 async def _is_same(row: Row, stored: Stored, source: ImageSource, hashers: Executor) -> bool:

@@ -33,8 +33,6 @@ def refresh_lake(study: Study, lake: Lake, done: Callable[[Run], None]) -> list[
                 log.info("%s: %s", stage.name, ", ".join(reasons))
                 runs.append(stage.run(study, lake))
                 done(runs[-1])
-            else:
-                stage.note_inputs(study, lake)
     except MemtriggersError as error:
         with suppress(OSError):  # what went wrong first is what is said
             note_failure(lake, str(error))

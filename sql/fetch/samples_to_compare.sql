@@ -8,7 +8,8 @@ select
     origins.source_row,
     stored_outcomes.status,
     stored_outcomes.status_reason,
-    stored_outcomes.sha256
+    stored_outcomes.sha256,
+    origins.is_gone
 from image_origins as origins
 join stored_outcomes on stored_outcomes.sample_id = origins.sample_id
 left join noted_origins on noted_origins.sample_id = origins.sample_id

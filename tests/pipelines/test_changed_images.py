@@ -26,6 +26,7 @@ from memtriggers.lance.tables import (
 )
 from memtriggers.pipelines.clip.model import find_clip
 from memtriggers.pipelines.clip.vectors import vector_table
+from memtriggers.pipelines.core.errors import StageError
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.stamp import Stamp
 from memtriggers.pipelines.core.stamped_tables import read_stamp, write_stamp
@@ -106,8 +107,6 @@ class World:
                 if STAGES[name].why_stale(self.study, lake):
                     ran.append(name)
                     STAGES[name].run(self.study, lake)
-                else:
-                    STAGES[name].note_inputs(self.study, lake)
         return ran
 
     def rows(self, lake: Lake | None = None) -> Rows:
@@ -367,12 +366,14 @@ def forget_what_0_2_did_not_note(world: World) -> None:
     write_stamp(store, "images", Stamp(stamp.study, inputs))
 
 
-def test_an_upgrade_reads_no_image_and_sees_what_changes_from_then_on(
+def test_an_upgrade_compares_each_image_once_and_sees_what_changes_from_then_on(
     world: World, draw: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forget_what_0_2_did_not_note(world)
-    recorded, read = world.recorded(), count_reads(world.kind, monkeypatch)
-    assert world.refresh() == [] and world.recorded() == recorded and not read
+    before, recorded, read = world.rows(), world.recorded(), count_reads(world.kind, monkeypatch)
+    assert world.refresh() == ["fetch"] and world.recorded() == recorded and read
+    assert world.rows() == before
+    read.clear()
     assert world.refresh() == [] and not read
     world.write("a", {0: draw(0), 1: draw(100), 2: b"no image"})
     assert "fetch" in world.refresh()
@@ -458,3 +459,21 @@ def copies(lake: Lake) -> list[str]:
 def vectors_in(lake: Lake, table: str) -> dict[str, list[float]]:
     rows = VectorStore(lake.vectors).dataset(table).to_table().to_pylist()
     return {row["sample_id"]: np.round(row["vector"], 2).tolist() for row in rows}
+
+
+@pytest.mark.parametrize("world", ["folder"], indirect=True)
+def test_a_disk_that_is_not_mounted_costs_no_image(world: World) -> None:
+    """Most files are gone at once: nothing is removed, unless the study lets them go."""
+    before = world.rows()
+    away = world.folder.parent / "away"
+    images = [file for file in world.files() if file.suffix == ".png"]
+    away.mkdir()
+    for number, file in enumerate(images):
+        file.rename(away / str(number))
+    with pytest.raises(StageError, match="are gone; nothing was removed; bring them back"):
+        world.refresh()
+    assert world.rows() == before
+    for number, file in enumerate(images):
+        (away / str(number)).rename(file)
+    assert world.refresh() == []
+    assert world.rows() == before

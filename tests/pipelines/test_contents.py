@@ -4,12 +4,14 @@ import hashlib
 import os
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
+from memtriggers.pipelines.core import remote_contents
 from memtriggers.pipelines.core.contents import (
     GONE,
     NO_FILE,
@@ -189,3 +191,12 @@ def test_many_files_are_read_a_few_at_a_time(
     found = contents(begun, ask())
     assert next(found) == (files[0], sha256(b"0")) and len(asked) == 7
     assert [content for _, content in found] == [sha256(str(n).encode()) for n in range(1, 30)]
+
+
+def test_addresses_that_are_asked_for_at_once_get_their_own_answers(tmp_path: Path) -> None:
+    files = [tmp_path / str(number) for number in range(100)]
+    for number, file in enumerate(files):
+        file.write_bytes(bytes(number))
+    with ThreadPoolExecutor(8) as threads:
+        said = list(threads.map(remote_contents._as_duckdb_says, map(str, files)))
+    assert [text and text.split()[0] for text in said] == [str(number) for number in range(100)]

@@ -144,6 +144,8 @@ def test_columns_may_be_called_as_ours_and_as_duckdbs(
     for name in names:
         rows = [{"url": f"{n}.jpg", "text": f"a dog {name} {n}", name: 7 - n} for n in range(2)]
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{name}.parquet")
+    empty = pa.table({n: pa.array([], pa.string()) for n in ("url", "text", "file_row_number")})
+    pq.write_table(empty, tmp_path / "empty.parquet")
     run_stages(
         make_study(data='image_root = "images"', dog={"include": ["dog"]}), "filter", "words"
     )
