@@ -45,7 +45,8 @@ def read_source(connection: duckdb.DuckDBPyConnection, study: Study, read: Calla
     (scratch,) = connection.execute("select current_setting('temp_directory')").fetchone() or ("",)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         files = read_source_files(study, connection)
-        odd = [f for f in files if f.has_own_numbers or _has_odd_text(f, connection)]
+        filled = [file for file in files if file.n_rows]
+        odd = [f for f in filled if f.has_own_numbers or _has_odd_text(f, connection)]
         copies = {f.path: _copy(f, Path(folder) / f"{n}.parquet") for n, f in enumerate(odd)}
         create_source(connection, files, copies)
         return read()
@@ -77,6 +78,8 @@ def _name_damaged(study: Study, connection: duckdb.DuckDBPyConnection, error: du
     if isinstance(error, _OF_THE_MACHINE) or "No space left" in str(error):
         return
     for file in read_source_files(study, connection):
+        if file.has_own_numbers or not file.n_rows:
+            continue
         try:
             _read_through(file, connection)
         except duckdb.Error as damage:
