@@ -186,7 +186,9 @@ def in_recorded_words(stamp: Stamp, recorded: Stamp, study: Study, lake: Lake) -
     inputs = dict(stamp.inputs)
     for name in _KNOWN_BY_TIME.keys() & inputs:
         noted = recorded.inputs.get(name)
-        if noted != inputs[name] and _by_time(_KNOWN_BY_TIME[name](study)) == noted:
+        if noted is None or noted == inputs[name]:
+            continue
+        if _by_time(_KNOWN_BY_TIME[name](study)) == noted:
             inputs[name] = noted
     return replace(stamp, inputs=inputs)
 
