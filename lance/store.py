@@ -6,7 +6,7 @@ a table that does not exist yet is answered without importing them, so that a ba
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -196,7 +196,7 @@ class VectorStore:
         if rows.num_rows == 0:
             return
         dataset = self._to_write(table)
-        where = f"sample_id in ({', '.join(map(_literal, rows['sample_id'].to_pylist()))})"
+        where = one_of(rows["sample_id"].to_pylist())
         found = dataset.scanner(columns=[], filter=where, with_row_address=True).to_table()
         touched = {address >> 32 for address in found["_rowaddr"].to_pylist()}
         left = {n: dataset.get_fragment(n).delete(where) for n in touched}  # of each, its metadata
@@ -238,8 +238,10 @@ class VectorStore:
         )
 
 
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def one_of(sample_ids: Sequence[str]) -> str:
+    """The SQL condition that a row is one of these samples'."""
+    quoted = ("'" + sample_id.replace("'", "''") + "'" for sample_id in sample_ids)
+    return f"sample_id in ({', '.join(quoted)})"
 
 
 def _aligned(rows: pa.Table) -> pa.Table:

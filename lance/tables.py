@@ -6,9 +6,7 @@ import pyarrow as pa
 
 OK = "ok"
 NOT_FINITE = "not_finite"  # of a vector
-BLOCKED = (
-    "blocked"  # of a generation: the model's own safety checker put a black image in its place
-)
+BLOCKED = "blocked"  # of a generation: its model's safety checker put a black image in its place
 MADE_BY = b"memtriggers_made_by"  # in the schema of a table of vectors: the model, as JSON
 
 # In the same place, or in a table's own metadata: no picture was made smaller before it was RGB.

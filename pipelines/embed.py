@@ -11,7 +11,7 @@ from dataclasses import replace
 import duckdb
 import pyarrow as pa
 
-from ..lance.store import VectorStore
+from ..lance.store import VectorStore, one_of
 from ..lance.tables import (
     IMAGES,
     OK,
@@ -32,7 +32,7 @@ from .core.origins import Forgetting
 from .core.pinned import pin_images
 from .core.runs import Counts, Standing
 from .core.stamp import Stamp
-from .core.stamped_tables import forget_rows, one_of, read_recorded, write_stamp
+from .core.stamped_tables import forget_rows, read_recorded, write_stamp
 from .core.stored_work import StoredWork
 from .core.study import Study
 

@@ -16,11 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...lance.store import VectorStore
-from ...lance.tables import (
-    LanceTable,
-    caption_vectors,
-    image_vectors,
-)
+from ...lance.tables import LanceTable, caption_vectors, image_vectors
 from ..captions.source import SourceFile, open_source
 from ..captions.unreadable import read_source
 from ..core.contents import contents

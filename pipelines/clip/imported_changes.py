@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ...lance.store import VectorStore
+from ...lance.store import VectorStore, one_of
 from ..core.database import query
 from ..core.lake import Lake
 from ..core.origins import Forgetting, show_origins, write_origins
-from ..core.stamped_tables import forget_rows, one_of
+from ..core.stamped_tables import forget_rows
 from .vectors import vector_table
 
 _AT_ONCE = 10_000  # vectors in memory, twice

@@ -89,14 +89,14 @@ def loss_warnings(study: Study, runs: Iterable[Mapping[str, Any]]) -> list[str]:
     return [line for line in found if line is not None]
 
 
-def last_good_runs(lake: Lake) -> dict[str, dict[str, Any]]:
-    """The last successful run of each stage; file names sort by time."""
-    return {run["stage"]: run for run in lake.recorded_runs() if run["status"] == "ok"}
+def last_good_runs(runs: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The last successful one of each stage, of runs in the order of their time."""
+    return {run["stage"]: run for run in runs if run["status"] == "ok"}
 
 
 def standing_warnings(study: Study, lake: Lake) -> list[str]:
     """What a refresh and `status` warn of now; the report does so of the runs that it knows."""
-    return loss_warnings(study, last_good_runs(lake).values())
+    return loss_warnings(study, last_good_runs(lake.recorded_runs()).values())
 
 
 def limits(study: Study) -> str:

@@ -1,10 +1,8 @@
 """Stamps in tables of the vector store, and the fingerprints that the stages after them read."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from ...lance.store import VectorStore
-from .quoting import literal
 from .stamp import METADATA_KEY, Stamp, parse_stamp
 
 _ROWS_KEY = "memtriggers_rows"  # a version, and the digest and version of the rows it still holds
@@ -35,11 +33,6 @@ def forget_rows(store: VectorStore, name: str, where: str) -> None:
     if store.count(name, where):
         void_stamp(store, name)
         store.delete(name, where)
-
-
-def one_of(sample_ids: Sequence[str]) -> str:
-    """The SQL condition that a row is one of these samples'."""
-    return f"sample_id in ({', '.join(map(literal, sample_ids))})"
 
 
 def write_mark(store: VectorStore, name: str, key: str, text: str) -> None:

@@ -12,8 +12,10 @@ from ..core.stamp import Stamp, file_fingerprint
 from ..core.study import Study
 
 Fingerprint = Callable[[Study, Lake], str]
+Files = Callable[[Study], list[str] | None]
 
 INPUTS: dict[str, Fingerprint] = {}
+_FILES: dict[str, Files] = {}
 
 
 def _input(fingerprint: Fingerprint) -> Fingerprint:
@@ -21,16 +23,38 @@ def _input(fingerprint: Fingerprint) -> Fingerprint:
     return fingerprint
 
 
-@_input
-def parquet(study: Study, lake: Lake) -> str:
-    """The files of `[data] parquet`: paths, and what they hold."""
-    return _held(lake, _parquet(study))
+def _files(files: Files) -> Files:
+    """An input that is files: their paths, and what they hold; None: there is nothing to read."""
+
+    def fingerprint(study: Study, lake: Lake) -> str:
+        from ..core.contents import content_fingerprint
+
+        found = files(study)
+        return "none" if found is None else content_fingerprint(lake, found)
+
+    _FILES[files.__name__], INPUTS[files.__name__] = files, fingerprint
+    return files
 
 
-@_input
-def vectors(study: Study, lake: Lake) -> str:
+@_files
+def parquet(study: Study) -> list[str]:
+    """The files of `[data] parquet`."""
+    from ..captions.source import find_files
+
+    return find_files(study)
+
+
+@_files
+def vectors(study: Study) -> list[str] | None:
     """The files of vectors that are imported, and of their metadata."""
-    return _held(lake, _vectors(study))
+    from ..captions.source import glob_files
+
+    data = study.data
+    if data.vectors is None:
+        return None
+    patterns = filter(None, (data.vectors, data.caption_vectors, data.metadata))
+    files = (sorted(glob_files(study.path(pattern))) for pattern in patterns)
+    return list(chain.from_iterable(files))
 
 
 @_input
@@ -77,22 +101,28 @@ def follow_up_sets(study: Study, lake: Lake) -> str:
     return ", ".join(str(k) for k in follow_up.follow_up_sets(study, lake)) or "none"
 
 
-@_input
-def generator(study: Study, lake: Lake) -> str:
-    """The model of `[generator]`."""
-    return _held(lake, _generator(study))
+@_files
+def generator(study: Study) -> list[str] | None:
+    """The files of the model of `[generator]`."""
+    from ..generation.model import generator_files
+
+    return generator_files(study)
 
 
-@_input
-def prompt_file(study: Study, lake: Lake) -> str:
+@_files
+def prompt_file(study: Study) -> list[str] | None:
     """The file of `[prompts]`."""
-    return _held(lake, _prompt_file(study))
+    from ..generation.prompt_file import prompt_files
+
+    return prompt_files(study)
 
 
-@_input
-def object_files(study: Study, lake: Lake) -> str:
+@_files
+def object_files(study: Study) -> list[str]:
     """Labels, the vocabulary and the detector of `[[object]]` and `[objects]`."""
-    return _held(lake, _object_files(study))
+    from ..detection.catalog import object_files as files_of
+
+    return files_of(study)
 
 
 @_input
@@ -127,68 +157,18 @@ def cluster_marks(study: Study, lake: Lake) -> str:
     return decisions_fingerprint(lake, "cluster_marks")
 
 
-def _held(lake: Lake, files: list[str] | None) -> str:
-    """What files hold; None: there is nothing to read."""
-    from ..core.contents import content_fingerprint
-
-    return "none" if files is None else content_fingerprint(lake, files)
-
-
-def _parquet(study: Study) -> list[str]:
-    from ..captions.source import find_files
-
-    return find_files(study)
-
-
-def _vectors(study: Study) -> list[str] | None:
-    from ..captions.source import glob_files
-
-    data = study.data
-    if data.vectors is None:
-        return None
-    patterns = filter(None, (data.vectors, data.caption_vectors, data.metadata))
-    files = (sorted(glob_files(study.path(pattern))) for pattern in patterns)
-    return list(chain.from_iterable(files))
-
-
-def _generator(study: Study) -> list[str] | None:
-    from ..generation.model import generator_files
-
-    return generator_files(study)
-
-
-def _prompt_file(study: Study) -> list[str] | None:
-    from ..generation.prompt_file import prompt_files
-
-    return prompt_files(study)
-
-
-def _object_files(study: Study) -> list[str]:
-    from ..detection.catalog import object_files
-
-    return object_files(study)
-
-
-# What 0.1 and 0.2 knew of an input: the paths, and the sizes and times of what is on this machine.
-_KNOWN_BY_TIME: dict[str, Callable[[Study], list[str] | None]] = {
-    "parquet": _parquet,
-    "generator": _generator,
-    "prompt_file": _prompt_file,
-    "object_files": _object_files,
-}
-
-
 def in_recorded_words(stamp: Stamp, recorded: Stamp, study: Study, lake: Lake) -> Stamp:
     """A stamp with its inputs as an earlier version noted them, where they have not changed.
 
-    They have not where that version would note the same today.
+    They have not where that version would note the same today: 0.1 and 0.2 noted the paths of
+    files, and the sizes and times of those on this machine.
     """
     inputs = dict(stamp.inputs)
-    for name in _KNOWN_BY_TIME.keys() & inputs:
+    for name in _FILES.keys() & inputs:
         noted = recorded.inputs.get(name)
         if noted is None or noted == inputs[name]:
             continue
-        if _by_time(_KNOWN_BY_TIME[name](study)) == noted:
+        if _by_time(_FILES[name](study)) == noted:
             inputs[name] = noted
     return replace(stamp, inputs=inputs)
 

@@ -5,10 +5,10 @@ from collections import Counter
 
 import pyarrow as pa
 
-from ...lance.store import VectorStore
+from ...lance.store import VectorStore, one_of
 from ...lance.tables import BACKGROUND_IMAGES, IMAGES, OK, caption_vectors_name
 from ..core.quoting import literal
-from ..core.stamped_tables import forget_rows, one_of
+from ..core.stamped_tables import forget_rows
 
 log = logging.getLogger(__name__)
 

@@ -6,13 +6,13 @@ from itertools import islice
 import duckdb
 import pyarrow as pa
 
-from ...lance.store import VectorStore
+from ...lance.store import VectorStore, one_of
 from ...lance.tables import IMAGES, OK
 from ..core.database import count_rows, query
 from ..core.errors import StageError
 from ..core.lake import Lake
 from ..core.origins import Forgetting, show_origins, write_origins
-from ..core.stamped_tables import forget_rows, one_of
+from ..core.stamped_tables import forget_rows
 from ..core.study import Study
 from .again import forget_vectors
 from .compared import tell_changed

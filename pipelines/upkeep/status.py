@@ -105,7 +105,8 @@ def threshold_status(study: Study, lake: Lake) -> ThresholdStatus:
 def stage_statuses(study: Study, lake: Lake) -> list[StageStatus]:
     """The state of every stage, in the order of the flow."""
     stale = stale_stages(study, lake)
-    good, last = last_good_runs(lake), {run["stage"]: run for run in lake.recorded_runs()}
+    runs = lake.recorded_runs()
+    good, last = last_good_runs(runs), {run["stage"]: run for run in runs}
     statuses = []
     for name, stage in STAGES.items():
         state, why = _state(stage, study, stale)

@@ -5,8 +5,7 @@ import io
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from memtriggers.pipelines.core.stamped_tables import read_stamp, write_stamp
 from memtriggers.pipelines.core.study import Resources, Study
 from memtriggers.pipelines.images import column, files, img2dataset
 from memtriggers.pipelines.stages import STAGES
+from memtriggers.tests.killed import killed_at
 
 DATA = {
     "column": 'image_column = "image"',
@@ -335,26 +335,6 @@ def test_a_run_that_was_killed_ends_the_same_when_it_is_repeated(
     vectors = vectors_of(world)  # a table that lacks one is not complete
     assert is_reverted or vectors == [{"thing 1", "thing 3", "thing 5"}] * len(MODELS)
     assert world.is_as_new()
-
-
-@contextmanager
-def killed_at(commit: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Stop before the commit of this number: two for each table of vectors, and two for images."""
-    left = [commit]
-
-    def stopping(method: Callable[..., None]) -> Callable[..., None]:
-        def stop(*given: object) -> None:
-            if left[0] == 0:
-                raise KeyboardInterrupt
-            left[0] -= 1
-            method(*given)
-
-        return stop
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        for name in ("append", "delete", "write_metadata"):
-            patch.setattr(VectorStore, name, stopping(getattr(VectorStore, name)))
-        yield
 
 
 def forget_what_0_2_did_not_note(world: World) -> None:

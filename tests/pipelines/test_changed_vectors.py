@@ -2,8 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from memtriggers.pipelines.core.stamp import VERSION, Stamp
 from memtriggers.pipelines.core.stamped_tables import read_stamp, write_stamp
 from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.stages import STAGES
+from memtriggers.tests.killed import killed_at
 
 CLIP = '[clip]\nmodel = "ViT-B-32"\npretrained = "openai"\n'
 DATA = (
@@ -206,26 +206,6 @@ def test_a_run_that_was_killed_ends_the_same_when_it_is_repeated(
     assert why(imported, lake) or read(imported, lake) == of_a_new_lake(imported, tmp_path)
     run(imported, lake, "embed")
     assert read(imported, lake) == of_a_new_lake(imported, tmp_path)
-
-
-@contextmanager
-def killed_at(commit: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Stop before the commit of this number."""
-    left = [commit]
-
-    def stopping(method: Callable[..., None]) -> Callable[..., None]:
-        def stop(*given: object) -> None:
-            if left[0] == 0:
-                raise KeyboardInterrupt
-            left[0] -= 1
-            method(*given)
-
-        return stop
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        for name in ("append", "delete", "write_metadata"):
-            patch.setattr(VectorStore, name, stopping(getattr(VectorStore, name)))
-        yield
 
 
 @pytest.fixture
