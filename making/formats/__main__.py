@@ -31,8 +31,8 @@ groups of three nearly identical ones: ids 0 to 2, 3 to 5 and so on) from seeded
 writes them with twelve captions through each tool. Captions have commas, quotation marks, a
 semicolon and an é. Pictures and captions are the project's own work, under its licence: nothing
 was downloaded, the addresses are of a server that the recipe starts on the loopback interface.
-By the bundled CLIP, pictures of a group have a cosine similarity of at least 0.99, those of two
-groups one of at most 0.64. "van gogh" stands in the captions of the first group alone.
+By the bundled CLIP, pictures of a group have a cosine similarity of at least 0.98, those of two
+groups one of at most 0.65. "van gogh" stands in the captions of the first group alone.
 
 | fixture | bytes | what it is |
 |---|---|---|
