@@ -31,7 +31,12 @@ from .images.places import are_local
 _SETTINGS = "memtriggers_fetch_settings"
 _AGAIN = "memtriggers_fetch_again"  # what was fetched before this moment is fetched again
 _IN_CHANGE = "changed while they were read"  # in the place of a fingerprint: the stage is stale
-_LOCAL = ("image_column", "image_tars", "image_root")  # keys of [data] that say where images lie
+_LOCAL = (
+    "image_column",
+    "image_tars",
+    "image_folders",
+    "image_root",
+)  # keys of [data] that say where images lie
 
 
 def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
@@ -160,7 +165,8 @@ def _forget_failures(store: VectorStore, study: Study) -> None:
     """
     limits = ("max_bytes", "max_pixels", "timeout", "opt_out", "allow_private_hosts")
     settings = {key: value for key, value in asdict(study.fetch).items() if key in limits}
-    settings |= {key: getattr(study.data, key) for key in _LOCAL}
+    settings |= {key: getattr(study.data, key) for key in _LOCAL if key != "image_folders"}
+    settings |= {"image_folders": True} if study.data.image_folders else {}  # a key that came late
     text = json.dumps(settings, sort_keys=True)
     if store.read_metadata(IMAGES.name, _SETTINGS) != text:
         forget_rows(store, IMAGES.name, f"status != '{OK}'")

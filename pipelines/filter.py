@@ -5,7 +5,9 @@ import logging
 import duckdb
 import pyarrow as pa
 
+from .captions.byte_keys import find_byte_keys
 from .captions.clip_tokens import MAX_CLIP_TOKENS, count_sample_tokens, define_clip_functions
+from .captions.copies import Copies
 from .captions.keyword_sets import declare_keyword_sets
 from .captions.on_workers import open_shard, run_on_workers
 from .captions.source import SourceFile, open_source
@@ -14,9 +16,14 @@ from .clusters.follow_up import with_follow_up_sets
 from .core.database import connect, query, write_parquet
 from .core.lake import Lake
 from .core.losses import Outcome, refuse_total_loss, standing
+from .core.quoting import identifier
+from .core.registry import TABLES
 from .core.runs import Counts, Standing
 from .core.stamp import Stamp
 from .core.study import Study
+
+# What the published table `samples` has beside columns of the lake's.
+_OF_SAMPLES = ("domain", "image_status", "image_reason", "vector_status", "filter_status")
 
 log = logging.getLogger(__name__)
 
@@ -36,19 +43,22 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """
     study = with_follow_up_sets(study, lake)
     with connect(lake) as connection:
-        files = open_source(connection, study)
+        files = open_source(connection, study, lake)
         if study.resources.scheduler is None:
-            read_source(connection, study, lambda: keep_rows(connection, study))
+            read_source(connection, study, lake, lambda: keep_rows(connection, study))
         else:
             _gather_rows(connection, study)
+        find_byte_keys(connection, study, lake)
         for name in ("keyword_matches", "keyword_set_counts", "rejected_rows", "distinct_samples"):
             connection.execute(query(f"filter/{name}"))
         define_clip_functions(connection)
         count_sample_tokens(connection)
         connection.execute(query("filter/samples"), {"max_clip_tokens": MAX_CLIP_TOKENS})
+        _carry_columns(connection, study)
         connection.execute(query("filter/sample_rows"))
         matched = _count_samples(connection)
         connection.register("source_files", _source_files(files))
+        Copies(lake).keep(file.copy for file in files)
         write_parquet(connection, "rejected_rows", lake.rejected_rows, stamp)
         write_parquet(connection, "keyword_matches", lake.keyword_matches, stamp)
         write_parquet(connection, "keyword_set_counts", lake.keyword_sets, stamp)
@@ -57,7 +67,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         write_parquet(connection, "samples", lake.samples, stamp)
         _warn_of_empty_sets(connection)
     n_clean = matched.n_asked - matched.n_missing
-    return Counts(sum(file.n_rows for file in files), n_clean, matched.missing, matched)
+    return Counts(sum(file.n_rows or 0 for file in files), n_clean, matched.missing, matched)
 
 
 def _count_samples(connection: duckdb.DuckDBPyConnection) -> Standing:
@@ -70,6 +80,24 @@ def _count_samples(connection: duckdb.DuckDBPyConnection) -> Standing:
         "name the right columns in [data] of the study (caption_column, url_column, image_root)",
     )
     return standing(outcomes)
+
+
+def _carry_columns(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
+    """Add the columns of `[data] columns` to the table samples, from the row that speaks for each.
+
+    One that is called as a column of ours has `source_` before its name.
+    """
+    ours = {*TABLES["samples"].columns, *TABLES["images"].columns, *_OF_SAMPLES}
+    carried = study.data.columns
+    if carried:
+        pairs = (
+            f"memtriggers_column_{n} as {identifier(f'source_{name}' if name in ours else name)}"
+            for n, name in enumerate(carried)
+        )
+        connection.execute(
+            f"create or replace temp table samples as select samples.*, {', '.join(pairs)} "
+            "from samples join distinct_samples using (sample_id) order by sample_id"
+        )
 
 
 def keep_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
@@ -86,7 +114,7 @@ def find_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     declare_keyword_sets(connection, study)
     connection.execute(query("filter/needles"))
     (patterns,) = connection.execute(query("filter/needle_patterns")).to_arrow_table().to_pylist()
-    connection.execute(query("filter/kept_rows"), {**patterns, "addresses": _addresses(study)})
+    connection.execute(query("filter/kept_rows"), {**patterns, "addresses": study.data.addresses})
     connection.execute(query("filter/row_matches"))
 
 
@@ -101,29 +129,27 @@ def _gather_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
 
 
 def _keep_shard(study: Study) -> dict[str, pa.Table]:
-    with open_shard(study) as connection:
-        read_source(connection, study, lambda: keep_rows(connection, study))
+    with open_shard(study) as (connection, lake):
+        read_source(connection, study, lake, lambda: keep_rows(connection, study))
         unreadable = connection.table("unreadable_rows").to_arrow_table()
         traces = connection.execute(query("filter/traces")).to_arrow_table()
         matches = connection.table("row_matches").to_arrow_table()
         return {"kept_rows": traces, "row_matches": matches, "unreadable_rows": unreadable}
 
 
-def _addresses(study: Study) -> bool | None:
-    """What the url column must hold: an address, a path (False), or nothing (None)."""
-    if study.data.image_column is not None:
-        return None
-    return study.data.image_root is None
-
-
 def _source_files(files: list[SourceFile]) -> pa.Table:
-    return pa.table(
+    rows = [
         {
-            "source_file": pa.array([file.path for file in files], pa.string()),
-            "n_rows": pa.array([file.n_rows for file in files], pa.int64()),
-            "shape": pa.array([file.shape for file in files], pa.string()),
+            "source_file": file.path,
+            "n_rows": file.n_rows,
+            "shape": file.shape,
+            "format": file.format,
+            "status": "ok" if file.problem is None else "skipped",
+            "status_reason": file.problem,
         }
-    )
+        for file in files
+    ]
+    return pa.Table.from_pylist(rows, TABLES["source_files"].schema)
 
 
 def _warn_of_empty_sets(connection: duckdb.DuckDBPyConnection) -> None:

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import duckdb
 
+from .captions.files import files_to_hash
 from .captions.on_workers import open_shard, run_on_workers
-from .captions.source import find_files, open_source
+from .captions.source import open_source
 from .captions.stop_words import stop_words
 from .captions.unreadable import read_source
-from .core.database import connect, count_rows, query, write_parquet
+from .core.database import connect, query, write_parquet
 from .core.errors import StageError
 from .core.lake import Lake
 from .core.runs import Counts, Standing
 from .core.stamp import Stamp, file_fingerprint, read_parquet_stamp
 from .core.study import Study
+from .formats.rows import INVALID_UTF8, UNREADABLE
 
 _COUNTS = ("word_counts", "caption_counts", "pair_counts", "unreadable_rows")
 
@@ -36,7 +38,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """
     minimum = study.words.bigram_min_captions
     with connect(lake) as connection:
-        n_rows = sum(file.n_rows for file in open_source(connection, study))
+        n_rows = sum(file.n_rows or 0 for file in open_source(connection, study, lake))
         if _are_counted(study, lake, stamp):
             n_words = _flag_again(connection, study, lake, stamp)
             return _counts(n_rows, n_words, _known_unreadable(connection, lake))
@@ -46,31 +48,39 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
                 _count(connection, minimum)
                 return _write(connection, study, lake, stamp, n_rows)
 
-            n_words = read_source(connection, study, count)
-            unreadable = count_rows(connection, "unreadable_rows")
+            n_words = read_source(connection, study, lake, count)
+            unreadable = _unreadable(connection, "unreadable_rows")
         else:
             folder = lake.scratch / "words"
             try:
                 _gather_counts(connection, study, folder)
                 _count(connection, minimum, "merged_")
                 n_words = _write(connection, study, lake, stamp, n_rows)
-                unreadable = count_rows(connection, "shard_unreadable_rows")
+                unreadable = _unreadable(connection, "shard_unreadable_rows")
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     return _counts(n_rows, n_words, unreadable)
 
 
-def _counts(n_rows: int, n_words: int, unreadable: int) -> Counts:
-    lost = {"invalid_utf8": unreadable} if unreadable else {}
+def _counts(n_rows: int, n_words: int, lost: dict[str, int]) -> Counts:
     return Counts(n_rows, n_words, lost, Standing(n_rows, lost))
 
 
-def _known_unreadable(connection: duckdb.DuckDBPyConnection, lake: Lake) -> int:
+def _unreadable(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[str, int]:
+    """How many rows cannot be read, by the rule that says so."""
+    found = connection.execute(
+        f"select rule, count(*) from {rows} where list_contains($rules, rule) group by rule",
+        {"rules": [INVALID_UTF8, UNREADABLE]},
+    )
+    return dict(found.fetchall())
+
+
+def _known_unreadable(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, int]:
     """The rows that `filter` could not read: of the same files."""
     if not lake.rejected_rows.exists():
-        return 0
+        return {}
     connection.read_parquet(str(lake.rejected_rows)).create_view("rejected_rows")
-    return count_rows(connection, "rejected_rows where rule = 'invalid_utf8'")
+    return _unreadable(connection, "rejected_rows")
 
 
 def _are_counted(study: Study, lake: Lake, stamp: Stamp) -> bool:
@@ -78,7 +88,7 @@ def _are_counted(study: Study, lake: Lake, stamp: Stamp) -> bool:
     if recorded is None:
         return False
     changed = set(stamp.changes_since(recorded))
-    files = find_files(study)
+    files = files_to_hash(study)
     is_local = not any("://" in file for file in files)  # of an address, 0.2 noted the name alone
     if is_local and recorded.inputs.get("parquet") == file_fingerprint(files):
         changed.discard("input parquet")
@@ -135,14 +145,14 @@ def _gather_counts(connection: duckdb.DuckDBPyConnection, study: Study, folder: 
 
 def _count_shard(study: Study) -> dict[str, bytes]:
     """The counts as parquet: most pairs are said once, and there are more of them than captions."""
-    with open_shard(study) as connection, tempfile.TemporaryDirectory() as folder:
+    with open_shard(study) as (connection, lake), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "counts.parquet"
 
         def count() -> dict[str, bytes]:
             _count(connection, min_captions=1)
             return {name: _as_parquet(connection, name, path) for name in _COUNTS}
 
-        return read_source(connection, study, count)
+        return read_source(connection, study, lake, count)
 
 
 def _as_parquet(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> bytes:

@@ -14,7 +14,8 @@ from ..core.errors import MissingExtra
 from ..core.lake import Lake
 from ..core.study import Study
 from ..core.workers import join_cluster, result_of
-from .source import find_files, open_source
+from .files import find_files
+from .source import open_source
 
 T = TypeVar("T")
 
@@ -54,12 +55,14 @@ def run_on_workers(study: Study, task: Callable[[Study], T]) -> Iterator[T]:
 def _divide(study: Study, n_groups: int) -> list[Study]:
     files = find_files(study)
     groups = [tuple(files[start::n_groups]) for start in range(min(n_groups, len(files)))]
-    return [replace(study, data=replace(study.data, parquet=group)) for group in groups]
+    return [replace(study, data=replace(study.data, rows=group)) for group in groups]
 
 
 @contextmanager
-def open_shard(study: Study) -> Iterator[duckdb.DuckDBPyConnection]:
-    """In a worker: a connection with the view `source` over the study's files."""
-    with tempfile.TemporaryDirectory() as folder, connect(Lake(Path(folder))) as connection:
-        open_source(connection, study)
-        yield connection
+def open_shard(study: Study) -> Iterator[tuple[duckdb.DuckDBPyConnection, Lake]]:
+    """In a worker: a connection with the view `source` over the study's files, and its lake."""
+    with tempfile.TemporaryDirectory() as folder:
+        lake = Lake(Path(folder))
+        with connect(lake) as connection:
+            open_source(connection, study, lake)
+            yield connection, lake

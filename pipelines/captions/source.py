@@ -1,164 +1,252 @@
-"""The LAION-shaped parquet as one view, `source`, whatever its columns are called."""
+"""The rows of a study as one view, `source`, whatever their files are and their columns called."""
 
 import html
-from collections.abc import Mapping
-from dataclasses import dataclass
-from glob import escape, glob
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from os.path import relpath
 from pathlib import Path
 
 import duckdb
 
 from ..core.database import first_line, query
 from ..core.errors import SourceError
+from ..core.lake import Lake
 from ..core.quoting import identifier, literal
 from ..core.study import Data, Study
-
-# What each column may be called, in lower case, the best first. The original size comes before that
-# of a stored copy.
-_NAMES = {
-    "caption": ("text", "caption", "top_caption", "alt_text"),
-    "url": ("url", "image_url", "img_url"),
-    "width": ("original_width", "width", "image_width"),
-    "height": ("original_height", "height", "image_height"),
-    "license": ("license",),
-    "nsfw": ("nsfw",),
-    "similarity": ("similarity", "clip_b32_similarity_score", "clip_similarity_vitb32"),
-    "source_id": ("uid", "sample_id", "key", "id", "hash"),
-}
-# What the name of a column may say that holds one, where it is called otherwise.
-_LIKE = {
-    "caption": ("caption", "text", "txt", "prompt", "description", "title"),
-    "url": ("url", "uri", "link", "path", "file", "src"),
-}
-_NUMBERS = {"width", "height", "similarity"}
-_WHOLE_NUMBERS = {"SMALLINT", "INTEGER", "BIGINT", "USMALLINT", "UINTEGER", "UBIGINT"}
-
-# The known shapes, by columns that only they have; the first whose columns are all there.
-_SHAPES = (
-    ("img2dataset output", {"key", "status", "error_message"}),
-    ("DataComp", {"uid", "clip_l14_similarity_score"}),
-    ("COYO", {"image_phash", "clip_similarity_vitb32"}),
-    ("LAION aesthetic", {"aesthetic", "similarity"}),
-    ("LAION aesthetic", {"aesthetic_score", "similarity"}),
-    ("LAION-5B joined", {"hash", "punsafe", "pwatermark"}),
-    ("LAION-400M", {"sample_id", "nsfw", "license", "similarity"}),
-    ("CC12M", {"image_url", "caption"}),
+from ..formats.registry import PARQUET, Format, format_of
+from ..formats.rows import OBSERVED, ROW, RULE, Field, Rows
+from .columns import (
+    NAMES,
+    NUMBERS,
+    Column,
+    Columns,
+    Look,
+    Table,
+    find_columns,
+    is_whole_number,
+    resolve,
+    shape_of,
 )
-
+from .copies import Copies, open_rows
+from .files import as_pattern, find_files, is_metadata, is_parquet
+from .remote import explained
 
 # What DuckDB adds to a file's columns: the name of the file is called as no column is, the number
 # of the row always so.
-_FILE, _ROW = "memtriggers_file", "file_row_number"
+_FILE, _NUMBER = "memtriggers_file", "file_row_number"
+_N_LOOKED_AT = 100  # first texts of a column
 
-# In a readable copy of a file: the file, and the text for which a row is not readable, escaped.
-ORIGINAL, NOT_UTF8 = "memtriggers_source_file", "memtriggers_not_utf8"
-_IS_READABLE = "(observed_value is null)"
-_SAID = "source_file, source_row, observed_value, url, caption"
-_NOTHING = "null::varchar, null::bigint, null::varchar, null::varchar, null::varchar"
+_LIST_IN_TEXT = (
+    "coalesce(try_cast(try_cast({0} as json) as varchar[]), try_cast({0} as varchar[]), [{0}])"
+)
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One parquet file: which of its columns is what (None: it has none)."""
+    """One file of rows: which of its columns is what (None: it has none)."""
 
     path: str
+    format: str
     shape: str
-    n_rows: int
-    columns: dict[str, str | None]
+    n_rows: int | None
+    """None: not counted yet."""
+    columns: Columns
     types: dict[str, str]
+    carried: tuple[Column, ...] = ()
+    """The columns that the study carries through."""
+    prefix: str = ""
+    """What the paths in its url column lack before them."""
+    copy: str | None = None
+    """The parquet that is read in its place."""
+    problem: str | None = None
+    """Why it cannot be opened, where the study passes over such files."""
 
     @property
-    def has_own_numbers(self) -> bool:
-        """Whether a column is called as DuckDB numbers rows, so that a copy is read instead."""
-        return self.n_rows > 0 and any(name.lower() == _ROW for name in self.types)
+    def needs_copy(self) -> bool:
+        """Whether DuckDB does not read it as it is."""
+        if self.format != PARQUET:
+            return True
+        names = [name.lower() for name in self.types]
+        return self.n_rows != 0 and (_NUMBER in names or len(set(names)) < len(names))
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """What a copy holds beside its columns."""
+        return tuple(column.field for column in self.carried)
 
     @property
     def select(self) -> str:
-        """The columns of `source`, read from this file's own."""
-        return ", ".join(
-            f"{self._read_as(column, name)} as {column}" for column, name in self.columns.items()
-        )
+        """The columns of `source`, read from this file's own, or from its copy."""
+        values = [f"{self._value(role)} as {role}" for role in self.columns]
+        values += [
+            f"{self._carried(n)} as memtriggers_column_{n}" for n in range(len(self.carried))
+        ]
+        return ", ".join(values)
 
-    def _read_as(self, column: str, name: str | None) -> str:
-        wanted = "double" if column in _NUMBERS else "varchar"
-        if name is None:
+    def _read(self, role: str) -> str | None:
+        column = self.columns[role]
+        if column is None:
+            return None
+        return identifier(role) if self.copy is not None else column.sql
+
+    def _carried(self, n: int) -> str:
+        return f"m{n}" if self.copy is not None else self.carried[n].sql
+
+    def _value(self, role: str) -> str:
+        wanted = "double" if role in NUMBERS else "varchar"
+        column, value = self.columns[role], self._read(role)
+        if column is None or value is None:
             return f"null::{wanted}"
-        value = f"try_cast({identifier(name)} as {wanted})"
-        if column not in _NUMBERS or self.types[name] in _WHOLE_NUMBERS:
+        if column.is_list:
+            return f"unnest({self._captions(column, value)})"
+        value = f"try_cast({value} as {wanted})"
+        if role == "url" and self.prefix:
+            return f"{literal(self.prefix)} || {value}"
+        if role not in NUMBERS or is_whole_number(column.kind):
             return value
         return f"if(isnan({value}), null, {value})"  # pandas writes a missing number as NaN
 
+    def _captions(self, column: Column, value: str) -> str:
+        """The list of captions; one null where there is none, so that the row leaves a trace."""
+        if column.is_list_text and self.copy is None:
+            value = _LIST_IN_TEXT.format(value)
+        return f"case when len({value}) > 0 then {value}::varchar[] else [null::varchar] end"
 
-def open_source(connection: duckdb.DuckDBPyConnection, study: Study) -> list[SourceFile]:
+    @property
+    def caption_number(self) -> str:
+        """Which caption of its row each is, from 0."""
+        column, value = self.columns["caption"], self._read("caption")
+        if column is None or value is None or not column.is_list:
+            return "0::bigint"
+        return f"unnest(range(len({self._captions(column, value)})))"
+
+
+def open_source(
+    connection: duckdb.DuckDBPyConnection, study: Study, lake: Lake
+) -> list[SourceFile]:
     """Create the view `source` and the macros of `captions/macros`; returns the files it reads.
 
-    The view: source_file, source_row (0-based in its file), source_id, url, caption, width, height,
-    license, nsfw, similarity. It is read in `unreadable.read_source`.
+    The view: source_file, source_row (0-based in its file), caption_number (0-based in its row),
+    source_id, url, caption, width, height, license, nsfw, similarity; memtriggers_column_0, … for
+    `[data] columns`. It is read in `unreadable.read_source`. What DuckDB does not read has a copy
+    in the lake.
 
     Raises:
         SourceError: no file, an unreadable one, or a column that cannot be told; names the file.
 
     """
     define_macros(connection)
-    files = read_source_files(study, connection)
-    create_source(connection, files, {})
+    files = copy_files(read_source_files(study, connection), lake)
+    create_source(connection, files)
     return files
 
 
-def create_source(
-    connection: duckdb.DuckDBPyConnection, files: list[SourceFile], copies: Mapping[str, str]
-) -> None:
-    """Create the view `source`, and the table unreadable_rows of what copies of files leave out.
+def copy_files(files: list[SourceFile], lake: Lake) -> list[SourceFile]:
+    """The files, with the copies of those that need one, or that have one."""
+    copies = Copies(lake)
+    wanted = [file for file in files if file.problem is None and (copies or file.needs_copy)]
+    keys = copies.paths((file.path, file.format, file.columns, file.fields) for file in wanted)
+    copied = {}
+    for file, copy in zip(wanted, keys, strict=True):
+        if not copies.has(copy):
+            if not file.needs_copy:
+                continue
+            copies.write(copy, open_rows(file.path, file.format), file.columns, file.fields)
+        copied[file.path] = with_copy(file, copy)
+    return [copied.get(file.path, file) for file in files]
 
-    A file that has to be read from a copy and has none yet is not in the view, but in the table
-    files_to_copy.
-    """
-    groups: dict[tuple[str, bool], list[str]] = {}
-    waiting = [file.path for file in files if file.has_own_numbers and file.path not in copies]
+
+def with_copy(file: SourceFile, copy: Path) -> SourceFile:
+    """A file that is read from a copy, whose rows are counted."""
+    import pyarrow.parquet as pq
+
+    return replace(file, copy=str(copy), n_rows=pq.read_metadata(copy).num_rows)
+
+
+def create_source(connection: duckdb.DuckDBPyConnection, files: list[SourceFile]) -> None:
+    """Create the view `source`, and the table unreadable_rows of what copies cannot give."""
+    groups: dict[tuple[str, str, str], list[SourceFile]] = {}
     for file in files:
-        if file.path in waiting or not file.n_rows:
-            continue
-        groups.setdefault((file.select, file.path in copies), []).append(file.path)
-    selects, unreadable = [], [f"select {_NOTHING} where false"]
-    connection.execute(
-        "create or replace temp table files_to_copy as select unnest($files::varchar[]) as file",
-        {"files": waiting},
-    )
-    for (select, is_copied), paths in groups.items():
-        if is_copied:
-            rows = (
-                f"(select {ORIGINAL} as source_file, {_ROW} as source_row, "
-                f"{NOT_UTF8} as observed_value, {select} "
-                f"from {open_files([copies[path] for path in paths])})"
+        if file.n_rows != 0 and file.problem is None:
+            alike = "" if file.copy is not None else str(file.types)
+            groups.setdefault((file.select, file.caption_number, alike), []).append(file)
+    selects, unreadable = [], [_NO_UNREADABLE]
+    for (select, number, _), some in groups.items():
+        if some[0].copy is not None:
+            rows = _of_copies(some)
+            selects.append(
+                f"select source_file, {ROW}, {number} as caption_number, {select} from {rows} "
+                f"where {RULE} is null"
             )
-            selects.append(f"select * exclude (observed_value) from {rows} where {_IS_READABLE}")
-            unreadable.append(f"select {_SAID} from {rows} where not {_IS_READABLE}")
+            unreadable.append(_unreadable(some[0], rows))
         else:
             selects.append(
-                f"select {_FILE} as source_file, {_ROW} as source_row, {select} "
-                f"from {open_files(paths)}"
+                f"select {_FILE} as source_file, {_NUMBER} as source_row, "
+                f"{number} as caption_number, {select} "
+                f"from {open_files([file.path for file in some])}"
             )
     selects = selects or [_no_rows()]
     connection.execute(f"create or replace temp view source as {' union all '.join(selects)}")
     connection.execute(
-        f"create or replace temp table unreadable_rows({_SAID}) as {' union all '.join(unreadable)}"
+        f"create or replace temp table unreadable_rows ({', '.join(_UNREADABLE)}) as "
+        f"{' union all '.join(unreadable)}"
+    )
+
+
+_UNREADABLE = ("source_file", "source_row", "rule", "observed_value", "url", "caption")
+_NO_UNREADABLE = (
+    "select null::varchar, null::bigint, null::varchar, null::varchar, null::varchar, null::varchar"
+    " where false"
+)
+
+
+def _of_copies(files: list[SourceFile]) -> str:
+    """What reads the copies of files, each with the name of its file; equal files share one."""
+    copies = ", ".join(literal(copy) for copy in dict.fromkeys(str(file.copy) for file in files))
+    pairs = ", ".join(f"({literal(str(file.copy))}, {literal(file.path)})" for file in files)
+    return (
+        f"read_parquet([{copies}], filename = {literal(_FILE)}) "
+        f"join (values {pairs}) as copied(copy, source_file) on {_FILE} = copy"
+    )
+
+
+def _unreadable(file: SourceFile, rows: str) -> str:
+    captions = file.columns["caption"]
+    is_list = captions is not None and captions.is_list
+    url = "null" if file.columns["url"] is None else "url"
+    caption = "array_to_string(caption, ' ')" if is_list else "caption"
+    return (
+        f"select source_file, {ROW}, {RULE}, {OBSERVED}, {url}, {caption} from {rows} "
+        f"where {RULE} is not null"
     )
 
 
 def open_files(paths: list[str]) -> str:
-    """What reads parquet files in SQL, with the name of the file and the number of the row."""
+    """What reads parquet files of one schema in SQL, with the file's name and the row's number."""
     return (
         f"read_parquet([{', '.join(literal(as_pattern(path)) for path in paths)}], "
-        f"filename = {literal(_FILE)}, {_ROW} = true, union_by_name = true, "
-        "binary_as_string = true)"
+        f"filename = {literal(_FILE)}, {_NUMBER} = true, binary_as_string = true)"
     )
 
 
 def _no_rows() -> str:
-    columns = {name: "double" if name in _NUMBERS else "varchar" for name in _NAMES}
-    kinds = {"source_file": "varchar", "source_row": "bigint"} | columns
+    columns = {name: "double" if name in NUMBERS else "varchar" for name in NAMES}
+    kinds = {"source_file": "varchar", "source_row": "bigint", "caption_number": "bigint"} | columns
     nulls = ", ".join(f"null::{kind} as {name}" for name, kind in kinds.items())
     return f"select {nulls} where false"
+
+
+def first_urls(file: SourceFile, n: int) -> list[tuple[str | None, int]]:
+    """The first urls of a file that DuckDB does not read, with their rows; no copy is made."""
+    url = file.columns["url"]
+    found = next(open_rows(file.path, file.format).read([url.field] if url else []), None)
+    if found is None:
+        return []
+    some = found.slice(0, n)
+    rows: list[int] = some.column(ROW).to_pylist()
+    texts = some.column(0).to_pylist() if url else [None] * len(rows)
+    urls = [t.decode("utf-8", "backslashreplace") if isinstance(t, bytes) else t for t in texts]
+    return [(u and file.prefix + u, row) for u, row in zip(urls, rows, strict=True)]
 
 
 def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
@@ -169,60 +257,92 @@ def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def read_source_files(study: Study, connection: duckdb.DuckDBPyConnection) -> list[SourceFile]:
-    """Look at the columns of every file of the study; of files that are alike, once."""
+    """Look at the columns of every file of the study; of parquet files that are alike, once."""
     paths = find_files(study)
-    values = {"files": [as_pattern(path) for path in paths]}
-    try:
-        footers = connection.execute(query("captions/footers"), values).fetchall()
-    except duckdb.Error:
-        footers = []
-    found = {path: (n_rows, schema) for path, n_rows, schema in footers}
-    if found.keys() != set(paths):  # one is at fault, which is said when it is read alone
-        return [_read_source_file(path, study.data, connection) for path in paths]
-    types: dict[str, dict[str, str]] = {}
+    footers = _read_footers([path for path in paths if is_parquet(path)], connection)
+    described: dict[str, SourceFile] = {}
     files = []
     for path in paths:
-        n_rows, schema = found[path]
-        if schema not in types:
-            types[schema] = _read_types(path, connection)
-        files.append(_source_file(path, study.data, n_rows, types[schema]))
+        n_rows, schema = footers.get(path, (0, None))
+        if schema is not None and schema in described:
+            files.append(_placed(replace(described[schema], path=path, n_rows=n_rows), study))
+            continue
+        file = _open_or_pass(path, study, connection)
+        if schema is not None and file.problem is None and n_rows:
+            described[schema] = file
+        files.append(file)
+    if files and all(file.problem is not None for file in files):
+        raise SourceError(
+            f"{files[0].path}: {files[0].problem}; no file of [data] rows can be read"
+        )
     return files
 
 
-def find_files(study: Study) -> list[str]:
-    """The files behind `[data] parquet`, absolute and sorted; raises SourceError for none."""
-    found: list[str] = []
-    for pattern in study.data.parquet:
-        path = study.path(pattern)
-        files = glob_files(path)
-        if not files:
-            raise SourceError(f"{path}: no such file; mend [data] parquet in the study")
-        found += files
-    return sorted(set(found))
-
-
-def glob_files(path: str) -> list[str]:
-    """The files behind an absolute path or an address, which may be a pattern."""
-    return _glob_remote(path) if "://" in path else _glob_local(path)
-
-
-def _glob_local(pattern: str) -> list[str]:
-    return [pattern] if Path(pattern).is_file() else glob(pattern, recursive=True)
-
-
-def as_pattern(path: str) -> str:
-    """A file's name as DuckDB must read it, which takes every name for a pattern."""
-    return path if "://" in path else escape(path)
-
-
-def _glob_remote(pattern: str) -> list[str]:
+def _read_footers(
+    paths: list[str], connection: duckdb.DuckDBPyConnection
+) -> dict[str, tuple[int, str]]:
+    """The rows and the schema of each file, as one text; none where one is at fault."""
+    if not paths:
+        return {}
+    values = {"files": [as_pattern(path) for path in paths]}
     try:
-        return [row[0] for row in duckdb.execute("from glob($p)", {"p": pattern}).fetchall()]
-    except duckdb.Error as error:
-        raise SourceError(f"{pattern}: cannot be listed: {first_line(error)}") from None
+        found = connection.execute(query("captions/footers"), values).fetchall()
+    except duckdb.Error:
+        return {}
+    footers = {path: (n_rows, schema) for path, n_rows, schema in found}
+    return footers if footers.keys() == set(paths) else {}
 
 
-def _read_source_file(path: str, data: Data, connection: duckdb.DuckDBPyConnection) -> SourceFile:
+def _open_or_pass(path: str, study: Study, connection: duckdb.DuckDBPyConnection) -> SourceFile:
+    try:
+        opened = _open(path, connection)
+    except SourceError as error:
+        if study.data.on_bad_file != "skip":
+            raise
+        problem = str(error).removeprefix(f"{path}: ").split(";")[0]
+        return SourceFile(path, "", "", 0, dict.fromkeys(NAMES), {}, problem=problem)
+    form, table, n_rows, pictures = opened
+    data = study.data
+    _require_place(path, form, data, pictures)
+    columns = find_columns(table, data)
+    carried = tuple(resolve(table, name, "columns in [data]") for name in data.columns)
+    file = SourceFile(path, form.name, shape_of(table.types), n_rows, columns, table.types, carried)
+    return _placed(file, study)
+
+
+def _require_place(path: str, form: Format, data: Data, pictures: tuple[str, ...]) -> None:
+    """Raise SourceError where the study does not say that the images are in the rows' own file."""
+    if form.name == "tar" and not data.image_tars:
+        raise SourceError(f"{path}: holds its images: write image_tars = true in [data]")
+    if form.name == "folder" and data.image_root is None:
+        raise SourceError(
+            f"{path}: is a folder of pictures: write image_root = its name, or one above, in [data]"
+        )
+    if pictures and data.image_column not in pictures:
+        raise SourceError(
+            f"{path}: a key has several pictures; say which: --image-column "
+            f"{' or '.join(pictures)} in init, or image_column in [data]"
+        )
+
+
+def _placed(file: SourceFile, study: Study) -> SourceFile:
+    """A file whose paths are below its own folder, with what they lack below the study's."""
+    root, here = study.data.image_root, str(Path(file.path).parent)
+    if root is None or not (is_metadata(file.path) or file.format == "folder"):
+        return file
+    here = file.path if file.format == "folder" else here
+    prefix = relpath(here, study.path(root))
+    return replace(file, prefix="" if prefix == "." else f"{prefix}/")
+
+
+def _open(
+    path: str, connection: duckdb.DuckDBPyConnection
+) -> tuple[Format, Table, int | None, tuple[str, ...]]:
+    form = format_of(path)
+    if form.name != PARQUET:
+        rows = open_rows(path, form.name)
+        table = Table(path, rows.types, _looked_at(rows), rows.is_named)
+        return form, table, rows.n_rows, rows.pictures
     try:
         types = _read_types(path, connection)
         (n_rows,) = connection.execute(
@@ -230,84 +350,59 @@ def _read_source_file(path: str, data: Data, connection: duckdb.DuckDBPyConnecti
             {"path": as_pattern(path)},
         ).fetchone() or (0,)
     except duckdb.Error as error:
+        if "://" in path:
+            raise SourceError(explained(path, first_line(error))) from None
         raise SourceError(
-            f"{path}: not a readable parquet file ({first_line(error)}); fetch it again or take it "
-            "out of [data] parquet"
+            f"{path}: not a readable parquet file ({first_line(error)}); fetch it again, take it "
+            'out of [data] rows, or pass over such files with on_bad_file = "skip" there'
         ) from None
-    return _source_file(path, data, n_rows, types)
+
+    def look(column: Column) -> list[str]:
+        source = f"read_parquet({literal(as_pattern(path))}, binary_as_string = true)"
+        values = f"select {column.sql}::varchar from {source} limit {_N_LOOKED_AT}"
+        try:
+            return [row[0] for row in connection.execute(values).fetchall() if row[0] is not None]
+        except duckdb.Error:  # said better by who reads all of it
+            return []
+
+    return form, Table(path, types, look), n_rows, ()
+
+
+def _looked_at(rows: Rows) -> Look:
+    def look(column: Column) -> list[str]:
+        values = next(rows.read([column.field]), None)
+        texts = [] if values is None else values.column(0).slice(0, _N_LOOKED_AT).to_pylist()
+        return [
+            text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else str(text)
+            for text in texts
+            if text is not None
+        ]
+
+    return look
 
 
 def _read_types(path: str, connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The columns by the names that the file has; DuckDB changes one that differs by case alone."""
     values = {"path": as_pattern(path)}
     rows = connection.execute("describe from read_parquet($path)", values).fetchall()
-    return {row[0]: row[1] for row in rows}
+    schema = connection.execute(
+        "select name, num_children from parquet_schema($path)", values
+    ).fetchall()
+    names = list(_top_level(schema))
+    if len(names) != len(rows) or len(set(names)) < len(names):
+        names = [row[0] for row in rows]
+    return {name: row[1] for name, row in zip(names, rows, strict=True)}
 
 
-def _source_file(path: str, data: Data, n_rows: int, types: dict[str, str]) -> SourceFile:
-    columns = _find_columns(path, list(types), data)
-    return SourceFile(path, _shape(types), n_rows, columns, types)
-
-
-def _find_columns(path: str, names: list[str], data: Data) -> dict[str, str | None]:
-    columns = {column: _first(names, wanted) for column, wanted in _NAMES.items()}
-    columns["caption"] = _choose("caption", path, names, data.caption_column)
-    has_images = data.image_column is not None
-    if data.url_column is not None or not has_images or columns["url"] is not None:
-        columns["url"] = _choose("url", path, names, data.url_column)
-    elif columns["source_id"] is None:
-        raise SourceError(
-            f"{path}: no column tells its rows apart; name one: --url-column NAME in init, or "
-            "url_column = NAME in [data]"
-        )
-    if has_images and data.image_column not in names:
-        raise SourceError(
-            f"{path}: no column {data.image_column!r} (image_column in [data]); it has: "
-            + ", ".join(names)
-        )
-    return columns
-
-
-def _choose(column: str, path: str, names: list[str], named: str | None) -> str:
-    """The caption or url column: the one that the study names, or the only one that can be it."""
-    option = f"--{column}-column NAME in init, or {column}_column = NAME in [data]"
-    if named is not None:
-        if named not in names:
-            raise SourceError(f"{path}: no column {named!r} ({option}); it has: {', '.join(names)}")
-        return named
-    possible = [name for name in names if name.lower() in _NAMES[column]]
-    if len(possible) != 1:
-        found = (
-            f"several may hold the {column}" if possible else f"none is known to hold the {column}"
-        )
-        like = possible or [name for name in names if _is_like(column, name)]
-        perhaps = f" (perhaps {' or '.join(like)})" if like else ""
-        raise SourceError(
-            f"{path}: of its columns {', '.join(names)} {found}; say {option}{perhaps}"
-        )
-    return possible[0]
-
-
-def other_captions(file: SourceFile) -> list[str]:
-    """Columns of text that are not the caption, and whose names say that they hold some."""
-    return [
-        name
-        for name, kind in file.types.items()
-        if kind == "VARCHAR" and name not in file.columns.values() and _is_like("caption", name)
-    ]
-
-
-def _is_like(column: str, name: str) -> bool:
-    return any(part in name.lower() for part in _LIKE[column])
-
-
-def _first(names: list[str], wanted: tuple[str, ...]) -> str | None:
-    lower = {name.lower(): name for name in reversed(names)}
-    return next((lower[name] for name in wanted if name in lower), None)
-
-
-def _shape(types: dict[str, str]) -> str:
-    names = {name.lower() for name in types}
-    return next((shape for shape, marks in _SHAPES if marks <= names), "other")
+def _top_level(schema: list[tuple[str, int | None]]) -> Iterator[str]:
+    """The names of the columns, from the nodes of a schema in depth-first order."""
+    place = 1
+    while place < len(schema):
+        yield schema[place][0]
+        open_nodes = 1
+        while open_nodes:
+            open_nodes += (schema[place][1] or 0) - 1
+            place += 1
 
 
 def _unescape_html(caption: str) -> str:

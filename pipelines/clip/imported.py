@@ -51,7 +51,7 @@ def import_vectors(study: Study, lake: Lake, choice: ClipChoice) -> Counts:
     store = VectorStore(lake.vectors)
     with connect(lake) as connection:
         of_metadata = _study_of_metadata(study)
-        metadata = _open_metadata(of_metadata, connection)
+        metadata = _open_metadata(of_metadata, lake, connection)
         images = _open_arrays(study, study.data.vectors, metadata)
         captions = _open_arrays(study, study.data.caption_vectors, metadata)
         dimensions, made_by = next(iter(images.values())).shape[1], describe_clip(choice)
@@ -92,12 +92,14 @@ def _check(study: Study) -> None:
 
 def _study_of_metadata(study: Study) -> Study:
     assert study.data.metadata is not None  # checked
-    return replace(study, data=Data(parquet=(study.data.metadata,)))
+    return replace(study, data=Data(rows=(study.data.metadata,)))
 
 
-def _open_metadata(metadata: Study, connection: duckdb.DuckDBPyConnection) -> dict[str, SourceFile]:
+def _open_metadata(
+    metadata: Study, lake: Lake, connection: duckdb.DuckDBPyConnection
+) -> dict[str, SourceFile]:
     """Create the view `source` over the metadata; returns its files by number."""
-    files = {file.path: file for file in open_source(connection, metadata)}
+    files = {file.path: file for file in open_source(connection, metadata, lake)}
     return {number: files[path] for number, path in _numbered(list(files)).items()}
 
 
@@ -170,7 +172,7 @@ def _find_places(
     schema = pa.schema([(name, pa.string()) for name in rows])
     connection.register("array_contents", pa.table(rows, schema))
     find, values = query("embed/imported_places"), {"samples": str(lake.samples)}
-    read_source(connection, metadata, lambda: connection.execute(find, values))
+    read_source(connection, metadata, lake, lambda: connection.execute(find, values))
 
 
 def _contents(lake: Lake, arrays: dict[str, Any], files: list[str]) -> list[str | None]:

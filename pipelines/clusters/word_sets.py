@@ -36,10 +36,10 @@ def find_word_sets(study: Study, lake: Lake) -> pa.Table:
 
     """
     with connect(lake) as connection:
-        open_source(connection, study)
+        open_source(connection, study, lake)
         connection.execute(query("cluster/domains"))
         _list_word_sets(connection, study, lake)
-        found = read_source(connection, study, lambda: _count_word_sets(connection, lake))
+        found = read_source(connection, study, lake, lambda: _count_word_sets(connection, lake))
         kinds = connection.execute(
             query("cluster/word_sets_kinds"), _paths(lake, "cluster_members")
         )

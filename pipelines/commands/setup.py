@@ -10,13 +10,20 @@ from ..core.lake import Lake
 
 
 @click.command()
-@click.argument("parquet", nargs=-1, required=True)
+@click.argument("rows", metavar="DATA...", nargs=-1, required=True)
 @click.option("--keyword", "keywords", multiple=True, help="Words to look for; may be repeated.")
 @click.option("--caption-column", help="The column of the captions, when it cannot be told.")
 @click.option("--url-column", help="The column of the urls or paths, when it cannot be told.")
+@click.option(
+    "--key-column", help='What tells rows apart in place of a url; "bytes": their images.'
+)
+@click.option(
+    "--column", "columns", multiple=True, help="A further column for samples; may be repeated."
+)
 @click.option("--image-root", help="The folder of local images: urls are paths below it.")
 @click.option("--image-column", help="A column that holds the encoded images themselves.")
-@click.option("--image-tars", is_flag=True, help="The images are in img2dataset's tars beside it.")
+@click.option("--image-tars", is_flag=True, help="The images are in tars: the data, or beside it.")
+@click.option("--image-folders", is_flag=True, help="They are in img2dataset's folders beside it.")
 @click.option(
     "--output",
     default="study.toml",
@@ -25,11 +32,12 @@ from ..core.lake import Lake
     help="The study file to write.",
 )
 @click.option("--force", is_flag=True, help="Write over a study file that exists.")
-def init(parquet: tuple[str, ...], output: Path, force: bool, **options: Any) -> None:
-    """Write a commented study file for LAION-shaped parquet: files or globs.
+def init(rows: tuple[str, ...], output: Path, force: bool, **options: Any) -> None:
+    """Write a commented study file for what you have: files, folders or globs.
 
-    It looks for the images of the first rows, on this machine alone: in columns, in tars beside the
-    parquet, in folders near it. Where you name no place and exactly one has some, it is used.
+    Rows come from parquet, csv, tsv, jsonl, Arrow, tars and folders of pictures. It looks for the
+    images of the first rows, on this machine alone: in columns, in tars, in folders near them.
+    Where you name no place and exactly one has some, it is used.
 
     \b
     Example:
@@ -37,7 +45,7 @@ def init(parquet: tuple[str, ...], output: Path, force: bool, **options: Any) ->
     """
     from ..upkeep.init import write_study
 
-    for line in write_study(parquet, output, force, **options):
+    for line in write_study(rows, output, force, **options):
         click.echo(line)
 
 

@@ -40,6 +40,8 @@ class Lake:
     format              each     the number of its format: `lake_format.py`
     origins/            fetch, embed: what images and imported vectors were made from
     contents.sqlite     any      hashes of the files that are read; may be removed: `contents.py`
+    byte_keys.sqlite    filter   hashes of images that are keys; may be removed: `byte_keys.py`
+    rows/               any      what DuckDB does not read, as parquet; may be removed: `copies.py`
 
     Raises:
         LakeError: this version cannot open the lake: its format is newer, or no number.
@@ -89,6 +91,16 @@ class Lake:
     def prompt_answers(self) -> Path:
         """What a language model answered, one file a question."""
         return self.root / "prompts" / "answers"
+
+    @property
+    def rows(self) -> Path:
+        """Copies of rows that DuckDB does not read, by their contents."""
+        return self.root / "rows"
+
+    @property
+    def byte_keys(self) -> Path:
+        """Hashes of rows' images, where these tell them apart; may be removed."""
+        return self.root / "byte_keys.sqlite"
 
     @property
     def vectors(self) -> Path:

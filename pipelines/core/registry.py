@@ -87,8 +87,9 @@ _TABLES = (
     _table(
         "samples/source_files",
         "filter",
-        "parquet file of the study",
-        "source_file varchar, n_rows bigint, shape varchar",
+        "file of rows of the study, or folder of pictures",
+        "source_file varchar, n_rows bigint, shape varchar, format varchar, status varchar, "
+        "status_reason varchar",
     ),
     _table(
         "keyword_matches/keyword_sets",
@@ -114,7 +115,8 @@ _TABLES = (
         "rejected/rejected_rows",
         "filter",
         "source row and broken rule",
-        "source_file varchar, source_row bigint, rule varchar, observed_value varchar, "
+        "source_file varchar, source_row bigint, caption_number bigint, rule varchar, "
+        "observed_value varchar, "
         "url varchar, caption varchar",
     ),
     _table(

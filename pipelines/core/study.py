@@ -37,11 +37,24 @@ def share(doc: str) -> Any:
 class Data:
     """Where the rows and the images are."""
 
-    parquet: tuple[str, ...] = key("parquet files or globs, relative to this file")
+    rows: tuple[str, ...] = key(
+        "files, folders or globs, relative to this file: parquet, csv, tsv, jsonl, Arrow, tars, "
+        "folders of pictures",
+        noted_as="parquet",
+    )
     caption_column: str | None = key("when it cannot be told from the names", None, example="TEXT")
     url_column: str | None = key("when it cannot be told from the names", None, example="URL")
+    key_column: str | None = key(
+        'what tells rows apart in place of a url; "bytes": the bytes of their images',
+        None,
+        example="id",
+        is_late=True,
+    )
+    columns: tuple[str, ...] = key("further columns that samples keep", (), is_late=True)
     image_column: str | None = key(
-        "a column that holds the encoded images themselves", None, example="jpg"
+        "a column that holds the encoded images themselves; in tars an extension",
+        None,
+        example="jpg",
     )
     image_root: str | None = key(
         "a folder: the url column holds paths below it", None, example="images"
@@ -57,8 +70,29 @@ class Data:
     metadata: str | None = key(
         "the parquet beside them, row by row", None, example="metadata_*.parquet"
     )
-    image_tars: bool = key("the images are in img2dataset's tars beside the parquet", False)
+    image_tars: bool = key(
+        "the images are in tars: those of the rows, or beside the parquet", False
+    )
+    image_folders: bool = key(
+        "the images are in img2dataset's folders beside the parquet", False, is_late=True
+    )
+    on_bad_file: str = key(
+        'a file that cannot be opened: "stop", or "skip" it and say so in source_files',
+        "stop",
+        choices=("stop", "skip"),
+        is_late=True,
+    )
     max_rejected: float = share("of the matching samples rejected; more is a warning")
+
+    @property
+    def has_images_by_row(self) -> bool:
+        """Whether each row has an image of its own, whatever its url column says."""
+        return self.image_column is not None or self.image_tars or self.image_folders
+
+    @property
+    def addresses(self) -> bool | None:
+        """What the url column must hold: an address, a path (False), or nothing (None)."""
+        return None if self.has_images_by_row else self.image_root is None
 
 
 @dataclass(frozen=True)
@@ -378,14 +412,17 @@ def _hash(value: Any) -> str:
 def _plain(value: Any) -> Any:
     """The keys that decide what a stage writes.
 
-    Thresholds of keyword sets have a fingerprint of their own, and limits only warn.
+    Thresholds of keyword sets have a fingerprint of their own, and limits only warn. A key that
+    came late counts where it says something, and one that is called otherwise by its first name:
+    an upgrade makes no lake stale.
     """
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     if not dataclasses.is_dataclass(value):
         return value
     return {
-        f.name: _plain(getattr(value, f.name))
+        f.metadata.get("noted_as", f.name): _plain(getattr(value, f.name))
         for f in dataclasses.fields(value)
         if f.metadata.get("decides", True)
+        and not (f.metadata.get("is_late") and getattr(value, f.name) == f.default)
     }

@@ -54,6 +54,7 @@ def read_study(text: str, path: Path, resources: Resources = HERE) -> Study:
 
 def _read_table(kind: type[T], table: dict[str, Any], where: str, **given: Any) -> T:
     fields = {f.name: f for f in dataclasses.fields(kind) if f.name not in given}  # type: ignore[arg-type]
+    table = _by_todays_names(table, fields)
     for name in table:
         if name not in fields:
             close = get_close_matches(name, fields, n=1)
@@ -68,6 +69,15 @@ def _read_table(kind: type[T], table: dict[str, Any], where: str, **given: Any) 
             doc = f.metadata.get("doc", "see memtriggers init")
             raise StudyError(f"{where}: {name}: missing; it says {doc}")
     return kind(**values)
+
+
+def _by_todays_names(table: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    """A table whose keys are called as today: `parquet` is what `rows` was called first."""
+    today = {f.metadata["noted_as"]: name for name, f in fields.items() if "noted_as" in f.metadata}
+    return {
+        today.get(name, name) if today.get(name) not in table else name: value
+        for name, value in table.items()
+    }
 
 
 def _read_value(hint: Any, value: Any, where: str, limits: Any) -> Any:

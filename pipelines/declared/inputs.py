@@ -38,16 +38,16 @@ def _files(files: Files) -> Files:
 
 @_files
 def parquet(study: Study) -> list[str]:
-    """The files of `[data] parquet`."""
-    from ..captions.source import find_files
+    """The files of `[data] rows`."""
+    from ..captions.files import files_to_hash
 
-    return find_files(study)
+    return files_to_hash(study)
 
 
 @_files
 def vectors(study: Study) -> list[str] | None:
     """The files of vectors that are imported, and of their metadata."""
-    from ..captions.source import glob_files
+    from ..captions.files import glob_files
 
     data = study.data
     if data.vectors is None:

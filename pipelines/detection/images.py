@@ -64,12 +64,11 @@ def fetch_background(study: Study, lake: Lake, n: int) -> pa.Table:
     store = VectorStore(lake.vectors)
     store.create(BACKGROUND_IMAGES)
     with connect(lake) as connection:
-        open_source(connection, study)
+        open_source(connection, study, lake)
         connection.execute(query("filter/rules"))
-        is_address = None if study.data.image_column else study.data.image_root is None
-        values = {"n": n, "addresses": is_address}
+        values = {"n": n, "addresses": study.data.addresses}
         background_query = query("objects/background")
-        read_source(connection, study, lambda: connection.execute(background_query, values))
+        read_source(connection, study, lake, lambda: connection.execute(background_query, values))
         background = connection.table("object_background").to_arrow_table()
         connection.register("stored_images", store.sample_ids(IMAGES.name))
         connection.register("stored_background", store.sample_ids(BACKGROUND_IMAGES.name))
@@ -134,8 +133,8 @@ def _find_asking_prompts(connection: duckdb.DuckDBPyConnection, study: Study, la
         connection.execute(query("objects/prompts"), {"prompts": str(lake.prompts)})
     else:
         connection.execute(
-            "create temp table kept_rows (source_file varchar, source_row integer, "
-            "tokens varchar, asked_set varchar, family varchar, text varchar)"
+            "create temp table kept_rows (source_file varchar, source_row integer, caption_number "
+            "bigint, tokens varchar, asked_set varchar, family varchar, text varchar)"
         )
     connection.execute(query("filter/row_matches"))
     connection.execute(query("objects/asking_prompts"))

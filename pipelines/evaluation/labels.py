@@ -1,6 +1,6 @@
 """Pairs that people labelled: a column of the source, or a file of pairs; and stored vectors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ..captions.source import as_pattern, read_source_files
+from ..captions.source import copy_files, open_source, read_source_files
+from ..captions.unreadable import read_source
 from ..clusters.edges import Vectors, renormalised
 from ..core.database import connect, query
 from ..core.errors import EvaluationError, SourceError
@@ -103,18 +104,18 @@ def label_column(study: Study, lake: Lake, column: str, pictures: Images) -> Lab
 
     """
     with connect(lake) as connection:
-        files = read_source_files(study, connection)
-        for file in files:
-            if column not in file.types:
-                raise SourceError(
-                    f"{file.path}: no column {column!r} (--label-column); it has: "
-                    + ", ".join(file.types)
-                )
+        labelled = replace(study, data=replace(study.data, columns=(column,)))
+        try:
+            open_source(connection, labelled, lake)
+        except SourceError as error:
+            raise SourceError(str(error).replace("columns in [data]", "--label-column")) from None
         assert pictures.source is not None, "labels are of pictures of a lake"
         places = pa.array(range(len(pictures)))
         connection.register("chosen", pictures.source.append_column("place", places))
-        values = {"files": [as_pattern(file.path) for file in files], "label": column}
-        found = connection.execute(query("evaluate/labels"), values).to_arrow_table()
+        find = query("evaluate/labels")
+        found = read_source(
+            connection, labelled, lake, lambda: connection.execute(find).to_arrow_table()
+        )
     return Labelled(column, label_rule(found["label"].to_pylist()))
 
 
@@ -127,10 +128,10 @@ def stored_vectors(study: Study, lake: Lake, path: Path, pictures: Images) -> Ve
 
     """
     with connect(lake) as connection:
-        files = read_source_files(study, connection)
+        files = copy_files(read_source_files(study, connection), lake)
     if len(files) != 1:
         raise EvaluationError(
-            f"--vectors {path}: row i must be row i of the source, but [data] parquet is "
+            f"--vectors {path}: row i must be row i of the source, but [data] rows is "
             f"{len(files):,} files; join them"
         )
     try:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
@@ -17,6 +19,7 @@ import pyarrow as pa
 
 from ...lance.tables import IMAGES, OK
 from ..core.cores import count_cores
+from ..core.database import query
 from ..core.errors import MemtriggersError, StageError
 from ..core.masking import mask, passwords_in
 from ..core.progress import progress
@@ -63,11 +66,13 @@ def fetch_images(
     ):
         committer = _Committer(commit, advance, writer)
 
-        async def fetch(row: "Row", source: "ImageSource") -> None:
-            await committer.add(await _fetch_row(row, source, decoders, study.fetch))
+        async def fetch(rows: "list[Row]", source: "ImageSource") -> None:
+            fetched = await _fetch_row(rows[0], source, decoders, study.fetch)
+            for row in rows:  # one image has as many rows as captions
+                await committer.add({"sample_id": row.sample_id, **fetched})
 
         try:
-            for_each(study, _read_rows(connection), fetch)
+            for_each(study, _read_places(connection, study), fetch)
         finally:
             with _faults_in_one_line():
                 committer.finish()  # also what was fetched before an interrupt
@@ -100,16 +105,16 @@ def _faults_in_one_line() -> Iterator[None]:
         raise
 
 
-def _read_rows(connection: duckdb.DuckDBPyConnection) -> Iterator["Row"]:
+def _read_places(connection: duckdb.DuckDBPyConnection, study: Study) -> Iterator["list[Row]"]:
+    """The rows of each image, which is asked for once."""
     from .rows import Row
 
     # Nothing else may be asked of this connection until the last row is read.
-    samples = connection.execute(
-        "select sample_id, url, source_file, source_row from samples_to_fetch "
-        "order by source_file, source_row"
-    )
-    while batch := samples.fetchmany(_SHARD):
-        yield from map(Row._make, batch)
+    values = {"by_row": study.data.has_images_by_row}
+    samples = connection.execute(query("fetch/places"), values)
+    rows = chain.from_iterable(iter(lambda: samples.fetchmany(_SHARD), []))
+    for _, of_place in groupby(rows, key=itemgetter(0)):
+        yield [Row._make(row[1:]) for row in of_place]
 
 
 async def _side_by_side(
@@ -134,7 +139,7 @@ async def _side_by_side(
 async def _fetch_row(
     row: "Row", source: "ImageSource", decoders: Executor, settings: Fetch
 ) -> dict[str, Any]:
-    """One row of the table `images`, whatever happens to it.
+    """What becomes of a row's image: a row of the table `images` but for the sample.
 
     Raises:
         StageError: this machine has no network.
@@ -156,7 +161,7 @@ async def _fetch_row(
         if fault_of(error):
             raise
         fetched = failure("unexpected", f"{type(error).__name__}: {error}", row.url)
-    return {"sample_id": row.sample_id, "fetched_at": datetime.now(UTC), **fetched}
+    return {"fetched_at": datetime.now(UTC), **fetched}
 
 
 def _decode(data: bytes, settings: Fetch) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import os
 import stat
 from pathlib import Path
 
+from ..formats.pictures import as_path
 from .machine import fault_of
 from .rows import READS_AT_ONCE, Refused, Row
 
@@ -25,31 +26,39 @@ class FileSource:
             OSError: a fault of this machine.
 
         """
-        return await asyncio.to_thread(self._read, row.url)
+        return await asyncio.to_thread(read_below, self._root, row.url, self._max_bytes)
 
-    def _read(self, url: str | None) -> bytes:
-        path = path_below(self._root, url)
-        try:
-            with open(path, "rb", opener=_open_without_waiting) as file:
-                found = os.fstat(file.fileno())
-                if not stat.S_ISREG(found.st_mode):
-                    raise Refused("invalid_path", f"{path}: not a file")
-                if found.st_size > self._max_bytes:
-                    reason = f"{found.st_size:,} bytes; at most {self._max_bytes:,}"
-                    raise Refused("too_large", reason)
-                return file.read(self._max_bytes)
-        except (FileNotFoundError, NotADirectoryError):
-            raise Refused("not_found", f"{path}") from None
-        except IsADirectoryError:
-            raise Refused("invalid_path", f"{path}: a folder") from None
-        except OSError as error:
-            if fault_of(error):
-                raise
-            raise Refused("unreadable", f"{path}: {error.strerror}") from None
+
+def read_below(root: Path, url: str | None, max_bytes: int) -> bytes:
+    """The bytes of a file below a folder, which is resolved.
+
+    Raises:
+        Refused: invalid_path, not_found, unreadable or too_large.
+        OSError: a fault of this machine.
+
+    """
+    path = path_below(root, url)
+    try:
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise Refused("invalid_path", f"{path}: not a file")
+            if found.st_size > max_bytes:
+                reason = f"{found.st_size:,} bytes; at most {max_bytes:,}"
+                raise Refused("too_large", reason)
+            return file.read(max_bytes)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Refused("not_found", f"{path}") from None
+    except IsADirectoryError:
+        raise Refused("invalid_path", f"{path}: a folder") from None
+    except OSError as error:
+        if fault_of(error):
+            raise
+        raise Refused("unreadable", f"{path}: {error.strerror}") from None
 
 
 def path_below(root: Path, url: str | None) -> Path:
-    """The path below a folder, which is resolved, that a url column names.
+    """The path below a folder, which is resolved, that a url column names, file:// and \\ too.
 
     Raises:
         Refused: invalid_path: there is none, or it leaves the folder.
@@ -58,7 +67,7 @@ def path_below(root: Path, url: str | None) -> Path:
     if not url:
         raise Refused("invalid_path", "null" if url is None else "empty")
     try:
-        path = (root / url).resolve()
+        path = (root / as_path(url)).resolve()
     except (OSError, ValueError, RuntimeError) as error:  # a null byte, a loop of links
         raise Refused("invalid_path", str(error)) from None
     if not path.is_relative_to(root):

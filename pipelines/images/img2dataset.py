@@ -1,17 +1,22 @@
-"""What img2dataset wrote: tars of images beside its parquet, and how each download ended."""
+"""What img2dataset wrote beside its parquet: tars or folders of images, and how downloads ended."""
 
 import tarfile
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from ..core.errors import SourceError
+from ..formats.pictures import is_picture
+from ..formats.streams import open_file
+from ..formats.tars import is_image, key_and_column
+from .files import read_below
 from .rows import READS_AT_ONCE, Refused, Row
 
-_NO_IMAGES = {".txt", ".json"}  # what else a sample of a webdataset has
+if TYPE_CHECKING:
+    from .column import Cell
 
 
 class Outcomes:
@@ -35,18 +40,57 @@ class Outcomes:
         return rows
 
 
-class TarSource:
-    """Webdataset tars, `00000.tar` beside `00000.parquet`, the row's key the name of its image.
+class _Keys:
+    """The keys of one parquet file, and how its downloads ended."""
 
-    Rows come sorted by file, so each tar is opened once; its images are found by one pass over its
-    headers.
+    def __init__(self, path: str) -> None:
+        try:
+            parquet = pq.ParquetFile(open_file(path))
+            self._keys: list[str] = parquet.read(["key"])["key"].to_pylist()
+        except (OSError, KeyError, pa.ArrowException) as error:
+            raise SourceError(f"{path}: cannot be read: {error}") from None
+        self._outcomes = Outcomes(parquet)
+
+    def of(self, row: int) -> str:
+        """The key of a row that has an image; raises Refused."""
+        self._outcomes.check(row)
+        return self._keys[row]
+
+
+class TarBeside:
+    """The images of `00000.tar` beside `00000.parquet`, the row's key the name of its image.
+
+    They are found by one pass over the tar's headers. It may be missing, or end early: its rows say
+    so.
+
+    Raises:
+        SourceError: the parquet cannot be read.
+
+    """
+
+    def __init__(self, path: str, max_bytes: int) -> None:
+        self.path, self._max_bytes = path, max_bytes
+        self._keys, self._tar = _Keys(path), _Tar(tar_of(path))
+
+    def read(self, row: int) -> "Cell":
+        """The image's bytes; raises Refused: not_found, too_large, unreadable, or a status."""
+        from .column import Cell
+
+        return Cell(self._tar.read(self._keys.of(row), self._max_bytes), None)
+
+
+class FolderSource:
+    """The images in the folder `00000` beside `00000.parquet`, the row's key the name of its image.
+
+    Rows come sorted by file, so each folder is listed once.
     """
 
     at_once = READS_AT_ONCE
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._shard: _Shard | None = None
+        self._max_bytes, self._path = max_bytes, ""
+        self._keys: _Keys | None = None
+        self._names: dict[str, str] = {}
 
     async def read(self, row: Row) -> bytes:
         """The image's bytes.
@@ -56,32 +100,31 @@ class TarSource:
             SourceError: the parquet cannot be read.
 
         """
-        if self._shard is None or self._shard.path != row.source_file:
-            self._shard = _Shard(row.source_file)
-        return self._shard.read(row.source_row, self._max_bytes)
-
-
-class _Shard:
-    """One parquet file and its tar, which may be missing, or end early: its rows say so."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        try:
-            parquet = pq.ParquetFile(open_file(path))
-            self._keys: list[str] = parquet.read(["key"])["key"].to_pylist()
-        except (OSError, KeyError, pa.ArrowException) as error:
-            raise SourceError(f"{path}: cannot be read: {error}") from None
-        self._outcomes = Outcomes(parquet)
-        self._tar = _Tar(tar_of(path))
-
-    def read(self, row: int, max_bytes: int) -> bytes:
-        self._outcomes.check(row)
-        return self._tar.read(self._keys[row], max_bytes)
+        if self._keys is None or self._path != row.source_file:
+            self._keys, self._path = _Keys(row.source_file), row.source_file
+            self._names = {name.split(".")[0]: name for name in pictures_of(row.source_file)}
+        key, folder = self._keys.of(row.source_row), folder_of(row.source_file)
+        if key not in self._names:
+            raise Refused("not_found", f"no image {key} in {folder}")
+        return read_below(Path(folder).resolve(), self._names[key], self._max_bytes)
 
 
 def tar_of(path: str) -> str:
     """The tar beside a parquet file, which holds its images."""
     return path.removesuffix(".parquet") + ".tar"
+
+
+def folder_of(path: str) -> str:
+    """The folder beside a parquet file, which holds its images."""
+    return path.removesuffix(".parquet")
+
+
+def pictures_of(path: str) -> list[str]:
+    """The pictures in the folder beside a parquet file, sorted."""
+    try:
+        return sorted(one.name for one in Path(folder_of(path)).iterdir() if is_picture(one.name))
+    except OSError:
+        return []
 
 
 class _Tar:
@@ -94,9 +137,9 @@ class _Tar:
             self._file = open_file(path)
             self._tar = tarfile.open(fileobj=self._file, mode="r:")  # noqa: SIM115
             for member in self._tar:
-                name = PurePosixPath(member.name)
-                if member.isfile() and name.suffix not in _NO_IMAGES:
-                    self._images[name.stem] = member
+                if member.isfile() and is_image(member.name, None):
+                    key = key_and_column(member.name)[0].rpartition("/")[2]
+                    self._images[key] = member
         except FileNotFoundError:
             self._problem = Refused("not_found", f"{path}: no such file")
         except (PermissionError, tarfile.TarError) as error:
@@ -113,11 +156,3 @@ class _Tar:
         file = self._tar.extractfile(member)
         assert file is not None  # it is a file
         return file.read()
-
-
-def open_file(path: str) -> pa.NativeFile:
-    """A file for reading, on this machine or at an address such as s3://…."""
-    if "://" not in path:
-        return pa.OSFile(path)
-    system, inner = fs.FileSystem.from_uri(path)
-    return system.open_input_file(inner)

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from ..core.contents import contents
+from ..captions.files import is_parquet
+from ..core.contents import content_fingerprint, contents
 from ..core.lake import Lake
 from ..core.stamp import is_damaged
 from ..core.study import Study
+from ..formats.pictures import as_path
 from .files import path_below
-from .img2dataset import tar_of
+from .img2dataset import folder_of, pictures_of, tar_of
 from .rows import Refused
 
 Sample = tuple[str | None, str]  # url, source_file
@@ -20,19 +22,18 @@ _OUTSIDE = ""  # what no file is called
 
 
 def are_local(study: Study) -> bool:
-    """Whether images are read from files: a column, tars or a folder."""
-    return lie_in_files(study) or study.data.image_column is not None
+    """Whether images are read from files: a column, tars or folders."""
+    return study.data.has_images_by_row or study.data.image_root is not None
 
 
 def lie_in_files(study: Study) -> bool:
-    """Whether they are in files beside the parquet."""
-    data = study.data
-    return data.image_column is None and (data.image_tars or data.image_root is not None)
+    """Whether they are in files beside the rows."""
+    return study.data.image_column is None and are_local(study)
 
 
 def lie_by_row(study: Study) -> bool:
     """Whether a file has many, a row each; else each has a file of its own."""
-    return study.data.image_column is not None or study.data.image_tars
+    return study.data.has_images_by_row
 
 
 def samples_of(lake: Lake) -> Iterator[Sample]:
@@ -48,8 +49,8 @@ def samples_of(lake: Lake) -> Iterator[Sample]:
 def image_places(study: Study, lake: Lake, samples: Iterable[Sample]) -> Iterator[tuple[str, str]]:
     """Each place of images, and what it holds: the bytes of all its files.
 
-    A place is a file of the parquet, with its tar where images lie in tars; below a folder it is
-    the path in the url column, "" where there is none, and comes as often as it is asked for.
+    A place is a file of rows, with its tar or folder where images lie beside it; below a folder it
+    is the path in the url column, "" where there is none, and comes as often as it is asked for.
     """
     if lie_by_row(study):
         return _shards(study, lake, {source_file for _, source_file in samples})
@@ -59,10 +60,17 @@ def image_places(study: Study, lake: Lake, samples: Iterable[Sample]) -> Iterato
 def _shards(study: Study, lake: Lake, found: set[str]) -> Iterator[tuple[str, str]]:
     files = sorted(found)
     held = [[content for _, content in contents(lake, files)]]
-    if study.data.image_column is None:
-        held.append([content for _, content in contents(lake, map(tar_of, files))])
+    if study.data.image_folders:
+        held.append([content_fingerprint(lake, _pictures(file)) for file in files])
+    elif study.data.image_column is None:
+        beside = [tar_of(file) if is_parquet(file) else file for file in files]
+        held.append([content for _, content in contents(lake, beside)])
     for file, *both in zip(files, *held, strict=True):
         yield file, "".join(f"{content} " for content in both)
+
+
+def _pictures(file: str) -> list[str]:
+    return [f"{folder_of(file)}/{name}" for name in pictures_of(file)]
 
 
 def _below_folder(study: Study, lake: Lake, urls: Iterator[str]) -> Iterator[tuple[str, str]]:
@@ -76,6 +84,7 @@ def _below_folder(study: Study, lake: Lake, urls: Iterator[str]) -> Iterator[tup
 
 def _path(root: Path, url: str) -> str:
     """The file of a url as it is read; to resolve a path costs more than to look at its file."""
+    url = as_path(url)
     if ".." not in url and not url.startswith("/"):
         return f"{root}/{url}"
     try:

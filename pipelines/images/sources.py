@@ -1,4 +1,4 @@
-"""Where images come from, as the study says: a column, tars, files below a folder, or http(s)."""
+"""Where images come from, as the study says: the rows' own files, files beside them, or http(s)."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,25 +17,32 @@ async def open_image_source(study: Study) -> AsyncIterator[ImageSource]:
         StudyError: image_root is no folder.
 
     """
-    if study.data.image_column is not None:
+    data = study.data
+    if data.image_column is not None or data.image_tars:
         from .column import ColumnSource
 
-        yield ColumnSource(study.data.image_column)
-    elif study.data.image_tars:
-        from .img2dataset import TarSource
+        yield ColumnSource(data.image_column, _root(study), study.fetch.max_bytes)
+    elif data.image_folders:
+        from .img2dataset import FolderSource
 
-        yield TarSource(study.fetch.max_bytes)
-    elif study.data.image_root is not None:
+        yield FolderSource(study.fetch.max_bytes)
+    elif data.image_root is not None:
         from .files import FileSource
 
-        root = Path(study.path(study.data.image_root))
-        if not root.is_dir():
-            raise StudyError(
-                f"data: image_root: {root}: no such folder; write where the images are"
-            )
+        root = _root(study)
+        assert root is not None  # it is named
         yield FileSource(root, study.fetch.max_bytes)
     else:
         from .web import open_web
 
         async with open_web(study.fetch) as web:
             yield web
+
+
+def _root(study: Study) -> Path | None:
+    if study.data.image_root is None:
+        return None
+    root = Path(study.path(study.data.image_root))
+    if not root.is_dir():
+        raise StudyError(f"data: image_root: {root}: no such folder; write where the images are")
+    return root

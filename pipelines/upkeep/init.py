@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from ..captions.source import SourceFile
 from ..core.errors import StudyError
 from ..core.find_lake import is_replaced, lake_beside
 from ..core.lake import write_text
@@ -23,6 +24,7 @@ from ..core.study import (
 )
 from ..core.study_file import read_study
 from ..core.terminal import printable
+from ..formats.registry import PARQUET
 from .look import look
 
 _OPTIONAL = (
@@ -35,7 +37,7 @@ _THRESHOLD = ReplicationThreshold(0.83, metric="clip")
 
 
 def write_study(
-    parquet: tuple[str, ...],
+    rows: tuple[str, ...],
     output: Path,
     force: bool,
     keywords: tuple[str, ...] = (),
@@ -46,7 +48,7 @@ def write_study(
     The file is checked before it is written, in one step: after an error it is as it was.
 
     Args:
-        parquet: files or globs, relative to the working directory.
+        rows: files, folders or globs, relative to the working directory.
         output: the study file; paths in it are relative to its folder.
         force: write over one that exists.
         keywords: one keyword set each; none: one set with every caption.
@@ -60,22 +62,33 @@ def write_study(
     """
     if output.exists() and not force:
         raise StudyError(f"{output}: exists; write over it with --force, or choose --output NAME")
-    paths = tuple(_relative(path, output) for path in parquet)
+    paths = tuple(_relative(path, output) for path in rows)
     root = data.pop("image_root", None)
     image_root = None if root is None else _relative(root, output)
-    section = Data(parquet=paths, image_root=image_root, **data)
+    section = Data(rows=paths, image_root=image_root, **data)
     sets = tuple(KeywordSet(name=word, include=(word,)) for word in keywords)
     study = Study(output.parent, section, sets or (KeywordSet("everything", include=("*",)),))
     with duckdb.connect() as connection:
         looked = look(study, connection)
     _write(output, _study_text(looked.study))
-    n_rows = sum(file.n_rows for file in looked.files)
-    shapes = ", ".join(sorted({file.shape for file in looked.files}))
     return [
-        f"{n_rows:,} rows in {len(looked.files):,} files ({shapes})",
+        _counted(looked.files),
         *(printable(line) for line in looked.lines),
         f"wrote {output}; next: {_next_command(output)}",
     ]
+
+
+def _counted(files: list[SourceFile]) -> str:
+    """How many rows there are, where files say so; and what they are."""
+    kinds = ", ".join(sorted({_kind(file) for file in files if file.problem is None}))
+    numbers = [file.n_rows for file in files]
+    known = [n for n in numbers if n is not None]
+    rows = f"{sum(known):,} rows in " if len(known) == len(numbers) else ""
+    return f"{rows}{len(files):,} {'files' if len(files) != 1 else 'file'} ({kinds})"
+
+
+def _kind(file: SourceFile) -> str:
+    return file.shape if file.format == PARQUET or file.shape != "other" else file.format
 
 
 def _write(output: Path, text: str) -> None:

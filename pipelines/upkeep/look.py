@@ -17,17 +17,18 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..captions.source import (
-    SourceFile,
-    create_source,
-    find_files,
-    other_captions,
-    read_source_files,
-)
+from ..captions.columns import other_captions
+from ..captions.copies import open_rows
+from ..captions.files import find_files, is_metadata
+from ..captions.source import SourceFile, create_source, first_urls, read_source_files
 from ..core.errors import SourceError
 from ..core.study import Study
+from ..formats.arrow import ArrowFile
+from ..formats.folders import caption_files
+from ..formats.pictures import as_path
+from ..formats.registry import PARQUET, format_of
 from ..images.column import leaf_of
-from ..images.img2dataset import tar_of
+from ..images.img2dataset import folder_of, tar_of
 from ..images.rows import Refused, Row
 from ..images.sources import open_image_source
 from .folders_near import common_folder, folders_near
@@ -35,7 +36,7 @@ from .folders_near import common_folder, folders_near
 _N_ROWS, _N_FILES = 20, 4  # looked at, spread over the first files
 _N_COLUMNS = 10  # that may hold images
 _N_SHOWN = 80  # characters of a path: some datasets have data:… in its place
-_OPTIONS = ("image_column", "image_tars", "image_root")
+_OPTIONS = ("image_column", "image_tars", "image_folders", "image_root")
 _IMAGE = re.compile(
     rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|BM....\0{4}|II\*\0|MM\0\*|....ftypavi|"
     rb"\0{3}\x0cjP  |\xff\x4f\xff\x51|P[1-6]\s+\d+\s+\d+\s",
@@ -91,18 +92,77 @@ def look(study: Study, connection: duckdb.DuckDBPyConnection) -> Looked:
         StudyError: image_root is no folder.
 
     """
+    study = _where_rows_are_images(study)
     given = {name: value for name in _OPTIONS if (value := getattr(study.data, name))}
     if given:
         files = read_source_files(study, connection)
+        _require_captions(files, study)
         name = next(name for name in _OPTIONS if name in given)  # as `fetch` chooses
         line = _look_where_told(study, {name: given[name]}, _first_rows(files, connection))
-        return Looked(study, files, [line, *_unused_captions(files)])
+        return Looked(_named(study, files), files, [line, *_further(study, files)])
     found = _found_in_files(study)
-    study, files = _read_files(study, found, connection)
-    if found:
+    study, files = _read_files(_with_pictures_of_coco(study), found, connection)
+    if found or study.data.image_root is not None:
         is_used = any(getattr(study.data, name) for name in _OPTIONS)
-        return Looked(study, files, [_choice(found, is_used), *_unused_captions(files)])
+        if not found:  # COCO's
+            change = {"image_root": study.data.image_root}
+            found = [_look_in(study, change, _first_rows(files, connection))]
+        lines = [_choice(found, is_used), *_further(study, files)]
+        return Looked(_named(study, files), files, lines)
     return _look_at_urls(study, files, connection)
+
+
+def _where_rows_are_images(study: Study) -> Study:
+    """The study with the images of tars, and of folders that are given as rows of pictures."""
+    if any(getattr(study.data, name) for name in _OPTIONS if name != "image_column"):
+        return study
+    first = next(iter(find_files(study)))
+    form = None if is_metadata(first) else format_of(first).name
+    if form == "tar":
+        return replace(study, data=replace(study.data, image_tars=True))
+    if study.data.image_column is not None or form not in (None, "folder"):
+        return study
+    given = study.path(study.data.rows[0])
+    folder = Path(given) if Path(given).is_dir() else Path(first).parent
+    root = os.path.relpath(folder, study.folder.absolute())
+    return replace(study, data=replace(study.data, image_root=root))
+
+
+def _with_pictures_of_coco(study: Study) -> Study:
+    """The study with the folder of COCO's pictures, where they are near; else it has addresses."""
+    if study.data.url_column is not None or study.data.image_column is not None:
+        return study
+    first = find_files(study)[0]
+    if format_of(first).name != "coco":
+        return study
+    rows = open_rows(first, "coco")
+    names = next(rows.read([("file_name",)])).column(0).slice(0, _N_ROWS).to_pylist()
+    paths = [name.decode("utf-8", "replace") for name in names if name]
+    folders = folders_near(Path(first), paths)
+    if len(folders) != 1:
+        return study
+    root = os.path.relpath(folders[0], study.folder.absolute())
+    return replace(study, data=replace(study.data, image_root=root))
+
+
+def _require_captions(files: list[SourceFile], study: Study) -> None:
+    """Raise SourceError where folders of pictures hold no caption."""
+    first = [file.path for file in files[:_N_FILES] if file.format == "folder"]
+    if first and not any(caption_files(folder) for folder in first):
+        raise SourceError(
+            f"{study.path(study.data.rows[0])}: no captions: a picture's caption stands in a .txt "
+            "file of its name beside it, or in a metadata.jsonl (file_name, text) in its folder"
+        )
+
+
+def _named(study: Study, files: list[SourceFile]) -> Study:
+    """The study with the columns of files without names, as they were told from their values."""
+    first = files[0].columns
+    caption, url = first["caption"], first["url"]
+    if caption is None or url is None or not re.fullmatch(r"column\d+", caption.name):
+        return study
+    data = replace(study.data, caption_column=caption.name, url_column=url.name)
+    return replace(study, data=data)
 
 
 def _look_where_told(study: Study, change: dict[str, Any], rows: list[Row]) -> str:
@@ -143,6 +203,11 @@ def _options(found: list[Seen]) -> str:
 def _places_in_files(study: Study) -> Iterator[tuple[dict[str, Any], list[Row]]]:
     """Columns of bytes and tars beside the parquet, each with the rows to look for."""
     local = [path for path in find_files(study) if "://" not in path][:_N_FILES]
+    formats = {format_of(path).name for path in local}
+    if formats == {"arrow"}:
+        yield from _columns_of_arrow(local)
+    if formats != {PARQUET}:
+        return
     try:
         parquets = [(path, pq.read_metadata(path)) for path in local]
         rows = [
@@ -161,6 +226,24 @@ def _places_in_files(study: Study) -> Iterator[tuple[dict[str, Any], list[Row]]]
         yield {"image_column": column}, rows
     if "key" in shared and any(Path(tar_of(path)).is_file() for path in local):
         yield {"image_tars": True}, rows
+    if "key" in shared and any(Path(folder_of(path)).is_dir() for path in local):
+        yield {"image_folders": True}, rows
+
+
+def _columns_of_arrow(local: list[str]) -> Iterator[tuple[dict[str, Any], list[Row]]]:
+    try:
+        files = [ArrowFile(path) for path in local]
+        n_first = [len(next(iter(file), (0, []))[1]) for file in files]
+    except (SourceError, OSError, pa.ArrowException):
+        return
+    rows = [
+        Row("", None, file.path, number)
+        for file, n in zip(files, n_first, strict=True)
+        for number in range(min(n, _N_ROWS // len(local)))
+    ]
+    for field in files[0].schema:
+        if rows and leaf_of(field.name, field.type):
+            yield {"image_column": field.name}, rows
 
 
 def _first_rows(files: list[SourceFile], connection: duckdb.DuckDBPyConnection) -> list[Row]:
@@ -168,10 +251,14 @@ def _first_rows(files: list[SourceFile], connection: duckdb.DuckDBPyConnection) 
     local = [file for file in files if "://" not in file.path][:_N_FILES]
     rows: list[Row] = []
     for file in local:
-        create_source(connection, [file], {})
+        n = _N_ROWS // len(local)
+        if file.needs_copy:
+            rows += [Row("", url, file.path, row) for url, row in first_urls(file, n)]
+            continue
+        create_source(connection, [file])
         query = "select '', url, source_file, source_row from source limit ?"
         try:
-            found = connection.execute(query, [_N_ROWS // len(local)]).fetchall()
+            found = connection.execute(query, [n]).fetchall()
         except duckdb.Error:  # `filter` says which row is no UTF-8, and goes on
             continue
         rows += [Row(*row) for row in found]
@@ -203,7 +290,10 @@ def _place(study: Study) -> str:
     if study.data.image_column is not None:
         return f"the column {study.data.image_column}"
     if study.data.image_tars:
-        return "the tars beside the parquet"
+        is_own = format_of(find_files(study)[0]).name == "tar"
+        return "the tars themselves" if is_own else "the tars beside the parquet"
+    if study.data.image_folders:
+        return "the folders beside the parquet"
     return f"the folder {_typed(study.path(study.data.image_root or ''))}"
 
 
@@ -213,7 +303,7 @@ def _look_at_urls(
     """What the url column holds; where it is paths, which folder they are below."""
     rows = _first_rows(files, connection)
     urls = [row.url for row in rows if row.url]
-    addresses = [url for url in urls if "://" in url]
+    addresses = [url for url in urls if "://" in as_path(url)]
     lines = []
     if any(url.startswith(("http://", "https://")) for url in addresses):
         lines = [f"images: {len(addresses)} of the first {len(rows)} rows have an address to fetch"]
@@ -226,16 +316,16 @@ def _look_at_urls(
         lines = [line]
     elif rows:
         lines = [f"images: the url column is empty in the first {len(rows)} rows"]
-    return Looked(study, files, lines + _unused_captions(files))
+    return Looked(_named(study, files), files, lines + _further(study, files))
 
 
 def _look_for_folder(
     study: Study, files: list[SourceFile], rows: list[Row], connection: duckdb.DuckDBPyConnection
 ) -> tuple[Study, str]:
     """The study with the folder of the images, where exactly one has some; and what to tell."""
-    paths = [row.url for row in rows if row.url]
+    paths = [as_path(row.url) for row in rows if row.url]
     if any(path.startswith("/") for path in paths):
-        folders = common_folder(files, connection)
+        folders = common_folder(files, paths, connection)
     else:
         folders = folders_near(Path(rows[0].source_file), paths)
     seen = [_look_in(study, {"image_root": folder}, rows) for folder in folders]
@@ -256,13 +346,30 @@ def _shown(text: str) -> str:
     return repr(text if len(text) <= _N_SHOWN else f"{text[:_N_SHOWN]}…")
 
 
-def _unused_captions(files: list[SourceFile]) -> list[str]:
-    unused = sorted({name for file in files for name in other_captions(file)})
-    if not unused:
-        return []
-    used = ", ".join(sorted({str(file.columns["caption"]) for file in files}))
-    options = " or ".join(shlex.join(["--caption-column", name]) for name in unused)
-    return [f"captions: the column {used}; unused, but like one: {options}"]
+def _further(study: Study, files: list[SourceFile]) -> list[str]:
+    """What else to tell: captions that are not used, lists of them, and what tells rows apart."""
+    captions = [file.columns["caption"] for file in files if file.problem is None]
+    names = ", ".join(sorted({column.name for column in captions if column is not None}))
+    unused = sorted({name for file in files for name in other_captions(file.types, file.columns)})
+    lines = []
+    if any(column is not None and column.is_list for column in captions):
+        lines.append(f"captions: the column {names} holds lists: each caption is a sample")
+    if unused:
+        options = " or ".join(shlex.join(["--caption-column", name]) for name in unused[:5])
+        lines.append(f"captions: the column {names}; unused, but like one: {options}")
+    if any(_is_by_bytes(file) for file in files):
+        lines.append(
+            "keys: nothing else tells the rows apart, so the bytes of their images do: filter "
+            "reads those of the rows that match, once for each file"
+        )
+    bad = [file for file in files if file.problem is not None]
+    lines += [f"skipped: {file.path}: {file.problem}" for file in bad[:_N_FILES]]
+    return lines
+
+
+def _is_by_bytes(file: SourceFile) -> bool:
+    keys = (file.columns["url"], file.columns["source_id"])
+    return file.problem is None and keys == (None, None)
 
 
 def _typed(path: str) -> str:

@@ -40,6 +40,8 @@ def _declare_parquet(connection: duckdb.DuckDBPyConnection, table: LakeTable, pa
         f"cast({identifier(name)} as {kind}) as {identifier(name)}"
         for name, kind in table.columns.items()
     )
+    if table.name == "samples":  # with the columns that the study carries through
+        columns += f", * exclude ({', '.join(map(identifier, table.columns))})"
     source = f"read_parquet({literal(escape(str(path)))}, union_by_name = true)"
     try:
         connection.execute(f"create view lake.{table.name} as select {columns} from {source}")

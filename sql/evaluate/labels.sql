@@ -1,12 +1,13 @@
 -- The label of each image of the relation chosen (place, source_file, source_row), by place; null
--- where the column says nothing (pandas writes that as NaN). $files: the parquet files of the source;
--- $label: the column's name.
+-- where the column says nothing (pandas writes that as NaN). The view source, whose first carried column
+-- is the label.
 with labels as (
     select
-        memtriggers_file as source_file,
-        file_row_number as source_row,
-        nullif(columns(column_name -> column_name = $label)::varchar, 'nan') as label
-    from read_parquet($files, filename = 'memtriggers_file', file_row_number = true, union_by_name = true)
+        source_file,
+        source_row,
+        any_value(nullif(memtriggers_column_0::varchar, 'nan')) as label
+    from source
+    group by source_file, source_row
 )
 
 select labels.label

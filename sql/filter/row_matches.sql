@@ -2,16 +2,16 @@
 -- of which the caption says a needle.
 create or replace temp table row_matches as
 with said as (
-    select source_file, source_row, tokens, unnest(string_split(trim(tokens), ' ')) as token
+    select source_file, source_row, caption_number, tokens, unnest(string_split(trim(tokens), ' ')) as token
     from kept_rows
     where tokens is not null
 ),
 possible as (
-    select distinct source_file, source_row, tokens, keyword_set
+    select distinct source_file, source_row, caption_number, tokens, keyword_set
     from said
     join needles using (token)
 )
-select source_file, source_row, keyword_set
+select source_file, source_row, caption_number, keyword_set
 from possible
 join keyword_sets using (keyword_set)
 where
@@ -22,6 +22,6 @@ where
     and not coalesce(list_bool_or(list_transform(
         exclude_tokens, lambda phrase: contains(tokens, phrase))), false)
 union all
-select source_file, source_row, keyword_set
+select source_file, source_row, caption_number, keyword_set
 from kept_rows, keyword_sets
 where is_everything;

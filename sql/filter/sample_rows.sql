@@ -3,5 +3,5 @@
 create or replace temp view sample_rows as
 select sample_id_of(url, caption, source_id) as sample_id, source_file, source_row, source_id
 from kept_rows
-semi join row_matches using (source_file, source_row)
-order by sample_id, source_file, source_row;
+semi join row_matches using (source_file, source_row, caption_number)
+order by sample_id, source_file, source_row, caption_number;

@@ -2,4 +2,6 @@
 select * from kept_rows
 where
     len(broken) > 0
-    or (source_file, source_row) in (select (source_file, source_row) from row_matches);
+    or (source_file, source_row, caption_number) in (
+        select (source_file, source_row, caption_number) from row_matches
+    );

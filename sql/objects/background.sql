@@ -6,7 +6,7 @@ with smallest as (
     select *, sample_id_of(url, caption, source_id) as sample_id
     from source
     where caption is not null
-    order by sample_id, source_file, source_row
+    order by sample_id, source_file, source_row, caption_number
     limit 2 * $n
 ),
 clean as (
@@ -18,6 +18,6 @@ clean as (
 )
 select sample_id, url, source_file, source_row, caption_decoded as text
 from clean
-qualify row_number() over (partition by sample_id order by source_file, source_row) = 1
+qualify row_number() over (partition by sample_id order by source_file, source_row, caption_number) = 1
 order by sample_id
 limit $n;

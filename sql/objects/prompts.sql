@@ -3,6 +3,7 @@ create or replace temp table kept_rows as
 select
     prompt_id as source_file,
     0 as source_row,
+    0 as caption_number,
     token_text(decoded(prompt)) as tokens,
     keyword_set as asked_set,
     family,

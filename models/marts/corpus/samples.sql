@@ -1,3 +1,5 @@
+{{ config(post_hook="{{ carry_columns() }}") }}
+
 with samples as (
 
     select * from {{ ref('stg_samples') }}
