@@ -59,10 +59,11 @@ def make_study(folder: Path, n_sets: int) -> Study:
 def captions_alone(study: Study, lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection whose `source` has no other column to read."""
     with connect(lake) as connection:
-        open_source(connection, study)
+        open_source(connection, study, lake)
         connection.execute(
             "create or replace temp view source as select filename as source_file, "
-            "file_row_number as source_row, null::varchar as source_id, 'http://a' as url, "
+            "file_row_number as source_row, 0 as caption_number, null::varchar as source_id, "
+            "'http://a' as url, "
             "TEXT as caption, null::double as width, null::double as height, "
             f"null::double as similarity from read_parquet('{study.folder}/*.parquet', "
             "filename = true, file_row_number = true)"

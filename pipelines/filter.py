@@ -10,8 +10,9 @@ from .captions.clip_tokens import MAX_CLIP_TOKENS, count_sample_tokens, define_c
 from .captions.copies import Copies
 from .captions.keyword_sets import declare_keyword_sets
 from .captions.on_workers import open_shard, run_on_workers
-from .captions.source import SourceFile, open_source
-from .captions.unreadable import read_source
+from .captions.source import open_source
+from .captions.source_file import SourceFile
+from .captions.unreadable import read_source, unreadable_rows
 from .clusters.follow_up import with_follow_up_sets
 from .core.database import connect, query, write_parquet
 from .core.lake import Lake
@@ -34,7 +35,8 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     With a scheduler, its workers read the source, and this process the rows that leave a trace.
 
     Returns:
-        Rows of the source, and clean samples that match a keyword set; those that are rejected.
+        Rows of the source, and clean samples that match a keyword set; those that are rejected, and
+        rows that cannot be read.
 
     Raises:
         SourceError: a file cannot be read.
@@ -45,7 +47,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     with connect(lake) as connection:
         files = open_source(connection, study, lake)
         if study.resources.scheduler is None:
-            read_source(connection, study, lake, lambda: keep_rows(connection, study))
+            read_source(connection, study, lake, lambda: keep_rows(connection, study), files)
         else:
             _gather_rows(connection, study)
         find_byte_keys(connection, study, lake)
@@ -66,8 +68,20 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         write_parquet(connection, "sample_rows", lake.sample_rows, stamp)
         write_parquet(connection, "samples", lake.samples, stamp)
         _warn_of_empty_sets(connection)
+        lost = matched.missing | unreadable_rows(connection, "rejected_rows")
+    _warn_of_files(files)
     n_clean = matched.n_asked - matched.n_missing
-    return Counts(sum(file.n_rows or 0 for file in files), n_clean, matched.missing, matched)
+    return Counts(sum(file.n_rows or 0 for file in files), n_clean, lost, matched)
+
+
+def _warn_of_files(files: list[SourceFile]) -> None:
+    """Say which files are passed over, and which lack rows."""
+    for file in files:
+        if file.problem is not None:
+            log.warning("skipped: %s: %s", file.path, file.problem)
+        elif file.n_lost:
+            of = (file.path, file.n_lost, file.n_rows)
+            log.warning("%s: %d of %d rows cannot be read: see rejected_rows", *of)
 
 
 def _count_samples(connection: duckdb.DuckDBPyConnection) -> Standing:

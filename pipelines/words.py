@@ -10,14 +10,13 @@ from .captions.files import files_to_hash
 from .captions.on_workers import open_shard, run_on_workers
 from .captions.source import open_source
 from .captions.stop_words import stop_words
-from .captions.unreadable import read_source
+from .captions.unreadable import read_source, unreadable_rows
 from .core.database import connect, query, write_parquet
 from .core.errors import StageError
 from .core.lake import Lake
 from .core.runs import Counts, Standing
 from .core.stamp import Stamp, file_fingerprint, read_parquet_stamp
 from .core.study import Study
-from .formats.rows import INVALID_UTF8, UNREADABLE
 
 _COUNTS = ("word_counts", "caption_counts", "pair_counts", "unreadable_rows")
 
@@ -41,7 +40,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         n_rows = sum(file.n_rows or 0 for file in open_source(connection, study, lake))
         if _are_counted(study, lake, stamp):
             n_words = _flag_again(connection, study, lake, stamp)
-            return _counts(n_rows, n_words, _known_unreadable(connection, lake))
+            return _counts(n_rows, n_words, _knownunreadable_rows(connection, lake))
         if study.resources.scheduler is None:
 
             def count() -> int:
@@ -49,14 +48,14 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
                 return _write(connection, study, lake, stamp, n_rows)
 
             n_words = read_source(connection, study, lake, count)
-            unreadable = _unreadable(connection, "unreadable_rows")
+            unreadable = unreadable_rows(connection, "unreadable_rows")
         else:
             folder = lake.scratch / "words"
             try:
                 _gather_counts(connection, study, folder)
                 _count(connection, minimum, "merged_")
                 n_words = _write(connection, study, lake, stamp, n_rows)
-                unreadable = _unreadable(connection, "shard_unreadable_rows")
+                unreadable = unreadable_rows(connection, "shard_unreadable_rows")
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     return _counts(n_rows, n_words, unreadable)
@@ -66,21 +65,12 @@ def _counts(n_rows: int, n_words: int, lost: dict[str, int]) -> Counts:
     return Counts(n_rows, n_words, lost, Standing(n_rows, lost))
 
 
-def _unreadable(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[str, int]:
-    """How many rows cannot be read, by the rule that says so."""
-    found = connection.execute(
-        f"select rule, count(*) from {rows} where list_contains($rules, rule) group by rule",
-        {"rules": [INVALID_UTF8, UNREADABLE]},
-    )
-    return dict(found.fetchall())
-
-
 def _known_unreadable(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, int]:
     """The rows that `filter` could not read: of the same files."""
     if not lake.rejected_rows.exists():
         return {}
     connection.read_parquet(str(lake.rejected_rows)).create_view("rejected_rows")
-    return _unreadable(connection, "rejected_rows")
+    return unreadable_rows(connection, "rejected_rows")
 
 
 def _are_counted(study: Study, lake: Lake, stamp: Stamp) -> bool:

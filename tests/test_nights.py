@@ -13,7 +13,7 @@ from memtriggers.benchmarks.nights import run_nights
 from memtriggers.benchmarks.same_lakes import differences
 from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import image_vectors
-from memtriggers.pipelines.captions.source import find_files
+from memtriggers.pipelines.captions.files import find_files
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study_file import load_study
 

@@ -5,22 +5,26 @@ removed at any time.
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..core.contents import contents
+from ..core.contents import content_fingerprint, contents
 from ..core.errors import LakeError
 from ..core.lake import Lake
 from ..formats import parquet
+from ..formats.folders import caption_files, pictures_in
 from ..formats.registry import FORMATS, PARQUET
 from ..formats.rows import INVALID_UTF8, OBSERVED, ROW, RULE, Field, Rows
-from .columns import Columns, texts_in
-from .files import caption_files
+from .columns import Columns
+from .find_columns import texts_in
 
+_LOST = "memtriggers_lost"  # in a copy's metadata
 _VERSION = "1"  # another one: copies are made anew
 _TEXTS = ("caption", "url", "source_id")  # without one of them a row is not known
 _OPEN = {one.name: one.open_rows for one in FORMATS} | {PARQUET: parquet.open_rows}
@@ -31,6 +35,18 @@ def open_rows(path: str, format_name: str) -> Rows:
     read = _OPEN[format_name]
     assert read is not None
     return read(path)
+
+
+class Lost(NamedTuple):
+    """How many rows of a file cannot be read, and why the first of them."""
+
+    n: int
+    reason: str | None
+
+    def and_those_of(self, found: pa.RecordBatch) -> "Lost":
+        """With those of one more batch."""
+        reasons = [r for r in found.column(OBSERVED).to_pylist() if r is not None]
+        return Lost(self.n + len(reasons), self.reason or next(iter(reasons), None))
 
 
 class Copies:
@@ -84,9 +100,6 @@ class Copies:
 
 
 def _of_folder(lake: Lake, folder: str) -> str:
-    from ..core.contents import content_fingerprint
-    from ..formats.folders import pictures_in
-
     names = "\x1e".join(pictures_in(folder)[0])
     return f"{names}\x1f{content_fingerprint(lake, caption_files(folder))}"
 
@@ -95,15 +108,23 @@ def write_rows(
     path: Path, batches: Iterator[pa.RecordBatch], names: list[str], columns: Columns
 ) -> None:
     """Write rows as they are read in SQL: texts that are UTF-8, captions perhaps in lists."""
-    writer = None
+    writer, lost = None, Lost(0, None)
     for found in batches:
         table = _readable(found, names, columns)
         writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
         writer.write_batch(table)
+        lost = lost.and_those_of(found)
     if writer is None:
         table = _readable(pa.RecordBatch.from_pydict(_nothing(len(names))), names, columns)
         writer = pq.ParquetWriter(path, table.schema)
+    writer.add_key_value_metadata({_LOST: json.dumps(lost)})
     writer.close()
+
+
+def lost_rows(copy: Path) -> Lost:
+    """The rows that the copied file could not give."""
+    metadata = pq.read_metadata(copy).metadata
+    return Lost(*json.loads(metadata[_LOST.encode()]))
 
 
 def _nothing(n: int) -> dict[str, pa.Array]:

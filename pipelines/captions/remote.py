@@ -23,7 +23,7 @@ def explained(path: str, reason: str) -> str:
         return f"{path}: cannot be read: {reason}"
     return (
         f"{path}: cannot be read without DuckDB's extension {extension}: {reason}; where DuckDB "
-        f"may download it, run: python -c \"import duckdb; duckdb.execute('install {extension}')\"; "
+        f"may download it, run: duckdb -c 'install {extension}'; "
         f"where it may not, pip install 'memtriggers[remote]' brings it from PyPI as "
         f"duckdb-extension-{extension}, of the version of DuckDB ({duckdb.__version__})"
     )

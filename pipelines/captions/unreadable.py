@@ -8,8 +8,11 @@ import duckdb
 from ..core.lake import Lake
 from ..core.study import Study
 from ..formats.registry import PARQUET
+from ..formats.rows import INVALID_UTF8, UNREADABLE
 from .copies import Copies, open_rows
-from .source import SourceFile, copy_files, create_source, open_files, read_source_files, with_copy
+from .described import read_source_files
+from .source import copy_files, create_source, open_files, with_copy
+from .source_file import SourceFile
 
 T = TypeVar("T")
 
@@ -17,17 +20,22 @@ _OF_THE_MACHINE = (duckdb.OutOfMemoryException, duckdb.InterruptException)
 
 
 def read_source(
-    connection: duckdb.DuckDBPyConnection, study: Study, lake: Lake, read: Callable[[], T]
+    connection: duckdb.DuckDBPyConnection,
+    study: Study,
+    lake: Lake,
+    read: Callable[[], T],
+    opened: list[SourceFile] | None = None,
 ) -> T:
     """What `read` makes of the view `source`, which is open, and is read only in there.
 
     Where DuckDB meets a text that is not UTF-8, or a page that is damaged, every file is looked
     through, and `read` starts over with copies of those that have one. Their rows without a
     readable caption, url or id are in the table unreadable_rows and no longer in `source`; any
-    other text has its odd bytes escaped (caf\\xe9). A clean dataset costs nothing.
+    other text has its odd bytes escaped (caf\\xe9). A clean dataset costs nothing. `opened`, what
+    `open_source` returned, is brought up to date.
 
     Raises:
-        SourceError: such a file cannot be copied; names it.
+        SourceError: not one row of such a file can be read; names it.
 
     """
     try:
@@ -35,7 +43,7 @@ def read_source(
     except duckdb.Error as error:
         if isinstance(error, _OF_THE_MACHINE) or "No space left" in str(error):
             raise
-        files = copy_files(read_source_files(study, connection), lake)
+        files = copy_files(read_source_files(study, connection), study, lake)
         odd = [file for file in files if _is_odd(file, connection)]
         if not odd:
             raise
@@ -44,9 +52,21 @@ def read_source(
     copied = {}
     for file, copy in zip(odd, keys, strict=True):
         copies.write(copy, open_rows(file.path, file.format), file.columns, file.fields)
-        copied[file.path] = with_copy(file, copy)
-    create_source(connection, [copied.get(file.path, file) for file in files])
+        copied[file.path] = with_copy(file, copy, study)
+    files = [copied.get(file.path, file) for file in files]
+    if opened is not None:
+        opened[:] = files
+    create_source(connection, files)
     return read()
+
+
+def unreadable_rows(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[str, int]:
+    """How many rows of a table cannot be read, by the rule that says so."""
+    found = connection.execute(
+        f"select rule, count(*) from {rows} where list_contains($rules, rule) group by all order by 1",
+        {"rules": [INVALID_UTF8, UNREADABLE]},
+    )
+    return dict(found.fetchall())
 
 
 def _is_odd(file: SourceFile, connection: duckdb.DuckDBPyConnection) -> bool:

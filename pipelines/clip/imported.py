@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from ...lance.store import VectorStore
 from ...lance.tables import LanceTable, caption_vectors, image_vectors
-from ..captions.source import SourceFile, open_source
+from ..captions.source import open_source
+from ..captions.source_file import SourceFile
 from ..captions.unreadable import read_source
 from ..core.contents import contents
 from ..core.database import connect, query

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ..captions.source import copy_files, open_source, read_source_files
+from ..captions.described import read_source_files
+from ..captions.source import copy_files, open_source
 from ..captions.unreadable import read_source
 from ..clusters.edges import Vectors, renormalised
 from ..core.database import connect, query
@@ -128,7 +129,7 @@ def stored_vectors(study: Study, lake: Lake, path: Path, pictures: Images) -> Ve
 
     """
     with connect(lake) as connection:
-        files = copy_files(read_source_files(study, connection), lake)
+        files = copy_files(read_source_files(study, connection), study, lake)
     if len(files) != 1:
         raise EvaluationError(
             f"--vectors {path}: row i must be row i of the source, but [data] rows is "

@@ -1,6 +1,7 @@
 """Arrow's own files and streams (.arrow, .feather, what `datasets` saves)."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,11 +22,11 @@ class ArrowFile:
             self._file = pa.memory_map(path) if "://" not in path else open_file(path)
             is_file = self._file.read(len(_FILE)) == _FILE
             self._file.seek(0)
-            self._opened = pa.ipc.open_file(self._file) if is_file else None
-            self._stream = None if is_file else pa.ipc.open_stream(self._file)
+            self._is_file = is_file
+            self._opened: Any = (pa.ipc.open_file if is_file else pa.ipc.open_stream)(self._file)
         except (OSError, pa.ArrowException) as error:
             raise unreadable(path, error) from None
-        self.schema: pa.Schema = (self._opened or self._stream).schema
+        self.schema: pa.Schema = self._opened.schema
 
     def __iter__(self) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Raises pa.ArrowException or OSError where it breaks off."""
@@ -35,8 +36,8 @@ class ArrowFile:
             first += len(one)
 
     def _all(self) -> Iterator[pa.RecordBatch]:
-        if self._opened is None:
-            yield from self._stream
+        if not self._is_file:
+            yield from self._opened
             return
         for number in range(self._opened.num_record_batches):
             yield self._opened.get_batch(number)

@@ -79,9 +79,12 @@ def _usual(path: str) -> str:
 
 
 def _split(text: str, delimiter: str, quote: str | None) -> list[list[str]]:
-    quoting = csv.QUOTE_NONE if quote is None else csv.QUOTE_MINIMAL
     reader = csv.reader(
-        io.StringIO(text), delimiter=delimiter, quotechar=quote or '"', quoting=quoting, strict=True
+        io.StringIO(text),
+        delimiter=delimiter,
+        quotechar=quote or '"',
+        quoting=csv.QUOTE_NONE if quote is None else csv.QUOTE_MINIMAL,
+        strict=True,
     )
     try:
         return [row for row in islice(reader, 10 * N_LOOKED_AT) if row]

@@ -3,7 +3,11 @@
 from urllib.parse import unquote
 
 SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".avif", ".heic", ".heif", ".jxl", ".jp2", ".j2k", ".ico", ".tga", ".dds"]
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+        *(".ppm", ".pgm", ".pbm", ".avif", ".heic", ".heif", ".jxl", ".jp2", ".j2k", ".ico"),
+        *(".tga", ".dds"),
+    )
 )
 
 

@@ -132,7 +132,7 @@ def _texts(value: Any) -> list[str | None] | None:
     if value is None:
         return None
     texts = map(_as_bytes, value if isinstance(value, list) else [value])
-    return [text and text.decode("utf-8", "backslashreplace") for text in texts]
+    return [None if text is None else text.decode("utf-8", "backslashreplace") for text in texts]
 
 
 def _as_bytes(value: Any) -> bytes | None:

@@ -56,10 +56,13 @@ def head_of(path: str, n: int = _HEAD) -> bytes:
         return stream.read(n)
 
 
+WAY_OUT = (
+    "fetch it again, take it out of [data] rows, or pass over such files with "
+    'on_bad_file = "skip" there'
+)
+
+
 def unreadable(path: str, error: Exception) -> SourceError:
     """The error of a file that cannot be opened."""
     reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-    return SourceError(
-        f"{path}: cannot be read: {reason}; fetch it again, take it out of [data] rows, or pass "
-        'over such files with on_bad_file = "skip" there'
-    )
+    return SourceError(f"{path}: cannot be read: {reason}; {WAY_OUT}")

@@ -3,9 +3,10 @@
 import json
 import tarfile
 from collections.abc import Iterator
+from functools import partial
 from itertools import groupby
 from pathlib import PurePosixPath
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from ..core.errors import SourceError
 from .pictures import is_picture
@@ -41,8 +42,8 @@ class Tar:
         try:
             file = open_file(path) if self._opened is None else self._opened.__enter__()
             self.size = None if self.is_stream else cast(Any, file).size()
-            mode = "r|" if self.is_stream else "r:"
-            self._tar = tarfile.open(fileobj=cast(IO[bytes], file), mode=mode)  # noqa: SIM115
+            read: Any = partial(tarfile.open, fileobj=file)
+            self._tar: tarfile.TarFile = read(mode="r|" if self.is_stream else "r:")
         except (OSError, tarfile.TarError) as error:
             raise unreadable(path, error) from None
 
@@ -52,7 +53,7 @@ class Tar:
             for member in self._tar:
                 if member.isfile():
                     yield member
-                self._tar.members.clear()  # or it would hold them all
+                cast(Any, self._tar).members.clear()  # or it would hold them all
         except (OSError, EOFError, SourceError, tarfile.TarError) as error:
             self.problem = str(error).splitlines()[0]
 
@@ -64,7 +65,8 @@ class Tar:
         """What a member holds; of a stream, of the last one that was given."""
         file = self._tar.extractfile(member)
         assert file is not None  # it is a file
-        return file.read()
+        data: bytes = file.read()
+        return data
 
 
 def _first_bytes(path: str) -> bytes:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import duckdb
 
-from ..captions.source import SourceFile, create_source
+from ..captions.source import create_source
+from ..captions.source_file import SourceFile
 
 _N_FOLDERS = 100  # beside the parquet
 
@@ -25,16 +26,21 @@ def common_folder(
         found = connection.execute(query).fetchone() or ()
     except duckdb.Error:  # a path that is no UTF-8
         return []
-    ends = [path for path in (*found, *first) if path is not None]
+    ends = [path for path in (*found, *first) if path and path.startswith("/")]
     # What the first and the last by the alphabet begin with, all between them begin with.
     folder = os.path.commonpath([Path(path).parent for path in ends])
     return [folder] if folder != "/" and Path(folder).is_dir() else []
 
 
-def folders_near(file: Path, paths: list[str]) -> list[str]:
-    """Folders near a file of the parquet below which one of the relative paths is a file."""
+def folders_near(file: Path, paths: list[str], is_wide: bool = False) -> list[str]:
+    """Folders near a file of rows below which one of the relative paths is a file.
+
+    These are its own, the one above, those within it, and the working directory; where `is_wide`
+    those beside it, too.
+    """
     parent = file.parent
-    inside = [*_folders_in(parent.parent), *reversed(_folders_in(parent))]
+    beside = _folders_in(parent.parent) if is_wide else []
+    inside = [*beside, *reversed(_folders_in(parent))]
     near = {str(p.resolve()): p for p in (Path.cwd(), parent.parent, *inside, parent)}
     return [
         str(folder)

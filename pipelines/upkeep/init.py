@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from ..captions.source import SourceFile
+from ..captions.source_file import SourceFile
 from ..core.errors import StudyError
 from ..core.find_lake import is_replaced, lake_beside
 from ..core.lake import write_text

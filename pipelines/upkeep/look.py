@@ -19,8 +19,10 @@ import pyarrow.parquet as pq
 
 from ..captions.columns import other_captions
 from ..captions.copies import open_rows
+from ..captions.described import first_urls, read_source_files
 from ..captions.files import find_files, is_metadata
-from ..captions.source import SourceFile, create_source, first_urls, read_source_files
+from ..captions.source import create_source
+from ..captions.source_file import SourceFile
 from ..core.errors import SourceError
 from ..core.study import Study
 from ..formats.arrow import ArrowFile
@@ -138,7 +140,7 @@ def _with_pictures_of_coco(study: Study) -> Study:
     rows = open_rows(first, "coco")
     names = next(rows.read([("file_name",)])).column(0).slice(0, _N_ROWS).to_pylist()
     paths = [name.decode("utf-8", "replace") for name in names if name]
-    folders = folders_near(Path(first), paths)
+    folders = folders_near(Path(first), paths, is_wide=True)
     if len(folders) != 1:
         return study
     root = os.path.relpath(folders[0], study.folder.absolute())
@@ -256,7 +258,9 @@ def _first_rows(files: list[SourceFile], connection: duckdb.DuckDBPyConnection) 
             rows += [Row("", url, file.path, row) for url, row in first_urls(file, n)]
             continue
         create_source(connection, [file])
-        query = "select '', url, source_file, source_row from source limit ?"
+        query = (
+            "select '', url, source_file, source_row from source where caption_number = 0 limit ?"
+        )
         try:
             found = connection.execute(query, [n]).fetchall()
         except duckdb.Error:  # `filter` says which row is no UTF-8, and goes on

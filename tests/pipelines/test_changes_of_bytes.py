@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from memtriggers.pipelines.captions.source import find_files
+from memtriggers.pipelines.captions.files import find_files
 from memtriggers.pipelines.cli import cli
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.stamp import Stamp, file_fingerprint, read_parquet_stamp

@@ -23,7 +23,7 @@ def test_what_it_writes_is_what_it_was_told(
     lines = write_study(("*.parquet",), output, False, keywords, image_root="images")
     study = load_study(output)
     assert study.keyword_set == tuple(KeywordSet(word, (word,)) for word in keywords)
-    assert study.path(study.data.parquet[0]) == str(tmp_path / "*.parquet")
+    assert study.path(study.data.rows[0]) == str(tmp_path / "*.parquet")
     assert study.path(study.data.image_root or "") == str(tmp_path / "images")
     assert (study.fetch, study.clip, study.cluster) == (Fetch(), Clip(), Cluster())
     assert lines[0] == "1 rows in 1 files (LAION-400M)"

@@ -167,7 +167,7 @@ def changed_report(study: Study) -> Study:
 
 def without_a_file(study: Study) -> Study:
     only = str(study.folder / "a.parquet")
-    return replace(study, data=replace(study.data, parquet=(only,)))
+    return replace(study, data=replace(study.data, rows=(only,)))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from memtriggers.pipelines.captions.source import open_source
 from memtriggers.pipelines.core.database import query
+from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Data, KeywordSet, Study
 from memtriggers.pipelines.filter import keep_rows
 
@@ -62,7 +63,7 @@ def match_in_sql(tmp_path_factory: pytest.TempPathFactory) -> Match:
     sets = tuple(KeywordSet(phrase, (phrase,)) for phrase in PHRASES)
     study = Study(folder, Data(("a.parquet",)), sets)
     connection = duckdb.connect()
-    open_source(connection, study)
+    open_source(connection, study, Lake(folder / "lake"))
 
     def match(captions: list[str]) -> set[tuple[str, str]]:
         connection.register("captions", pa.table({"row": range(len(captions)), "text": captions}))

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from memtriggers.pipelines.core.errors import SourceError
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
 
@@ -53,6 +52,7 @@ def test_a_caption_in_latin_1_is_one_rejected_row(
     assert rejected == {
         "source_file": str(tmp_path / CASE.name),
         "source_row": 3,
+        "caption_number": 0,
         "rule": "invalid_utf8",
         "observed_value": "van gogh caf\\xe9 at night",
         "url": "https://ex3.org/3.jpg",
@@ -116,10 +116,14 @@ def test_clusters_and_their_word_sets_are_those_of_the_readable_rows(
 
 
 @pytest.mark.parametrize("stage", ["filter", "words"])
-def test_a_file_that_is_damaged_within_is_named(
-    make_study: Callable[..., Study], run_stages: Callable[..., None], tmp_path: Path, stage: str
+def test_rows_of_a_damaged_page_are_set_aside(
+    make_study: Callable[..., Study],
+    run_stages: Callable[..., None],
+    lake: Lake,
+    tmp_path: Path,
+    stage: str,
 ) -> None:
-    """Its end is whole, so it opens; the bytes of a page are others."""
+    """The end of the file is whole, so it opens; the bytes of a page are others."""
     for name in ("a.parquet", "b.parquet"):
         write(tmp_path / name, pa.string(), *(row(number) for number in range(2_000)))
     path = tmp_path / "b.parquet"
@@ -128,7 +132,11 @@ def test_a_file_that_is_damaged_within_is_named(
     start = column.dictionary_page_offset or column.data_page_offset
     content[start : start + 8] = bytes(reversed(content[start : start + 8]))
     path.write_bytes(content)
-    with pytest.raises(SourceError) as damage:
-        run_stages(make_study("[ab].parquet"), stage)
-    assert str(damage.value).startswith(f"{path}: is damaged within (")
-    assert str(damage.value).endswith("fetch it again or take it out of [data] parquet")
+    study = make_study("[ab].parquet")
+    run_stages(study, stage)
+    lost = {"unreadable": 2}  # the rows of one row group
+    assert [run["lost"] for run in lake.recorded_runs() if run["stage"] == stage] == [lost]
+    if stage == "filter":
+        rejected = read(lake.rejected_rows, "source_file", "source_row", "rule")
+        assert rejected == [(str(path), row, "unreadable") for row in (1000, 1001)]
+        assert len(read(lake.samples, "sample_id")) == 2_000  # those of both files are the same
