@@ -40,7 +40,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         n_rows = sum(file.n_rows or 0 for file in open_source(connection, study, lake))
         if _are_counted(study, lake, stamp):
             n_words = _flag_again(connection, study, lake, stamp)
-            return _counts(n_rows, n_words, _knownunreadable_rows(connection, lake))
+            return _counts(n_rows, n_words, _known_unreadable(connection, lake))
         if study.resources.scheduler is None:
 
             def count() -> int:

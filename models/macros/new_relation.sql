@@ -7,6 +7,7 @@
         {{ create_table_as(False, relation, compiled_code) }}
     {%- endcall %}
     {% do persist_docs(relation, model) %}
+    {{ run_hooks(post_hooks) }}
     {{ adapter.commit() }}
     {{ return({"relations": [relation]}) }}
 {% endmaterialization %}

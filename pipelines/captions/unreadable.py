@@ -63,7 +63,7 @@ def read_source(
 def unreadable_rows(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[str, int]:
     """How many rows of a table cannot be read, by the rule that says so."""
     found = connection.execute(
-        f"select rule, count(*) from {rows} where list_contains($rules, rule) group by all order by 1",
+        f"select rule, count(*) from {rows} where list_contains($rules, rule) group by rule",
         {"rules": [INVALID_UTF8, UNREADABLE]},
     )
     return dict(found.fetchall())

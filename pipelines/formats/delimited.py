@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any
@@ -13,7 +13,7 @@ from pyarrow import csv as arrow_csv
 
 from ..core.errors import SourceError
 from .rows import N_LOOKED_AT, TEXT, Field, Rows, batch, broken
-from .streams import head_of, open_bytes
+from .streams import head_of, open_bytes, problem_of
 
 _HEAD = 1 << 20  # bytes that are looked at
 _BLOCK = 1 << 22  # bytes that are parsed at a time: no row may be longer
@@ -132,17 +132,32 @@ def _read(path: str, dialect: Dialect, fields: list[Field]) -> Iterator[pa.Recor
         return "skip"
 
     first = 0
-    try:
-        with open_bytes(path) as stream:
-            for found in _open(stream, dialect, names, skip):
-                numbers = _numbers(first, len(found), lost)
-                yield batch([found.column(name) for name in names], numbers)
+    with open_bytes(path) as stream:
+        try:
+            for found, is_last in _with_last(_open(stream, dialect, names, skip)):
+                problem = problem_of(stream) if is_last else None
+                whole = found.slice(0, len(found) - bool(problem))  # the row that it breaks off in
+                numbers = _numbers(first, len(whole), lost)
+                yield batch([whole.column(name) for name in names], numbers)
                 first = 1 + numbers[-1].as_py() if len(numbers) else first
-    except pa.ArrowException as error:
-        if "Empty CSV file" not in str(error):  # a header, and no row
-            lost[1 + max((first - 1, *lost))] = str(error).splitlines()[0]
+        except pa.ArrowException as error:
+            if "Empty CSV file" not in str(error):  # a header, and no row
+                lost[1 + max((first - 1, *lost))] = str(error).splitlines()[0]
+        if problem := problem_of(stream):
+            lost[1 + max((first - 1, *lost))] = problem
     for number, reason in sorted(lost.items()):
         yield broken(fields, number, 1, reason)
+
+
+def _with_last(found: Iterable[pa.RecordBatch]) -> Iterator[tuple[pa.RecordBatch, bool]]:
+    """Each batch, and whether it is the last one."""
+    before = None
+    for one in found:
+        if before is not None:
+            yield before, False
+        before = one
+    if before is not None:
+        yield before, True
 
 
 def _open(

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from io import BufferedReader
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import Any
 
 from ..core.errors import SourceError
 from .rows import ODD, Lost, Rows, rows_of
-from .streams import head_of, open_bytes
+from .streams import head_of, open_bytes, problem_of
 
 _LONGEST = 1 << 24  # bytes of a line
 _SHOWN = 200  # characters of a line that cannot be read
@@ -34,17 +35,18 @@ def _lines(path: str) -> Iterator[dict[str, Any] | Lost]:
                 yield _parse(line)
 
 
-def _whole_lines(stream: BinaryIO) -> Iterator[bytes | Lost]:
-    try:
-        while line := stream.readline(_LONGEST):
-            if len(line) < _LONGEST or line.endswith(b"\n"):
-                yield line
-                continue
+def _whole_lines(stream: BufferedReader) -> Iterator[bytes | Lost]:
+    while line := stream.readline(_LONGEST):
+        if not line.endswith(b"\n") and problem_of(stream):
+            break
+        if len(line) < _LONGEST or line.endswith(b"\n"):
+            yield line
+        else:
             while (rest := stream.readline(_LONGEST)) and not rest.endswith(b"\n"):
                 pass
             yield Lost(f"a line of more than {_LONGEST:,} bytes")
-    except OSError as error:  # its compression breaks off
-        yield Lost(str(error).splitlines()[0])
+    if problem := problem_of(stream):
+        yield Lost(problem)
 
 
 def _parse(line: bytes) -> dict[str, Any] | Lost:
@@ -82,7 +84,7 @@ def _elements(path: str) -> Iterator[dict[str, Any] | Lost]:
             yield value if isinstance(value, dict) else Lost(f"no object: {str(value)[:_SHOWN]}")
 
 
-def _whole(piece: bytes, stream: BinaryIO) -> bytes:
+def _whole(piece: bytes, stream: BufferedReader) -> bytes:
     """A piece with the rest of the character that it ends in."""
     while (piece[-1] & 0x80) and (more := stream.read(1)):
         piece += more

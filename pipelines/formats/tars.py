@@ -55,17 +55,24 @@ class Tar:
                     yield member
                 cast(Any, self._tar).members.clear()  # or it would hold them all
         except (OSError, EOFError, SourceError, tarfile.TarError) as error:
-            self.problem = str(error).splitlines()[0]
+            self.problem = f"breaks off ({str(error).splitlines()[0]})"
 
     def is_whole(self, member: tarfile.TarInfo) -> bool:
         """Whether the file does not end within a member."""
         return self.size is None or member.offset_data + member.size <= self.size
 
     def read(self, member: tarfile.TarInfo) -> bytes:
-        """What a member holds; of a stream, of the last one that was given."""
+        """What a member holds; of a stream, of the last one that was given.
+
+        Raises:
+            TarError: the tar breaks off in it.
+
+        """
         file = self._tar.extractfile(member)
         assert file is not None  # it is a file
         data: bytes = file.read()
+        if len(data) < member.size:
+            raise tarfile.ReadError(f"ends within {member.name}")
         return data
 
 
@@ -105,19 +112,23 @@ def open_rows(path: str) -> Rows:
 def _rows(path: str) -> Iterator[dict[str, Any] | Lost]:
     """The rows; pictures are true where they are whole, and not read."""
     tar = Tar(path)
-    cut = None
     for key, members in groupby(tar, lambda member: key_and_column(member.name)[0]):
         row: dict[str, Any] = {KEY: key}
         for member in members:
-            if tar.is_whole(member):
+            if not tar.is_whole(member):
+                tar.problem = f"ends within {member.name}"
+                break
+            try:
                 row[key_and_column(member.name)[1]] = _value(tar, member)
-            else:
-                cut = f"the tar ends within {member.name}"
-        yield Lost(cut) if cut else row
-        if cut:
+            except tarfile.TarError as error:
+                tar.problem = str(error)
+                break
+        if tar.problem:
+            yield Lost(f"the tar {tar.problem}: {key}")
             return
+        yield row
     if tar.problem:
-        yield Lost(f"the tar breaks off: {tar.problem}")
+        yield Lost(f"the tar {tar.problem}")
 
 
 def _value(tar: Tar, member: tarfile.TarInfo) -> Any:

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from tarfile import TarInfo
+from tarfile import TarError, TarInfo
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
@@ -202,14 +202,17 @@ class TarImages:
                     return Cell(self._whole(member), None)
             wanted = "picture" if self._column is None else self._column
             raise Refused("not_found", f"{key} has no {wanted}")
-        raise Refused("unreadable", self._tar.problem or f"{self.path}: ends before row {row}")
+        raise Refused("unreadable", f"{self.path}: {self._tar.problem or 'ends'} before row {row}")
 
     def _whole(self, member: TarInfo) -> bytes:
         if member.size > self._max_bytes:
             raise Refused("too_large", f"{member.size:,} bytes; at most {self._max_bytes:,}")
         if not self._tar.is_whole(member):
             raise Refused("unreadable", f"{self.path}: ends within {member.name}")
-        return self._tar.read(member)
+        try:
+            return self._tar.read(member)
+        except TarError as error:
+            raise Refused("unreadable", f"{self.path}: {error}") from None
 
 
 def _leaves(path: str, schema: pa.Schema, column: str) -> list[str]:

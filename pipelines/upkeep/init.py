@@ -83,8 +83,12 @@ def _counted(files: list[SourceFile]) -> str:
     kinds = ", ".join(sorted({_kind(file) for file in files if file.problem is None}))
     numbers = [file.n_rows for file in files]
     known = [n for n in numbers if n is not None]
-    rows = f"{sum(known):,} rows in " if len(known) == len(numbers) else ""
-    return f"{rows}{len(files):,} {'files' if len(files) != 1 else 'file'} ({kinds})"
+    rows = f"{_of(sum(known), 'row')} in " if len(known) == len(numbers) else ""
+    return f"{rows}{_of(len(files), 'file')} ({kinds})"
+
+
+def _of(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' if n != 1 else ''}"
 
 
 def _kind(file: SourceFile) -> str:

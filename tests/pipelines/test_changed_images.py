@@ -30,7 +30,7 @@ from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.stamp import Stamp
 from memtriggers.pipelines.core.stamped_tables import read_stamp, write_stamp
 from memtriggers.pipelines.core.study import Resources, Study
-from memtriggers.pipelines.images import column, files, img2dataset
+from memtriggers.pipelines.images import column, files
 from memtriggers.pipelines.stages import STAGES
 from memtriggers.tests.killed import killed_at
 
@@ -41,7 +41,7 @@ DATA = {
 }
 SOURCES = {
     "column": column.ColumnSource,
-    "tars": img2dataset.TarSource,
+    "tars": column.ColumnSource,
     "folder": files.FileSource,
 }
 MODELS = (  # tables of vectors of several models

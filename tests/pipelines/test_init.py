@@ -26,7 +26,7 @@ def test_what_it_writes_is_what_it_was_told(
     assert study.path(study.data.rows[0]) == str(tmp_path / "*.parquet")
     assert study.path(study.data.image_root or "") == str(tmp_path / "images")
     assert (study.fetch, study.clip, study.cluster) == (Fetch(), Clip(), Cluster())
-    assert lines[0] == "1 rows in 1 files (LAION-400M)"
+    assert lines[0] == "1 row in 1 file (LAION-400M)"
 
 
 def test_every_key_may_be_uncommented(tmp_path: Path, write_captions: Callable[..., Path]) -> None:

@@ -1,5 +1,3 @@
-{{ config(post_hook="{{ carry_columns() }}") }}
-
 with samples as (
 
     select * from {{ ref('stg_samples') }}

@@ -69,7 +69,8 @@ def match_in_sql(tmp_path_factory: pytest.TempPathFactory) -> Match:
         connection.register("captions", pa.table({"row": range(len(captions)), "text": captions}))
         connection.execute(
             "create or replace temp view source as "
-            "select '' as source_file, row as source_row, null::varchar as source_id, "
+            "select '' as source_file, row as source_row, 0 as caption_number, "
+            "null::varchar as source_id, "
             "'https://a.example/1' as url, text as caption, 1.0 as width, 1.0 as height, "
             "null::double as similarity from captions"
         )
