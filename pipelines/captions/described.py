@@ -18,7 +18,7 @@ from .columns import NAMES, Column, Look, Table, resolve, shape_of
 from .copies import open_rows
 from .files import as_pattern, find_files, is_metadata, is_parquet
 from .find_columns import find_columns
-from .remote import explained
+from .remote import explained, load_extension
 from .source_file import SourceFile
 
 _N_LOOKED_AT = 100  # first texts of a column
@@ -27,6 +27,9 @@ _N_LOOKED_AT = 100  # first texts of a column
 def read_source_files(study: Study, connection: duckdb.DuckDBPyConnection) -> list[SourceFile]:
     """Look at the columns of every file of the study; of parquet files that are alike, once."""
     paths = find_files(study)
+    for path in paths:
+        if "://" in path:
+            load_extension(connection, path)
     footers = _read_footers([path for path in paths if is_parquet(path)], connection)
     described: dict[str, SourceFile] = {}
     files = []

@@ -13,7 +13,7 @@ from ..core.errors import SourceError
 from ..core.study import Study
 from ..formats.folders import caption_files, folders_of_pictures
 from ..formats.registry import FORMATS, PARQUET, suffix_of
-from .remote import explained
+from .remote import explained, load_extension, require_known
 
 _HIDDEN = (".", "_")
 # What the tools write beside rows: img2dataset's counts, and what `datasets` says of them.
@@ -132,8 +132,12 @@ def as_pattern(path: str) -> str:
 
 
 def _glob_remote(pattern: str) -> list[str]:
+    require_known(pattern)
     try:
-        return [row[0] for row in duckdb.execute("from glob($p)", {"p": pattern}).fetchall()]
+        with duckdb.connect() as connection:
+            load_extension(connection, pattern)
+            found = connection.execute("from glob($p)", {"p": pattern}).fetchall()
+            return [row[0] for row in found]
     except duckdb.Error as error:
         raise SourceError(explained(pattern, first_line(error))) from None
 

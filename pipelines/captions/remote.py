@@ -1,35 +1,52 @@
-"""What reads rows at an address: the extension of DuckDB, and where it comes from."""
+"""What reads rows at an address: an extension of DuckDB, and the package that brings it."""
 
 from urllib.parse import urlsplit
 
 import duckdb
 
-_EXTENSIONS = {"s3": "httpfs", "gs": "httpfs", "gcs": "httpfs", "r2": "httpfs", "hf": "httpfs"} | {
-    "http": "httpfs",
-    "https": "httpfs",
-    "az": "azure",
-    "azure": "azure",
-    "abfss": "azure",
-}
+from ..core.errors import SourceError
+from ..core.packaged_extensions import find_extension
+
+_HTTPFS = ("s3", "s3a", "s3n", "gs", "gcs", "r2", "hf", "http", "https")
+
+
+def load_extension(connection: duckdb.DuckDBPyConnection, path: str) -> None:
+    """Load what reads an address from the package that brings it, where that is installed.
+
+    Elsewhere DuckDB loads what it has installed itself, or installs it.
+    """
+    file = find_extension("httpfs") if _scheme(path) in _HTTPFS else None
+    if file is not None:
+        connection.load_extension(str(file))
+
+
+def require_known(path: str) -> None:
+    """Raise SourceError where rows are not read from addresses of this kind."""
+    if _scheme(path) not in _HTTPFS:
+        known = ", ".join(f"{scheme}://" for scheme in _HTTPFS)
+        raise SourceError(
+            f"{path}: rows are not read from {_scheme(path)}://; they are from {known}"
+        )
 
 
 def explained(path: str, reason: str) -> str:
     """Why an address cannot be read, and what brings the extension that reads it."""
-    extension = _EXTENSIONS.get(urlsplit(path).scheme.lower())
-    if extension is None:
-        known = ", ".join(f"{scheme}://" for scheme in _EXTENSIONS)
-        return f"{path}: is no address that rows are read from (these are {known}): {reason}"
-    if _is_loaded(extension):
+    if find_extension("httpfs") is not None or _has_it():
         return f"{path}: cannot be read: {reason}"
     return (
-        f"{path}: cannot be read without DuckDB's extension {extension}: {reason}; where DuckDB "
-        f"may download it, run: duckdb -c 'install {extension}'; "
-        f"where it may not, pip install 'memtriggers[remote]' brings it from PyPI as "
-        f"duckdb-extension-{extension}, of the version of DuckDB ({duckdb.__version__})"
+        f"{path}: cannot be read without DuckDB's extension httpfs ({reason.rstrip(':')}); where "
+        "DuckDB may download it, run: duckdb -c 'install httpfs'; where it may not, install the "
+        "package duckdb-extension-httpfs, and the DuckDB that it fits: "
+        "pip install 'memtriggers[remote]'"
     )
 
 
-def _is_loaded(extension: str) -> bool:
-    find = "select installed or loaded from duckdb_extensions() where extension_name = ?"
-    row = duckdb.execute(find, [extension]).fetchone()
+def _scheme(path: str) -> str:
+    return urlsplit(path).scheme.lower()
+
+
+def _has_it() -> bool:
+    """Whether DuckDB has installed the extension itself."""
+    find = "select installed or loaded from duckdb_extensions() where extension_name = 'httpfs'"
+    row = duckdb.execute(find).fetchone()
     return bool(row and row[0])

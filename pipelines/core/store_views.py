@@ -7,13 +7,13 @@ they come through Arrow, as a stream. DuckDB itself cannot read the float16 of t
 import re
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from ...lance.store import VectorStore, import_lance
+from .packaged_extensions import find_extension
 from .quoting import identifier, literal
 
 
@@ -30,7 +30,7 @@ def show_tables(connection: duckdb.DuckDBPyConnection, store: VectorStore, text:
 
     """
     named = [path.stem for path in store.root.glob("*.lance") if _names(text, path.stem)]
-    extension = find_extension()
+    extension = find_extension("lance")
     if named and extension is not None:
         connection.load_extension(str(extension))
         for name in named:
@@ -40,16 +40,6 @@ def show_tables(connection: duckdb.DuckDBPyConnection, store: VectorStore, text:
     elif _is_installed("lance"):
         for name in named:
             connection.register(name, _open_float32(str(store.path(name))))
-
-
-def find_extension() -> Path | None:
-    """The file of the extension, None unless one for the DuckDB that runs here is installed."""
-    package = find_spec("duckdb_extension_lance")
-    if package is None or package.origin is None:
-        return None
-    folder = Path(package.origin).parent / "extensions" / f"v{duckdb.__version__}"
-    file = folder / "lance.duckdb_extension"
-    return file if file.is_file() else None
 
 
 def _is_installed(package: str) -> bool:

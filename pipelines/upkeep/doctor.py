@@ -11,8 +11,8 @@ from ...lance.store import VectorStore
 from ..clusters.cells import EXACT_ROWS
 from ..core.cores import count_cores
 from ..core.lake import Lake
+from ..core.packaged_extensions import find_extension
 from ..core.runs import installed_versions
-from ..core.store_views import find_extension
 from ..core.terminal import print_table
 
 _GB = 1e9
@@ -90,7 +90,7 @@ def _machine() -> list[tuple[str, str]]:
 
 
 def _lance_extension() -> str:
-    if find_extension() is not None:
+    if find_extension("lance") is not None:
         return "installed"
     return "none for this DuckDB; sql reads the vector store through Arrow"
 

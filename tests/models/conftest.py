@@ -83,7 +83,15 @@ TABLE_ROWS: dict[str, list[dict[str, Any]]] = {
         {"sample_id": sample["sample_id"], "source_file": "/data/x.parquet", "source_row": row}
         for row, sample in enumerate(SAMPLES)
     ],
-    "source_files": [{"source_file": "/data/x.parquet", "n_rows": 13, "shape": "LAION-400M"}],
+    "source_files": [
+        {
+            "source_file": "/data/x.parquet",
+            "n_rows": 13,
+            "shape": "LAION-400M",
+            "format": "parquet",
+            "status": "ok",
+        }
+    ],
     "keyword_sets": [
         {
             "keyword_set": name,
@@ -99,7 +107,12 @@ TABLE_ROWS: dict[str, list[dict[str, Any]]] = {
         for sample_id in ids
     ],
     "rejected_rows": [
-        {"source_file": "/data/x.parquet", "source_row": 6, "rule": "url_is_empty"},
+        {
+            "source_file": "/data/x.parquet",
+            "source_row": 6,
+            "caption_number": 0,
+            "rule": "url_is_empty",
+        },
     ],
     "words": [
         {"word": "the", "is_stop_word": True, "share_of_captions": 0.5},

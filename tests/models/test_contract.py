@@ -7,6 +7,7 @@ CONTRACT = {
     "samples": "sample_id url caption width height license nsfw similarity n_rows caption_decoded "
     "clip_tokens status status_reason source_file source_row source_id",
     "sample_rows": "sample_id source_file source_row source_id",
+    "source_files": "source_file n_rows shape format status status_reason",
     "rejected_rows": "source_file source_row rule observed_value url caption",
     "keyword_sets": "keyword_set include exclude parent_keyword_set n_samples",
     "keyword_matches": "keyword_set sample_id",

@@ -12,7 +12,8 @@ from memtriggers.lance.store import VectorStore
 from memtriggers.lance.tables import IMAGES, image_vectors
 from memtriggers.pipelines.clip.vectors import vector_table
 from memtriggers.pipelines.core.lake import Lake
-from memtriggers.pipelines.core.store_views import find_extension, show_tables
+from memtriggers.pipelines.core.packaged_extensions import find_extension
+from memtriggers.pipelines.core.store_views import show_tables
 
 VECTORS = np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32)
 
@@ -36,8 +37,10 @@ def lake(tmp_path: Path) -> Lake:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """With the extension where it is installed, and as if it were not."""
     if request.param == "arrow":
-        monkeypatch.setattr("memtriggers.pipelines.core.store_views.find_extension", lambda: None)
-    elif find_extension() is None:
+        monkeypatch.setattr(
+            "memtriggers.pipelines.core.store_views.find_extension", lambda name: None
+        )
+    elif find_extension("lance") is None:
         pytest.skip("needs memtriggers[lance-sql]")
     yield request.param
 
