@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from ..core.addresses import explained, load_extension
 from ..core.database import first_line, query
 from ..core.errors import SourceError
 from ..core.quoting import literal
@@ -18,7 +19,6 @@ from .columns import NAMES, Column, Look, Table, resolve, shape_of
 from .copies import open_rows
 from .files import as_pattern, find_files, is_metadata, is_parquet
 from .find_columns import find_columns
-from .remote import explained, load_extension
 from .source_file import SourceFile
 
 _N_LOOKED_AT = 100  # first texts of a column

@@ -8,12 +8,12 @@ from pathlib import Path, PurePosixPath
 
 import duckdb
 
+from ..core.addresses import explained, load_extension, require_known
 from ..core.database import first_line
 from ..core.errors import SourceError
 from ..core.study import Study
 from ..formats.folders import caption_files, folders_of_pictures
 from ..formats.registry import FORMATS, PARQUET, suffix_of
-from .remote import explained, load_extension, require_known
 
 _HIDDEN = (".", "_")
 # What the tools write beside rows: img2dataset's counts, and what `datasets` says of them.

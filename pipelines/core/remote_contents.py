@@ -1,5 +1,6 @@
 """What lies at an address such as s3://…: known by its ETag and size, which cost one request."""
 
+from .addresses import explained, load_extension
 from .errors import SourceError
 
 
@@ -36,10 +37,11 @@ def _as_duckdb_says(address: str) -> str | None:
     find = "select size, epoch_us(last_modified) from read_blob($address)"
     try:
         with duckdb.connect() as own:  # others ask in threads beside this one
+            load_extension(own, address)
             row = own.execute(find, {"address": address}).fetchone()
     except duckdb.Error as error:
+        why = explained(address, first_line(error)).removeprefix(f"{address}: ")
         raise SourceError(
-            f"{address}: cannot be looked at: {first_line(error)}; mend the address in [data] of "
-            "the study, or what lets you read it"
+            f"{address}: cannot be looked at: {why}; or mend the address in [data] of the study"
         ) from None
     return None if row is None else f"{row[0]} {row[1]}"

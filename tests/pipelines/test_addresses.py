@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from memtriggers.pipelines.captions import remote
 from memtriggers.pipelines.captions.files import find_files
+from memtriggers.pipelines.core import addresses
 from memtriggers.pipelines.core.errors import SourceError
 from memtriggers.pipelines.core.study import Study
 
@@ -16,17 +16,17 @@ def test_the_extension_the_package_and_the_extra_are_named(
     make_study: Callable[..., Study], monkeypatch: pytest.MonkeyPatch, address: str, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))  # where DuckDB keeps those that it has installed
-    monkeypatch.setattr(remote, "find_extension", lambda name: None)
-    monkeypatch.setattr(remote, "_has_it", lambda: False)
-    said = remote.explained(address, "IO Error: no network:")
+    monkeypatch.setattr(addresses, "find_extension", lambda name: None)
+    monkeypatch.setattr(addresses, "_has_it", lambda: False)
+    said = addresses.explained(address, "IO Error: no network:")
     assert said.startswith(f"{address}: cannot be read without DuckDB's extension httpfs (IO Error")
     assert "the package duckdb-extension-httpfs" in said
     assert said.endswith("pip install 'memtriggers[remote]'")
 
 
 def test_where_it_is_installed_the_reason_alone_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "_has_it", lambda: True)
-    said = remote.explained("s3://bucket/x.parquet", "HTTP Error: 403")
+    monkeypatch.setattr(addresses, "_has_it", lambda: True)
+    said = addresses.explained("s3://bucket/x.parquet", "HTTP Error: 403")
     assert said == "s3://bucket/x.parquet: cannot be read: HTTP Error: 403"
 
 

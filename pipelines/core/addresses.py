@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 import duckdb
 
-from ..core.errors import SourceError
-from ..core.packaged_extensions import find_extension
+from .errors import SourceError
+from .packaged_extensions import find_extension
 
 _HTTPFS = ("s3", "s3a", "s3n", "gs", "gcs", "r2", "hf", "http", "https")
 
