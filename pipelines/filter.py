@@ -68,7 +68,7 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
         write_parquet(connection, "sample_rows", lake.sample_rows, stamp)
         write_parquet(connection, "samples", lake.samples, stamp)
         _warn_of_empty_sets(connection)
-        lost = matched.missing | unreadable_rows(connection, "rejected_rows")
+        lost = {**matched.missing, **unreadable_rows(connection, "rejected_rows")}
     _warn_of_files(files)
     n_clean = matched.n_asked - matched.n_missing
     return Counts(sum(file.n_rows or 0 for file in files), n_clean, lost, matched)

@@ -3,47 +3,32 @@
 The readers of `fetch` read the first rows' images on this machine; nothing is asked of a network.
 """
 
-import asyncio
 import os
 import re
 import shlex
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..captions.columns import other_captions
 from ..captions.copies import open_rows
-from ..captions.described import first_urls, read_source_files
+from ..captions.described import read_source_files
 from ..captions.files import find_files, is_metadata
-from ..captions.source import create_source
 from ..captions.source_file import SourceFile
 from ..core.errors import SourceError
 from ..core.study import Study
-from ..formats.arrow import ArrowFile
 from ..formats.folders import caption_files
 from ..formats.pictures import as_path
-from ..formats.registry import PARQUET, format_of
-from ..images.column import leaf_of
-from ..images.img2dataset import folder_of, tar_of
-from ..images.rows import Refused, Row
-from ..images.sources import open_image_source
+from ..formats.registry import format_of
+from ..images.rows import Row
 from .folders_near import common_folder, folders_near
+from .image_places import N_FILES, N_ROWS, Seen, first_rows, found_in_files, look_in
 
-_N_ROWS, _N_FILES = 20, 4  # looked at, spread over the first files
-_N_COLUMNS = 10  # that may hold images
 _N_SHOWN = 80  # characters of a path: some datasets have data:… in its place
 _OPTIONS = ("image_column", "image_tars", "image_folders", "image_root")
-_IMAGE = re.compile(
-    rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|BM....\0{4}|II\*\0|MM\0\*|....ftypavi|"
-    rb"\0{3}\x0cjP  |\xff\x4f\xff\x51|P[1-6]\s+\d+\s+\d+\s",
-    re.DOTALL,
-)
 
 
 @dataclass(frozen=True)
@@ -53,35 +38,6 @@ class Looked:
     study: Study
     files: list[SourceFile]
     lines: list[str]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One place of images, as a change of `[data]`: how many of the first rows have one there."""
-
-    change: dict[str, Any]
-    place: str
-    n_rows: int
-    n_found: int
-    problem: str | None
-    """The first row that has none, and why."""
-
-    @property
-    def option(self) -> str:
-        """How one types it."""
-        ((name, value),) = self.change.items()
-        flag = f"--{name.replace('_', '-')}"
-        return flag if value is True else shlex.join([flag, _typed(value)])
-
-    @property
-    def text(self) -> str:
-        """What was found there."""
-        if not self.n_rows:
-            return f"{self.place}; no row was looked at"
-        found = f"{self.n_found} of the first {self.n_rows} in {self.place}"
-        if self.n_found == self.n_rows or self.problem is None:
-            return found
-        return f"{found} (the first without: {self.problem})"
 
 
 def look(study: Study, connection: duckdb.DuckDBPyConnection) -> Looked:
@@ -100,15 +56,15 @@ def look(study: Study, connection: duckdb.DuckDBPyConnection) -> Looked:
         files = read_source_files(study, connection)
         _require_captions(files, study)
         name = next(name for name in _OPTIONS if name in given)  # as `fetch` chooses
-        line = _look_where_told(study, {name: given[name]}, _first_rows(files, connection))
+        line = _look_where_told(study, {name: given[name]}, first_rows(files, connection))
         return Looked(_named(study, files), files, [line, *_further(study, files)])
-    found = _found_in_files(study)
+    found = found_in_files(study)
     study, files = _read_files(_with_pictures_of_coco(study), found, connection)
     if found or study.data.image_root is not None:
         is_used = any(getattr(study.data, name) for name in _OPTIONS)
         if not found:  # COCO's
             change = {"image_root": study.data.image_root}
-            found = [_look_in(study, change, _first_rows(files, connection))]
+            found = [look_in(study, change, first_rows(files, connection))]
         lines = [_choice(found, is_used), *_further(study, files)]
         return Looked(_named(study, files), files, lines)
     return _look_at_urls(study, files, connection)
@@ -138,7 +94,7 @@ def _with_pictures_of_coco(study: Study) -> Study:
     if format_of(first).name != "coco":
         return study
     rows = open_rows(first, "coco")
-    names = next(rows.read([("file_name",)])).column(0).slice(0, _N_ROWS).to_pylist()
+    names = next(rows.read([("file_name",)])).column(0).slice(0, N_ROWS).to_pylist()
     paths = [name.decode("utf-8", "replace") for name in names if name]
     folders = folders_near(Path(first), paths, is_wide=True)
     if len(folders) != 1:
@@ -149,7 +105,7 @@ def _with_pictures_of_coco(study: Study) -> Study:
 
 def _require_captions(files: list[SourceFile], study: Study) -> None:
     """Raise SourceError where folders of pictures hold no caption."""
-    first = [file.path for file in files[:_N_FILES] if file.format == "folder"]
+    first = [file.path for file in files[:N_FILES] if file.format == "folder"]
     if first and not any(caption_files(folder) for folder in first):
         raise SourceError(
             f"{study.path(study.data.rows[0])}: no captions: a picture's caption stands in a .txt "
@@ -168,14 +124,9 @@ def _named(study: Study, files: list[SourceFile]) -> Study:
 
 
 def _look_where_told(study: Study, change: dict[str, Any], rows: list[Row]) -> str:
-    seen = _look_in(study, change, rows)
-    others = _found_in_files(study) if rows and not seen.n_found else []
+    seen = look_in(study, change, rows)
+    others = found_in_files(study) if rows and not seen.n_found else []
     return f"images: {seen.text}" + (f"; there are some with {_options(others)}" if others else "")
-
-
-def _found_in_files(study: Study) -> list[Seen]:
-    looked = (_look_in(study, change, rows) for change, rows in _places_in_files(study))
-    return [seen for seen in looked if seen.n_found]
 
 
 def _read_files(
@@ -202,110 +153,11 @@ def _options(found: list[Seen]) -> str:
     return " or ".join(one.option for one in found)
 
 
-def _places_in_files(study: Study) -> Iterator[tuple[dict[str, Any], list[Row]]]:
-    """Columns of bytes and tars beside the parquet, each with the rows to look for."""
-    local = [path for path in find_files(study) if "://" not in path][:_N_FILES]
-    formats = {format_of(path).name for path in local}
-    if formats == {"arrow"}:
-        yield from _columns_of_arrow(local)
-    if formats != {PARQUET}:
-        return
-    try:
-        parquets = [(path, pq.read_metadata(path)) for path in local]
-        rows = [
-            Row("", None, path, number)
-            for path, metadata in parquets
-            for number in range(min(metadata.num_rows, _N_ROWS // len(local)))
-        ]
-        schemas = [metadata.schema.to_arrow_schema() for _, metadata in parquets]
-    except (OSError, pa.ArrowException):
-        return  # said better by who reads the file next
-    if not rows:
-        return
-    shared = set(schemas[0].names).intersection(*(schema.names for schema in schemas))
-    columns = [f.name for f in schemas[0] if f.name in shared and leaf_of(f.name, f.type)]
-    for column in columns[:_N_COLUMNS]:
-        yield {"image_column": column}, rows
-    if "key" in shared and any(Path(tar_of(path)).is_file() for path in local):
-        yield {"image_tars": True}, rows
-    if "key" in shared and any(Path(folder_of(path)).is_dir() for path in local):
-        yield {"image_folders": True}, rows
-
-
-def _columns_of_arrow(local: list[str]) -> Iterator[tuple[dict[str, Any], list[Row]]]:
-    try:
-        files = [ArrowFile(path) for path in local]
-        n_first = [len(next(iter(file), (0, []))[1]) for file in files]
-    except (SourceError, OSError, pa.ArrowException):
-        return
-    rows = [
-        Row("", None, file.path, number)
-        for file, n in zip(files, n_first, strict=True)
-        for number in range(min(n, _N_ROWS // len(local)))
-    ]
-    for field in files[0].schema:
-        if rows and leaf_of(field.name, field.type):
-            yield {"image_column": field.name}, rows
-
-
-def _first_rows(files: list[SourceFile], connection: duckdb.DuckDBPyConnection) -> list[Row]:
-    """The first rows of the first files on this machine; none where their urls cannot be read."""
-    local = [file for file in files if "://" not in file.path][:_N_FILES]
-    rows: list[Row] = []
-    for file in local:
-        n = _N_ROWS // len(local)
-        if file.needs_copy:
-            rows += [Row("", url, file.path, row) for url, row in first_urls(file, n)]
-            continue
-        create_source(connection, [file])
-        query = (
-            "select '', url, source_file, source_row from source where caption_number = 0 limit ?"
-        )
-        try:
-            found = connection.execute(query, [n]).fetchall()
-        except duckdb.Error:  # `filter` says which row is no UTF-8, and goes on
-            continue
-        rows += [Row(*row) for row in found]
-    return rows
-
-
-def _look_in(study: Study, change: dict[str, Any], rows: list[Row]) -> Seen:
-    there = replace(study, data=replace(study.data, **change))
-    n_found, problem = asyncio.run(_read(there, rows))
-    return Seen(change, _place(there), len(rows), n_found, problem)
-
-
-async def _read(study: Study, rows: list[Row]) -> tuple[int, str | None]:
-    """How many rows have an image, and why the first of the others has none."""
-    n_found, problem = 0, None
-    async with open_image_source(study) as source:
-        for row in rows:
-            try:
-                why = None if _IMAGE.match(await source.read(row)) else "no image"
-            except Refused as refused:
-                why = f"{refused.status}: {refused.reason}"
-            n_found += why is None
-            if why is not None and problem is None:
-                problem = f"row {row.source_row} of {Path(row.source_file).name}: {why}"
-    return n_found, problem
-
-
-def _place(study: Study) -> str:
-    if study.data.image_column is not None:
-        return f"the column {study.data.image_column}"
-    if study.data.image_tars:
-        is_own = format_of(find_files(study)[0]).name == "tar"
-        return "the tars themselves" if is_own else "the tars beside the parquet"
-    if study.data.image_folders:
-        return "the folders beside the parquet"
-    return f"the folder {_typed(study.path(study.data.image_root or ''))}"
-
-
 def _look_at_urls(
     study: Study, files: list[SourceFile], connection: duckdb.DuckDBPyConnection
 ) -> Looked:
     """What the url column holds; where it is paths, which folder they are below."""
-    rows = _first_rows(files, connection)
+    rows = first_rows(files, connection)
     urls = [row.url for row in rows if row.url]
     addresses = [url for url in urls if "://" in as_path(url)]
     lines = []
@@ -332,7 +184,7 @@ def _look_for_folder(
         folders = common_folder(files, paths, connection)
     else:
         folders = folders_near(Path(rows[0].source_file), paths)
-    seen = [_look_in(study, {"image_root": folder}, rows) for folder in folders]
+    seen = [look_in(study, {"image_root": folder}, rows) for folder in folders]
     found = [one for one in seen if one.n_found]
     if len(found) == 1:
         root = os.path.relpath(found[0].change["image_root"], study.folder.absolute())
@@ -367,15 +219,10 @@ def _further(study: Study, files: list[SourceFile]) -> list[str]:
             "reads those of the rows that match, once for each file"
         )
     bad = [file for file in files if file.problem is not None]
-    lines += [f"skipped: {file.path}: {file.problem}" for file in bad[:_N_FILES]]
+    lines += [f"skipped: {file.path}: {file.problem}" for file in bad[:N_FILES]]
     return lines
 
 
 def _is_by_bytes(file: SourceFile) -> bool:
     keys = (file.columns["url"], file.columns["source_id"])
     return file.problem is None and keys == (None, None)
-
-
-def _typed(path: str) -> str:
-    """A path as one types it here; a column's name stays as it is."""
-    return os.path.relpath(path) if path.startswith("/") else path
