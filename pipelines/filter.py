@@ -5,7 +5,6 @@ import logging
 import duckdb
 import pyarrow as pa
 
-from .captions.byte_keys import find_byte_keys
 from .captions.clip_tokens import MAX_CLIP_TOKENS, count_sample_tokens, define_clip_functions
 from .captions.copies import Copies
 from .captions.keyword_sets import declare_keyword_sets
@@ -22,6 +21,7 @@ from .core.registry import TABLES
 from .core.runs import Counts, Standing
 from .core.stamp import Stamp
 from .core.study import Study
+from .images.byte_keys import find_byte_keys
 
 # What the published table `samples` has beside columns of the lake's.
 _OF_SAMPLES = ("domain", "image_status", "image_reason", "vector_status", "filter_status")

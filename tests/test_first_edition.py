@@ -138,12 +138,18 @@ def test_it_opens_and_every_table_of_it_says_something(upgraded: Upgraded) -> No
 
 
 def test_a_refresh_runs_what_the_upgrade_says_and_nothing_else(upgraded: Upgraded) -> None:
-    # `fetch` and `embed` have other versions: they count what is lost, and compare images with
+    # `filter` has another version: it reads lists of captions, and says which rows it cannot read.
+    # What follows from it runs, and finds nothing new: nothing is fetched, embedded or generated.
+    # `fetch` and `embed` have other versions, too: they count what is lost, and compare images with
     # their files; `embed` looks for palette pictures, of which there are none. `build` has another,
     # which publishes times without a zone and what was not judged; the report shows the build.
     ran = [(run.stage, run.n_out) for run in upgraded.first_refresh]
-    assert [stage for stage, _ in ran] == ["fetch", "embed", "build", "report"]
-    assert ran[:2] == [("fetch", 0), ("embed", 0)]
+    assert [stage for stage, _ in ran] == [
+        *("filter", "fetch", "embed", "cluster", "build", "prompts", "generate", "score"),
+        *("objects", "build", "report"),
+    ]
+    done = dict(ran)
+    assert [done[stage] for stage in ("fetch", "embed", "generate")] == [0, 0, 0]
     assert upgraded.second_refresh == []
 
 

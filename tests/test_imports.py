@@ -14,7 +14,17 @@ STORE = ROOT / "lance" / "store.py"
 # From the lowest up: none imports what stands later, not even when it is asked for. What trains the
 # bundled models stands on the product.
 ROOMS = (
-    *("lance", "core", "captions", "images", "clip", "clusters", "generation", "replication"),
+    *(
+        "lance",
+        "core",
+        "formats",
+        "captions",
+        "images",
+        "clip",
+        "clusters",
+        "generation",
+        "replication",
+    ),
     *("detection", "warehouse", "page", "evaluation"),
     *("the stages", "declared", "stages", "upkeep", "schedule", "asking", "explorer", "commands"),
     *("cli", "making"),

@@ -8,8 +8,9 @@ from pathlib import Path
 import duckdb
 
 from ..core.addresses import explained, load_extension
-from ..core.database import first_line, query
+from ..core.database import first_line
 from ..core.errors import SourceError
+from ..core.lake import Lake
 from ..core.quoting import literal
 from ..core.study import Data, Study
 from ..formats.registry import PARQUET, Format, format_of
@@ -19,49 +20,38 @@ from .columns import NAMES, Column, Look, Table, resolve, shape_of
 from .copies import open_rows
 from .files import as_pattern, find_files, is_metadata, is_parquet
 from .find_columns import find_columns
+from .footers import read_footers
 from .source_file import SourceFile
 
 _N_LOOKED_AT = 100  # first texts of a column
 
 
-def read_source_files(study: Study, connection: duckdb.DuckDBPyConnection) -> list[SourceFile]:
+def read_source_files(
+    study: Study, connection: duckdb.DuckDBPyConnection, lake: Lake | None = None
+) -> list[SourceFile]:
     """Look at the columns of every file of the study; of parquet files that are alike, once."""
     paths = find_files(study)
     for path in paths:
         if "://" in path:
             load_extension(connection, path)
-    footers = _read_footers([path for path in paths if is_parquet(path)], connection)
+    footers = read_footers([path for path in paths if is_parquet(path)], lake)
     described: dict[str, SourceFile] = {}
     files = []
     for path in paths:
-        n_rows, schema = footers.get(path, (0, None))
-        if schema is not None and schema in described:
-            files.append(_placed(replace(described[schema], path=path, n_rows=n_rows), study))
+        footer = footers.get(path)
+        if footer is not None and footer.schema in described:
+            alike = described[footer.schema]
+            files.append(_placed(replace(alike, path=path, n_rows=footer.n_rows), study))
             continue
         file = _open_or_pass(path, study, connection)
-        if schema is not None and file.problem is None and n_rows:
-            described[schema] = file
+        if footer is not None and file.problem is None and footer.n_rows:
+            described[footer.schema] = file
         files.append(file)
     if files and all(file.problem is not None for file in files):
         raise SourceError(
             f"{files[0].path}: {files[0].problem}; no file of [data] rows can be read"
         )
     return files
-
-
-def _read_footers(
-    paths: list[str], connection: duckdb.DuckDBPyConnection
-) -> dict[str, tuple[int, str]]:
-    """The rows and the schema of each file, as one text; none where one is at fault."""
-    if not paths:
-        return {}
-    values = {"files": [as_pattern(path) for path in paths]}
-    try:
-        found = connection.execute(query("captions/footers"), values).fetchall()
-    except duckdb.Error:
-        return {}
-    footers = {path: (n_rows, schema) for path, n_rows, schema in found}
-    return footers if footers.keys() == set(paths) else {}
 
 
 def _open_or_pass(path: str, study: Study, connection: duckdb.DuckDBPyConnection) -> SourceFile:
@@ -98,10 +88,10 @@ def _require_place(path: str, form: Format, data: Data, pictures: tuple[str, ...
 
 def _placed(file: SourceFile, study: Study) -> SourceFile:
     """A file whose paths are below its own folder, with what they lack below the study's."""
-    root, here = study.data.image_root, str(Path(file.path).parent)
+    root = study.data.image_root
     if root is None or not (is_metadata(file.path) or file.format == "folder"):
         return file
-    here = file.path if file.format == "folder" else here
+    here = file.path if file.format == "folder" else Path(file.path).parent
     prefix = relpath(here, study.path(root))
     return replace(file, prefix="" if prefix == "." else f"{prefix}/")
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from glob import escape, glob, has_magic
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import duckdb
 
@@ -74,7 +74,7 @@ def glob_files(path: str) -> list[str]:
 
 def _is_hidden_match(path: str, pattern: str) -> bool:
     """Whether a pattern matches a file that is hidden, as _SUCCESS is, without naming it so."""
-    name, asked = PurePosixPath(path).name, PurePosixPath(pattern).name
+    name, asked = (one.rpartition("/")[2] for one in (path, pattern))
     return name.startswith(_HIDDEN) and not asked.startswith(name[0])
 
 

@@ -38,7 +38,7 @@ def open_source(
 
     """
     define_macros(connection)
-    files = copy_files(read_source_files(study, connection), study, lake)
+    files = copy_files(read_source_files(study, connection, lake), study, lake)
     create_source(connection, files)
     return files
 
@@ -81,13 +81,8 @@ def with_copy(file: SourceFile, copy: Path, study: Study) -> SourceFile:
 
 def create_source(connection: duckdb.DuckDBPyConnection, files: list[SourceFile]) -> None:
     """Create the view `source`, and the table unreadable_rows of what copies cannot give."""
-    groups: dict[tuple[str, str, str], list[SourceFile]] = {}
-    for file in files:
-        if file.n_rows != 0 and file.problem is None:
-            alike = "" if file.copy is not None else str(file.types)
-            groups.setdefault((file.select, file.caption_number, alike), []).append(file)
     selects, unreadable = [], [_NO_UNREADABLE]
-    for (select, number, _), some in groups.items():
+    for (select, number, _), some in _alike(files).items():
         if some[0].copy is not None:
             rows = _of_copies(some)
             selects.append(
@@ -107,6 +102,22 @@ def create_source(connection: duckdb.DuckDBPyConnection, files: list[SourceFile]
         f"create or replace temp table unreadable_rows ({', '.join(_UNREADABLE)}) as "
         f"{' union all '.join(unreadable)}"
     )
+
+
+def _alike(files: list[SourceFile]) -> dict[tuple[str, str, int], list[SourceFile]]:
+    """The files that are read by the same SQL: copies, or parquet that is described once."""
+    sql: dict[tuple[int, int, bool, str], tuple[str, str, int]] = {}
+    groups: dict[tuple[str, str, int], list[SourceFile]] = {}
+    for file in files:
+        if file.n_rows == 0 or file.problem is not None:
+            continue
+        is_copied = file.copy is not None
+        described = (id(file.columns), id(file.types), is_copied, file.prefix)
+        if described not in sql:  # of many thousand files, it costs more than all else
+            schema = 0 if is_copied else id(file.types)
+            sql[described] = (file.select, file.caption_number, schema)
+        groups.setdefault(sql[described], []).append(file)
+    return groups
 
 
 _UNREADABLE = ("source_file", "source_row", "rule", "observed_value", "url", "caption")

@@ -43,7 +43,7 @@ def read_source(
     except duckdb.Error as error:
         if isinstance(error, _OF_THE_MACHINE) or "No space left" in str(error):
             raise
-        files = copy_files(read_source_files(study, connection), study, lake)
+        files = copy_files(read_source_files(study, connection, lake), study, lake)
         odd = [file for file in files if _is_odd(file, connection)]
         if not odd:
             raise

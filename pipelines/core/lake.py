@@ -41,6 +41,7 @@ class Lake:
     origins/            fetch, embed: what images and imported vectors were made from
     contents.sqlite     any      hashes of the files that are read; may be removed: `contents.py`
     byte_keys.sqlite    filter   hashes of images that are keys; may be removed: `byte_keys.py`
+    footers.sqlite      any      rows and schemas of parquet; may be removed: `footers.py`
     rows/               any      what DuckDB does not read, as parquet; may be removed: `copies.py`
 
     Raises:
@@ -96,6 +97,11 @@ class Lake:
     def rows(self) -> Path:
         """Copies of rows that DuckDB does not read, by their contents."""
         return self.root / "rows"
+
+    @property
+    def footers(self) -> Path:
+        """What parquet files say of themselves; may be removed."""
+        return self.root / "footers.sqlite"
 
     @property
     def byte_keys(self) -> Path:

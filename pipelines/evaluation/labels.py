@@ -129,7 +129,7 @@ def stored_vectors(study: Study, lake: Lake, path: Path, pictures: Images) -> Ve
 
     """
     with connect(lake) as connection:
-        files = copy_files(read_source_files(study, connection), study, lake)
+        files = copy_files(read_source_files(study, connection, lake), study, lake)
     if len(files) != 1:
         raise EvaluationError(
             f"--vectors {path}: row i must be row i of the source, but [data] rows is "

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from tarfile import TarError, TarInfo
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,16 +17,9 @@ from ..formats.streams import open_file
 from ..formats.tars import Tar, is_image, key_and_column
 from .files import read_below
 from .img2dataset import Outcomes, TarBeside
-from .rows import READS_AT_ONCE, Refused, Row
+from .rows import READS_AT_ONCE, Cell, Refused, Row
 
 _ROWS_AT_ONCE = 64  # rows of encoded images in memory
-
-
-class Cell(NamedTuple):
-    """What a column holds of an image: its bytes, or the path of its file."""
-
-    data: bytes | None
-    path: str | None
 
 
 class Images(Protocol):

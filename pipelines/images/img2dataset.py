@@ -3,7 +3,6 @@
 import tarfile
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,10 +12,7 @@ from ..formats.pictures import is_picture
 from ..formats.streams import open_file
 from ..formats.tars import is_image, key_and_column
 from .files import read_below
-from .rows import READS_AT_ONCE, Refused, Row
-
-if TYPE_CHECKING:
-    from .column import Cell
+from .rows import READS_AT_ONCE, Cell, Refused, Row
 
 
 class Outcomes:
@@ -72,10 +68,8 @@ class TarBeside:
         self.path, self._max_bytes = path, max_bytes
         self._keys, self._tar = _Keys(path), _Tar(tar_of(path))
 
-    def read(self, row: int) -> "Cell":
+    def read(self, row: int) -> Cell:
         """The image's bytes; raises Refused: not_found, too_large, unreadable, or a status."""
-        from .column import Cell
-
         return Cell(self._tar.read(self._keys.of(row), self._max_bytes), None)
 
 

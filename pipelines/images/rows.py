@@ -22,6 +22,13 @@ class Row(NamedTuple):
     source_row: int
 
 
+class Cell(NamedTuple):
+    """What a column holds of an image: its bytes, or the path of its file."""
+
+    data: bytes | None
+    path: str | None
+
+
 class ImageSource(Protocol):
     """Reads the bytes of one image; at most `at_once` reads at the same time."""
 

@@ -121,8 +121,10 @@ def test_a_fault_half_way_keeps_what_came_before_and_the_next_run_goes_on(
     draw: Callable[..., bytes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "a.png").write_bytes(draw(0))
-    write_samples(*({"url": "a.png", "caption": str(n)} for n in range(900)))
+    (tmp_path / "0.png").write_bytes(draw(0))
+    for n in range(1, 900):
+        (tmp_path / f"{n}.png").hardlink_to(tmp_path / "0.png")
+    write_samples(*({"url": f"{n}.png", "caption": str(n)} for n in range(900)))
     study = make_study(data='image_root = "."')
     read, n_read = FileSource.read, 0
 

@@ -19,8 +19,8 @@ from ..core.errors import SourceError
 from ..core.lake import Lake
 from ..core.progress import progress
 from ..core.study import Study
-from ..images.rows import Refused, Row
-from ..images.sources import open_image_source
+from .rows import Refused, Row
+from .sources import open_image_source
 
 _TABLE = (
     "create table if not exists rows (content text, place text, source_row integer, hash text, "
