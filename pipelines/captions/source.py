@@ -18,9 +18,7 @@ from .columns import NAMES, NUMBERS
 from .copies import Copies, lost_rows, open_rows
 from .described import read_source_files
 from .files import as_pattern
-from .source_file import NUMBER, SourceFile
-
-_FILE = "memtriggers_file"  # the name of a row's file is called as no column is
+from .source_file import FILE, NUMBER, SourceFile
 
 
 def open_source(
@@ -92,7 +90,7 @@ def create_source(connection: duckdb.DuckDBPyConnection, files: list[SourceFile]
             unreadable.append(_unreadable(some[0], rows))
         else:
             selects.append(
-                f"select {_FILE} as source_file, {NUMBER} as source_row, "
+                f"select {FILE} as source_file, {NUMBER} as source_row, "
                 f"{number} as caption_number, {select} "
                 f"from {open_files([file.path for file in some])}"
             )
@@ -132,8 +130,8 @@ def _of_copies(files: list[SourceFile]) -> str:
     copies = ", ".join(literal(copy) for copy in dict.fromkeys(str(file.copy) for file in files))
     pairs = ", ".join(f"({literal(str(file.copy))}, {literal(file.path)})" for file in files)
     return (
-        f"read_parquet([{copies}], filename = {literal(_FILE)}) "
-        f"join (values {pairs}) as copied(copy, source_file) on {_FILE} = copy"
+        f"read_parquet([{copies}], filename = {literal(FILE)}) "
+        f"join (values {pairs}) as copied(copy, source_file) on {FILE} = copy"
     )
 
 
@@ -152,7 +150,7 @@ def open_files(paths: list[str]) -> str:
     """What reads parquet files of one schema in SQL, with the file's name and the row's number."""
     return (
         f"read_parquet([{', '.join(literal(as_pattern(path)) for path in paths)}], "
-        f"filename = {literal(_FILE)}, {NUMBER} = true, binary_as_string = true)"
+        f"filename = {literal(FILE)}, {NUMBER} = true, binary_as_string = true)"
     )
 
 

@@ -8,6 +8,7 @@ from ..formats.rows import Field
 from .columns import NUMBERS, Column, Columns, is_whole_number
 
 NUMBER = "file_row_number"  # what DuckDB always calls the number of a row
+FILE = "memtriggers_file"  # what it is told to call the name of the file
 
 _LIST_IN_TEXT = (
     "coalesce(try_cast(try_cast({0} as json) as varchar[]), try_cast({0} as varchar[]), [{0}])"
@@ -42,7 +43,8 @@ class SourceFile:
         if self.format != PARQUET:
             return True
         names = [name.lower() for name in self.types]
-        return self.n_rows != 0 and (NUMBER in names or len(set(names)) < len(names))
+        is_ours = NUMBER in names or FILE in names
+        return self.n_rows != 0 and (is_ours or len(set(names)) < len(names))
 
     @property
     def fields(self) -> tuple[Field, ...]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from ..core.errors import SourceError
+from .marked_text import MarkedText, unmarked_text
 from .rows import N_LOOKED_AT, TEXT, Field, Rows, batch, broken
 from .streams import head_of, open_bytes, problem_of
 
@@ -57,6 +58,7 @@ def find_dialect(path: str) -> Dialect:
     text = head.decode("utf-8-sig", "backslashreplace")
     if len(head) == _HEAD:
         text = text[: text.rfind("\n") + 1]  # a whole last line
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise SourceError(f"{path}: is empty; take it out of [data] rows")
     found = [
@@ -65,6 +67,8 @@ def find_dialect(path: str) -> Dialect:
         for quote in ('"', None)
         if (rows := _split(text, delimiter, quote))
     ]
+    if not found:
+        raise SourceError(f"{path}: no lines whose cells can be told; write it as csv or jsonl")
     *_, is_quoted, place, rows = max(found, key=lambda one: one[:-1])
     has_header = _is_header(rows[0])
     width = Counter(map(len, rows)).most_common(1)[0][0] if not has_header else len(rows[0])
@@ -128,17 +132,19 @@ def _read(path: str, dialect: Dialect, fields: list[Field]) -> Iterator[pa.Recor
 
     def skip(row: Any) -> str:
         number = row.number - 1 - dialect.has_header
-        lost[number] = f"{row.actual_columns} columns of {row.expected_columns}: {row.text}"[:500]
+        shown = unmarked_text(row.text)
+        lost[number] = f"{row.actual_columns} columns of {row.expected_columns}: {shown}"[:500]
         return "skip"
 
     first = 0
     with open_bytes(path) as stream:
         try:
-            for found, is_last in _with_last(_open(stream, dialect, names, skip)):
+            text = MarkedText(stream)
+            for found, is_last in _with_last(_open(text, dialect, names, skip)):
                 problem = problem_of(stream) if is_last else None
                 whole = found.slice(0, len(found) - bool(problem))  # the row that it breaks off in
                 numbers = _numbers(first, len(whole), lost)
-                yield batch([whole.column(name) for name in names], numbers)
+                yield batch([text.unmarked(whole.column(name)) for name in names], numbers)
                 first = 1 + numbers[-1].as_py() if len(numbers) else first
         except pa.ArrowException as error:
             if "Empty CSV file" not in str(error):  # a header, and no row

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from ..core.errors import SourceError
-from .rows import ODD, Lost, Rows, rows_of
+from .rows import ODD, Lost, Rows, printable, rows_of
 from .streams import head_of, open_bytes, problem_of
 
 _LONGEST = 1 << 24  # bytes of a line
@@ -21,7 +21,7 @@ def open_rows(path: str) -> Rows:
     read = _elements if head_of(path).lstrip()[:1] == b"[" else _lines
     rows = rows_of(lambda: read(path))
     if not rows.types and (lost := next(iter(islice(read(path), 1)), None)):
-        reason = lost.reason if isinstance(lost, Lost) else "an object without a key"
+        reason = printable(lost.reason) if isinstance(lost, Lost) else "an object without a key"
         raise SourceError(f"{path}: is no JSON of objects ({reason}); take it out of [data] rows")
     return rows
 
@@ -55,7 +55,13 @@ def _parse(line: bytes) -> dict[str, Any] | Lost:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         return Lost(f"{error}: {text[:_SHOWN]}")
-    return value if isinstance(value, dict) else Lost(f"no object: {text[:_SHOWN]}")
+    return _object(value)
+
+
+def _object(value: Any) -> dict[str, Any] | Lost:
+    if not isinstance(value, dict):
+        return Lost(f"no object: {str(value)[:_SHOWN]}")
+    return {printable(name): one for name, one in value.items()}
 
 
 def _elements(path: str) -> Iterator[dict[str, Any] | Lost]:
@@ -81,7 +87,7 @@ def _elements(path: str) -> Iterator[dict[str, Any] | Lost]:
                 text += _whole(more, stream).decode("utf-8", ODD)
                 continue
             text = text[end:]
-            yield value if isinstance(value, dict) else Lost(f"no object: {str(value)[:_SHOWN]}")
+            yield _object(value)
 
 
 def _whole(piece: bytes, stream: BufferedReader) -> bytes:

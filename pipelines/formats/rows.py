@@ -76,9 +76,15 @@ def batches(
     waiting, first = iter(found), 0
     while some := list(islice(waiting, N_AT_ONCE)):
         arrays = [_array([_value(row, field) for row in some], types, field) for field in fields]
-        reasons = pa.array([r.reason if isinstance(r, Lost) else None for r in some], pa.string())
+        lost = [printable(r.reason) if isinstance(r, Lost) else None for r in some]
+        reasons = pa.array(lost, pa.string())
         yield batch(arrays, pa.array(range(first, first + len(some)), pa.int64()), reasons)
         first += len(some)
+
+
+def printable(text: str) -> str:
+    """A text without halves of pairs, which stand for bytes that are no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def rows_of(found: Callable[[], Iterable[dict[str, Any] | Lost]]) -> Rows:
@@ -91,7 +97,8 @@ def rows_of(found: Callable[[], Iterable[dict[str, Any] | Lost]]) -> Rows:
 def types_of(rows: list[dict[str, Any]]) -> dict[str, str]:
     """The columns of some rows, and below those that are objects their fields, a dot between."""
     types: dict[str, str] = {}
-    for name in dict.fromkeys(name for row in rows for name in row):
+    names = dict.fromkeys(name for row in rows for name in row)
+    for name in (name for name in names if name == printable(name)):
         values = [row[name] for row in rows if row.get(name) is not None]
         if values and all(isinstance(value, dict) for value in values):
             types[name] = FIELDS

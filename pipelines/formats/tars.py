@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from ..core.errors import SourceError
 from .pictures import is_picture
-from .rows import N_LOOKED_AT, ODD, TEXT, Lost, Rows, batches, types_of
+from .rows import N_LOOKED_AT, ODD, TEXT, Lost, Rows, batches, printable, types_of
 from .streams import compression_of, head_of, open_bytes, open_file, unreadable
 
 KEY = "__key__"
@@ -113,13 +113,13 @@ def _rows(path: str) -> Iterator[dict[str, Any] | Lost]:
     """The rows; pictures are true where they are whole, and not read."""
     tar = Tar(path)
     for key, members in groupby(tar, lambda member: key_and_column(member.name)[0]):
-        row: dict[str, Any] = {KEY: key}
+        row: dict[str, Any] = {KEY: printable(key)}
         for member in members:
             if not tar.is_whole(member):
                 tar.problem = f"ends within {member.name}"
                 break
             try:
-                row[key_and_column(member.name)[1]] = _value(tar, member)
+                row[printable(key_and_column(member.name)[1])] = _value(tar, member)
             except tarfile.TarError as error:
                 tar.problem = str(error)
                 break
