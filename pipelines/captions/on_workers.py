@@ -14,6 +14,7 @@ from ..core.errors import MissingExtra
 from ..core.lake import Lake
 from ..core.study import Study
 from ..core.workers import join_cluster, result_of
+from ..formats.registry import format_of
 from .files import find_files
 from .source import open_source
 
@@ -54,6 +55,8 @@ def run_on_workers(study: Study, task: Callable[[Study], T]) -> Iterator[T]:
 
 def _divide(study: Study, n_groups: int) -> list[Study]:
     files = find_files(study)
+    if any(format_of(file).name == "folder" for file in files):
+        return [study]  # named alone, a folder would be read with those below it
     groups = [tuple(files[start::n_groups]) for start in range(min(n_groups, len(files)))]
     return [replace(study, data=replace(study.data, rows=group)) for group in groups]
 
