@@ -39,7 +39,7 @@ _BATCH = 20_000
 _DIMENSIONS = 512  # of the bundled CLIP
 STUDY = """
 [data]
-parquet = "none.parquet"
+rows = "none.parquet"
 [[keyword_set]]
 name = "everything"
 include = ["*"]

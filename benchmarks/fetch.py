@@ -35,7 +35,7 @@ _DIFFERENT = 64  # images; the same come again and again
 _CONNECTIONS = 64
 _STUDY = """
 [data]
-parquet = "*.parquet"
+rows = "*.parquet"
 [[keyword_set]]
 name = "everything"
 include = ["*"]

@@ -31,7 +31,7 @@ _ROWS_A_GROUP = 5_000
 _ONLY_NEW = ("fetch", "embed", "cluster")
 _STUDY = """
 [data]
-parquet = "*.parquet"
+rows = "*.parquet"
 image_column = "jpg"
 [cluster]
 thresholds = [0.95]
