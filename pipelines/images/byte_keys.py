@@ -1,25 +1,28 @@
 """Rows that are told apart by the bytes of their images, and keys that are found to repeat.
 
-`lake/byte_keys.sqlite` remembers the hash of a row's image with what its file holds. It may be
-removed at any time: then the images of the rows that match are read once more.
+`lake/byte_keys.sqlite` remembers the hash of a row's image with what its file holds, and the tar or
+folder beside it. It may be removed at any time: then the images of the rows that match are read
+once more.
 """
 
 import asyncio
 import hashlib
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 
-from ..core.contents import contents
 from ..core.database import query
 from ..core.errors import SourceError
 from ..core.lake import Lake
 from ..core.progress import progress
+from ..core.quoting import literal
 from ..core.study import Study
-from .rows import Refused, Row
+from .column import ColumnSource
+from .places import shards
+from .rows import ImageSource, Refused, Row
 from .sources import open_image_source
 
 _TABLE = (
@@ -27,6 +30,7 @@ _TABLE = (
     "primary key (content, place, source_row)) without rowid"
 )
 _AT_ONCE = 1_000  # rows in one transaction
+_NO_IMAGE = ""  # in the place of a hash
 
 
 def find_byte_keys(connection: duckdb.DuckDBPyConnection, study: Study, lake: Lake) -> None:
@@ -59,42 +63,51 @@ def _hash_rows(
 ) -> None:
     """Fill the table byte_keys for rows that are sorted by file and row."""
     files = list(dict.fromkeys(file for file, _ in rows))
-    held = dict(contents(lake, files))
+    held = dict(shards(study, lake, set(files)))
     with closing(_Remembered(lake, study)) as remembered:
         known = {file: remembered.hashes_of(held[file]) for file in files}
         unknown = [(file, row) for file, row in rows if row not in known[file]]
         for start in range(0, len(unknown), _AT_ONCE):
             some = unknown[start : start + _AT_ONCE]
-            hashes = asyncio.run(_read(study, some))
+            hashed = list(zip(some, asyncio.run(_read(study, some)), strict=True))
             remembered.note(
-                [(held[file], row, hash) for (file, row), hash in zip(some, hashes, strict=True)]
+                (held[file], row, hash) for (file, row), (hash, is_held) in hashed if is_held
             )
-            for (file, row), hash in zip(some, hashes, strict=True):
+            for (file, row), (hash, _) in hashed:
                 known[file][row] = hash
     found = [(file, row, known[file][row]) for file, row in rows]
     columns = zip(*found, strict=True)
     names = ("source_file", "source_row", "hash")
     connection.register("hashed", pa.table(dict(zip(names, map(list, columns), strict=True))))
-    connection.execute("insert into byte_keys from hashed where hash != ''")
+    connection.execute(f"insert into byte_keys from hashed where hash != {literal(_NO_IMAGE)}")
     connection.unregister("hashed")
 
 
-async def _read(study: Study, rows: list[tuple[str, int]]) -> list[str]:
-    """The hash of each row's image; none where it has none."""
+async def _read(study: Study, rows: list[tuple[str, int]]) -> list[tuple[str, bool]]:
+    """The hash of each row's image, and whether what is remembered of its file says so."""
     hashes = []
     async with open_image_source(study) as source:
         with progress("hash", len(rows)) as advance:
             for file, row in rows:
-                try:
-                    data = await source.read(Row("", None, file, row))
-                    hashes.append(hashlib.sha256(data).hexdigest())
-                except Refused:
-                    hashes.append("")
+                hashes.append(await _hash(source, Row("", None, file, row)))
                 advance(1)
     return hashes
 
 
-@dataclass
+async def _hash(source: ImageSource, row: Row) -> tuple[str, bool]:
+    is_held = True
+    try:
+        if isinstance(source, ColumnSource):
+            cell = source.cell(row)
+            is_held = not cell.path or cell.data is not None  # else another file has the image
+            data = source.image_of(row, cell)
+        else:
+            data = await source.read(row)
+    except Refused:
+        return _NO_IMAGE, is_held
+    return hashlib.sha256(data).hexdigest(), is_held
+
+
 class _Remembered:
     """The hashes of rows' images, by what their files hold."""
 
@@ -107,7 +120,7 @@ class _Remembered:
         find = "select source_row, hash from rows where content = ? and place = ?"
         return dict(self._connection.execute(find, (content, self._place)).fetchall())
 
-    def note(self, hashes: list[tuple[str, int, str]]) -> None:
+    def note(self, hashes: Iterable[tuple[str, int, str]]) -> None:
         rows = [(content, self._place, row, hash) for content, row, hash in hashes]
         with self._connection:
             self._connection.executemany("replace into rows values (?, ?, ?, ?)", rows)

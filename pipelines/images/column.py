@@ -52,9 +52,16 @@ class ColumnSource:
             SourceError: the file cannot be read, or has no such column.
 
         """
+        return self.image_of(row, self.cell(row))
+
+    def cell(self, row: Row) -> Cell:
+        """What the row's own file has of the image; raises as `read` does."""
         if self._file is None or self._file.path != row.source_file:
             self._file = open_images(row.source_file, self._column, self._max_bytes)
-        cell = self._file.read(row.source_row)
+        return self._file.read(row.source_row)
+
+    def image_of(self, row: Row, cell: Cell) -> bytes:
+        """The image of a row's cell, perhaps from the file that it names; raises Refused."""
         if cell.data is not None:
             return cell.data
         if cell.path:

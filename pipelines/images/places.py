@@ -53,11 +53,12 @@ def image_places(study: Study, lake: Lake, samples: Iterable[Sample]) -> Iterato
     is the path in the url column, "" where there is none, and comes as often as it is asked for.
     """
     if lie_by_row(study):
-        return _shards(study, lake, {source_file for _, source_file in samples})
+        return shards(study, lake, {source_file for _, source_file in samples})
     return _below_folder(study, lake, (url or "" for url, _ in samples))
 
 
-def _shards(study: Study, lake: Lake, found: set[str]) -> Iterator[tuple[str, str]]:
+def shards(study: Study, lake: Lake, found: set[str]) -> Iterator[tuple[str, str]]:
+    """Each of some files of rows, and what it and the tar or folder of its images hold."""
     files = sorted(found)
     held = [[content for _, content in contents(lake, files)]]
     if study.data.image_folders:
