@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ..lance.store import VectorStore
 from ..lance.tables import IMAGE_ROWS_PER_FILE, IMAGES, OK
-from .core.database import connect, query
+from .core.database import connect, define_addresses, query
 from .core.errors import LakeError, StudyError
 from .core.lake import Lake
 from .core.losses import Outcome, refuse_total_loss, standing
@@ -59,11 +59,12 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     _forget_failures(store, study)
     is_imported = study.data.vectors is not None
     with connect(lake) as connection:
+        define_addresses(connection)
         if is_local := are_local(study) and not is_imported:
             forget_changed(study, lake, store, connection)
         ended = Counter[str]()
         if n_in := 0 if is_imported else _find_work(connection, store, lake):
-            ended = _fetch(study, store, connection, n_in)
+            ended = _fetch(study, lake, store, connection, n_in)
             if is_local and note_no_doubtful(study, lake, connection):
                 stamp = replace(stamp, inputs=stamp.inputs | {"image_files": _IN_CHANGE})
         every = Standing() if is_imported else _count_images(connection, store, lake)
@@ -117,13 +118,13 @@ def _find_work(connection: duckdb.DuckDBPyConnection, store: VectorStore, lake: 
 
 
 def _fetch(
-    study: Study, store: VectorStore, connection: duckdb.DuckDBPyConnection, n_in: int
+    study: Study, lake: Lake, store: VectorStore, connection: duckdb.DuckDBPyConnection, n_in: int
 ) -> Counter[str]:
     """Fetch what samples_to_fetch names; returns how many ended with each status."""
     n_new = len(connection.table("samples_to_fetch").filter("not is_again"))
     n_before, replacing = store.count(IMAGES.name), Replacing(store)
     commit: Callable[[pa.Table], None] = partial(store.append, IMAGES)
-    ended = fetch_images(study, commit if n_new == n_in else replacing.commit, connection)
+    ended = fetch_images(study, lake, commit if n_new == n_in else replacing.commit, connection)
     replacing.report()
     n_rows = store.count(IMAGES.name) - n_before
     if (n_in, n_new) != (ended.total(), n_rows):
@@ -165,6 +166,9 @@ def _forget_failures(store: VectorStore, study: Study) -> None:
     """
     limits = ("max_bytes", "max_pixels", "timeout", "opt_out", "allow_private_hosts")
     settings = {key: value for key, value in asdict(study.fetch).items() if key in limits}
+    if not are_local(study):  # how it is asked on the web; earlier, escapes were read
+        late = ("tdm_reservation", "content_usage", "robots_txt")
+        settings |= {key: getattr(study.fetch, key) for key in late}
     settings |= {key: getattr(study.data, key) for key in _LOCAL if key != "image_folders"}
     settings |= {"image_folders": True} if study.data.image_folders else {}  # a key that came late
     text = json.dumps(settings, sort_keys=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from ..core.database import query
+from ..core.database import define_addresses, query
 from ..core.errors import SourceError
 from ..core.lake import Lake
 from ..core.quoting import literal
@@ -162,10 +162,11 @@ def _no_rows() -> str:
 
 
 def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the macros of `sql/captions/macros.sql`: the rules of tokens, words and identity."""
+    """Create the macros of tokens, words and identity, of `captions/macros`, and of addresses."""
     # Called with one text, no Arrow array: few have an entity, and a call costs as much as many.
     connection.create_function("unescape_html", _unescape_html, ["varchar"], "varchar")
     connection.execute(query("captions/macros"))
+    define_addresses(connection)
 
 
 def _unescape_html(caption: str) -> str:

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from ...lance.store import VectorStore
 from ...lance.tables import IMAGES
-from ..core.database import connect, query
+from ..core.database import connect, define_addresses, query
 from ..core.lake import Lake
 
 BLANK_STDDEV = 1.0  # of 0 to 255: JPEG leaves less of a single colour; a drawing has more
@@ -21,7 +21,7 @@ def describe_clusters(lake: Lake, clusters: pa.Table, members: pa.Table) -> pa.T
 
     """
     with connect(lake) as connection:
-        connection.execute(query("cluster/domains"))
+        define_addresses(connection)
         connection.register("found_clusters", clusters)
         connection.register("cluster_members", members)
         connection.register("images", _images(lake))

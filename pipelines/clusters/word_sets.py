@@ -11,7 +11,7 @@ from scipy import stats
 from ..captions.source import open_source
 from ..captions.stop_words import stop_words
 from ..captions.unreadable import read_source
-from ..core.database import connect, query
+from ..core.database import connect, define_addresses, query
 from ..core.errors import LakeError
 from ..core.lake import Lake
 from ..core.study import Study
@@ -37,6 +37,7 @@ def find_word_sets(study: Study, lake: Lake) -> pa.Table:
     """
     with connect(lake) as connection:
         open_source(connection, study, lake)
+        define_addresses(connection)
         connection.execute(query("cluster/domains"))
         _list_word_sets(connection, study, lake)
         found = read_source(connection, study, lake, lambda: _count_word_sets(connection, lake))

@@ -44,6 +44,12 @@ def dbt_macro(name: str) -> str:
     return f"create or replace temp macro {signature} as {expression}"
 
 
+def define_addresses(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the macros address_of(url) and domain_of(url), which dbt has, too."""
+    connection.execute(dbt_macro("address_of"))
+    connection.execute(dbt_macro("domain_of"))
+
+
 @contextmanager
 def connect(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
     """A working database in memory that spills into the lake, within the limits of `build`.

@@ -41,6 +41,7 @@ class Lake:
     origins/            fetch, embed: what images and imported vectors were made from
     contents.sqlite     any      hashes of the files that are read; may be removed: `contents.py`
     byte_keys.sqlite    filter   hashes of images that are keys; may be removed: `byte_keys.py`
+    robots.sqlite       fetch    hosts' robots.txt; may be removed: `robots.py`
     footers.sqlite      any      rows and schemas of parquet; may be removed: `footers.py`
     rows/               any      what DuckDB does not read, as parquet; may be removed: `copies.py`
 
@@ -107,6 +108,11 @@ class Lake:
     def byte_keys(self) -> Path:
         """Hashes of rows' images, where these tell them apart; may be removed."""
         return self.root / "byte_keys.sqlite"
+
+    @property
+    def robots(self) -> Path:
+        """What hosts allow to be asked for, where the study asks them; may be removed."""
+        return self.root / "robots.sqlite"
 
     @property
     def vectors(self) -> Path:

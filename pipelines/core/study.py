@@ -139,6 +139,17 @@ class Fetch:
     connections: int = key("downloads at the same time", 64, min=1)
     connections_per_host: int = key("of them from the same host", 16, min=1)
     opt_out: bool = key("leave out images that X-Robots-Tag asks not to use (noai, …)", True)
+    tdm_reservation: bool = key("leave out those with tdm-reservation: 1", True, is_late=True)
+    content_usage: bool = key("leave out those with Content-Usage: train-ai=n", True, is_late=True)
+    robots_txt: bool = key(
+        "ask each host for its robots.txt, and leave out what it disallows", False, is_late=True
+    )
+    contact: str | None = key(
+        "whom a host may write to: behind the program's name in User-Agent",
+        None,
+        example="https://lab.example/crawler",
+        decides=False,
+    )
     allow_private_hosts: bool = key("also fetch from private and loopback addresses", False)
     max_lost: float = share("of the samples without an image or a vector; more is a warning")
 

@@ -1,6 +1,7 @@
 """The study file: one TOML document, read into the tree of a study and checked key by key."""
 
 import dataclasses
+import re
 import tomllib
 import types
 import typing
@@ -45,6 +46,7 @@ def read_study(text: str, path: Path, resources: Resources = HERE) -> Study:
     except tomllib.TOMLDecodeError as error:
         raise StudyError(f"{path}: not a readable TOML file: {error}") from None
     study = _read_table(Study, document, str(path), folder=path.parent, resources=resources)
+    _check_contact(study, path)
     _check_keyword_sets(study, path)
     _check_thresholds(study, path)
     _check_score(study, path)
@@ -116,6 +118,15 @@ _TYPE_NAMES = {
     bool: "true or false",
     Path: "a path",
 }
+
+
+def _check_contact(study: Study, path: Path) -> None:
+    contact = study.fetch.contact
+    if contact is not None and not re.fullmatch(r"[!-'*-~]([ -'*-~]*[!-'*-~])?", contact):
+        raise StudyError(
+            f"{path}: fetch: contact: {contact!r} cannot stand in a header; write an address, such "
+            'as "https://lab.example/crawler" or "mailto:me@lab.example"'
+        )
 
 
 def _check_keyword_sets(study: Study, path: Path) -> None:

@@ -74,7 +74,7 @@ def fetch_background(study: Study, lake: Lake, n: int) -> pa.Table:
         connection.register("stored_background", store.sample_ids(BACKGROUND_IMAGES.name))
         connection.execute(query("objects/background_to_fetch"))
         if len(connection.table("samples_to_fetch")):
-            fetch_images(study, partial(store.append, BACKGROUND_IMAGES), connection)
+            fetch_images(study, lake, partial(store.append, BACKGROUND_IMAGES), connection)
     return background
 
 

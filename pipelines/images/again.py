@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 _PASSING = (
     *("connection", "dns", "http_408", "http_429", "not_found", "timeout"),
-    *("too_large_for_memory", "unexpected", "unreadable"),
+    *("robots_txt_unreachable", "too_large_for_memory", "unexpected", "unreadable"),
 )
 CAN_PASS = f"status in ({', '.join(map(literal, _PASSING))}) or status like 'http_5%'"
 

@@ -7,7 +7,6 @@ once more.
 
 import asyncio
 import hashlib
-import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 
@@ -19,6 +18,7 @@ from ..core.errors import SourceError
 from ..core.lake import Lake
 from ..core.progress import progress
 from ..core.quoting import literal
+from ..core.remembered import open_remembered
 from ..core.study import Study
 from .column import ColumnSource
 from .places import shards
@@ -112,8 +112,7 @@ class _Remembered:
     """The hashes of rows' images, by what their files hold."""
 
     def __init__(self, lake: Lake, study: Study) -> None:
-        self._connection = sqlite3.connect(lake.byte_keys)
-        self._connection.execute(_TABLE)
+        self._connection = open_remembered(lake.byte_keys, _TABLE)
         self._place = f"{study.data.image_column}/{study.data.image_tars}"
 
     def hashes_of(self, content: str) -> dict[int, str]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import chain, groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
@@ -21,10 +22,13 @@ from ...lance.tables import IMAGES, OK
 from ..core.cores import count_cores
 from ..core.database import query
 from ..core.errors import MemtriggersError, StageError
+from ..core.lake import Lake
 from ..core.masking import mask, passwords_in
 from ..core.progress import progress
 from ..core.study import Fetch, Study
 from ..core.terminal import printable
+from .places import are_local
+from .turns import Turns
 
 if TYPE_CHECKING:
     from .rows import ImageSource, Row
@@ -38,12 +42,16 @@ _LATIN_1 = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
 
 
 def fetch_images(
-    study: Study, commit: Callable[[pa.Table], None], connection: duckdb.DuckDBPyConnection
+    study: Study,
+    lake: Lake,
+    commit: Callable[[pa.Table], None],
+    connection: duckdb.DuckDBPyConnection,
 ) -> Counter[str]:
     """Commit a row of a table of images for each row of the relation samples_to_fetch.
 
     Args:
         study: says where the images are, and what is refused.
+        lake: keeps what hosts allow to be asked for.
         commit: called with rows of `IMAGES.schema`, in a thread; one transaction.
         connection: its relation has the columns of `Row`, and may have more.
 
@@ -57,6 +65,7 @@ def fetch_images(
 
     """
     from .decode import image_limits
+    from .urls import host_of
 
     with (
         image_limits(study.fetch.max_pixels),
@@ -67,12 +76,19 @@ def fetch_images(
         committer = _Committer(commit, advance, writer)
 
         async def fetch(rows: "list[Row]", source: "ImageSource") -> None:
-            fetched = await _fetch_row(rows[0], source, decoders, study.fetch)
+            fetched = await _fetch_image(rows[0], source, decoders, study.fetch)
             for row in rows:  # one image has as many rows as captions
                 await committer.add({"sample_id": row.sample_id, **fetched})
 
         try:
-            for_each(study, _read_places(connection, study), fetch)
+            is_web = not are_local(study)
+            for_each(
+                study,
+                _read_places(connection, study, is_web=is_web),
+                fetch,
+                host_of=lambda rows: host_of(rows[0].url) if is_web else None,
+                robots=lake.robots,
+            )
         finally:
             with _faults_in_one_line():
                 committer.finish()  # also what was fetched before an interrupt
@@ -80,9 +96,21 @@ def fetch_images(
 
 
 def for_each(
-    study: Study, items: Iterator[T], work: Callable[[T, "ImageSource"], Coroutine[Any, Any, None]]
+    study: Study,
+    items: Iterator[T],
+    work: Callable[[T, "ImageSource"], Coroutine[Any, Any, None]],
+    *,
+    host_of: Callable[[T], str | None] = lambda _: None,
+    robots: Path | None = None,
 ) -> None:
     """Do some work for each item, so many side by side as the source of the study's images reads.
+
+    Args:
+        study: says where the images are.
+        items: of any number.
+        work: on an item, with that source; where it raises Later, the item comes again.
+        host_of: whose images an item asks for, which gets few requests at the same time.
+        robots: where the hosts' robots.txt are kept.
 
     Raises:
         StudyError: image_root is no folder.
@@ -90,7 +118,8 @@ def for_each(
 
     """
     with _faults_in_one_line():
-        asyncio.run(_side_by_side(study, items, work))
+        turns = Turns(items, host_of, study.fetch.connections_per_host)
+        asyncio.run(_side_by_side(study, turns, work, robots))
 
 
 @contextmanager
@@ -105,12 +134,17 @@ def _faults_in_one_line() -> Iterator[None]:
         raise
 
 
-def _read_places(connection: duckdb.DuckDBPyConnection, study: Study) -> Iterator["list[Row]"]:
+def _read_places(
+    connection: duckdb.DuckDBPyConnection, study: Study, *, is_web: bool
+) -> Iterator["list[Row]"]:
     """The rows of each image, which is asked for once."""
     from .rows import Row
 
     # Nothing else may be asked of this connection until the last row is read.
-    values = {"by_row": study.data.has_images_by_row}
+    values = {
+        "by_row": study.data.has_images_by_row,
+        "in_turn": study.fetch.connections_per_host if is_web else None,
+    }
     samples = connection.execute(query("fetch/places"), values)
     rows = chain.from_iterable(iter(lambda: samples.fetchmany(_SHARD), []))
     for _, of_place in groupby(rows, key=itemgetter(0)):
@@ -118,15 +152,24 @@ def _read_places(connection: duckdb.DuckDBPyConnection, study: Study) -> Iterato
 
 
 async def _side_by_side(
-    study: Study, items: Iterator[T], work: Callable[[T, "ImageSource"], Coroutine[Any, Any, None]]
+    study: Study,
+    turns: Turns[T],
+    work: Callable[[T, "ImageSource"], Coroutine[Any, Any, None]],
+    robots: Path | None,
 ) -> None:
+    from .rows import Later
     from .sources import open_image_source
 
     async def work_until_done(source: "ImageSource") -> None:
-        for item in items:  # one iterator for all of them
-            await work(item, source)
+        while (turn := await turns.take()) is not None:
+            try:
+                await work(turn.item, source)
+            except Later as later:
+                turns.again(turn, later.wait, is_of_host=later.is_of_host)
+            else:
+                turns.done(turn)
 
-    async with open_image_source(study) as source:
+    async with open_image_source(study, robots) as source:
         try:
             # Of a group, because the others must end before the source is closed beneath them.
             async with asyncio.TaskGroup() as group:
@@ -136,23 +179,26 @@ async def _side_by_side(
             raise errors.exceptions[0] from None
 
 
-async def _fetch_row(
+async def _fetch_image(
     row: "Row", source: "ImageSource", decoders: Executor, settings: Fetch
 ) -> dict[str, Any]:
     """What becomes of a row's image: a row of the table `images` but for the sample.
 
     Raises:
+        Later: it is to be tried again.
         StageError: this machine has no network.
         OSError, MemoryError, RuntimeError: it has run out of something.
 
     """
     from .machine import fault_of
-    from .rows import Refused
+    from .rows import Later, Refused
 
     try:
         data = await source.read(row)
         loop = asyncio.get_running_loop()
         fetched = await loop.run_in_executor(decoders, _decode, data, settings)
+    except Later:
+        raise
     except Refused as refused:
         fetched = failure(refused.status, refused.reason, row.url)
     except MemtriggersError:

@@ -13,6 +13,17 @@ class Refused(Exception):
         self.status, self.reason = status, reason
 
 
+class Later(Refused):
+    """Refused for now: the row is to be read again after so many seconds.
+
+    Where the wait is of the host, it asks for it: nothing else of it is to be read before.
+    """
+
+    def __init__(self, status: str, reason: str, wait: float, *, is_of_host: bool) -> None:
+        super().__init__(status, reason)
+        self.wait, self.is_of_host = wait, is_of_host
+
+
 class Row(NamedTuple):
     """A sample whose image is wanted."""
 

@@ -10,8 +10,8 @@ from .rows import ImageSource
 
 
 @asynccontextmanager
-async def open_image_source(study: Study) -> AsyncIterator[ImageSource]:
-    """The source that the study names.
+async def open_image_source(study: Study, robots: Path | None = None) -> AsyncIterator[ImageSource]:
+    """The source that the study names; `robots` is where the hosts' robots.txt are kept.
 
     Raises:
         StudyError: image_root is no folder.
@@ -35,7 +35,7 @@ async def open_image_source(study: Study) -> AsyncIterator[ImageSource]:
     else:
         from .web import open_web
 
-        async with open_web(study.fetch) as web:
+        async with open_web(study.fetch, robots) as web:
             yield web
 
 

@@ -11,7 +11,7 @@ contents as (
         threshold,
         cluster_id,
         count(distinct caption) as n_captions_distinct,
-        count(distinct url) as n_urls_distinct,
+        count(distinct address_of(url)) as n_urls_distinct,
         count(distinct domain_of(url)) as n_domains_distinct,
         count(sha256) = count(*) and count(distinct sha256) = 1 as is_one_file,
         coalesce(median(colour_stddev) < $blank_stddev, false) as is_blank

@@ -1,7 +1,7 @@
 -- Why a source row is dirty: a list of (rule, observed_value), empty for a clean row.
 -- `addresses` is true when the url column must hold http(s) addresses, false when the study reads
 -- local images. Bounds: similarity is a cosine; the largest honest LAION images stay below 20,000
--- pixels a side (39,580 × 18,849 was seen where columns had shifted).
+-- pixels a side (39,580 × 18,849 was seen where columns had shifted). Needs the macro address_of.
 create or replace temp macro broken_rules(
     url, caption, decoded_caption, width, height, similarity, addresses
 ) as
@@ -21,13 +21,13 @@ create or replace temp macro broken_rules(
             {
                 'rule': 'url_is_empty',
                 'observed_value': url,
-                'broken': addresses is not null and coalesce(trim(url), '') = ''
+                'broken': addresses is not null and coalesce(address_of(url), '') = ''
             },
             {
                 'rule': 'url_is_not_http',
                 'observed_value': url,
-                'broken': addresses and trim(url) != ''
-                    and not regexp_matches(url, '^[hH][tT][tT][pP][sS]?://[^/\s]')
+                'broken': addresses and address_of(url) != ''
+                    and not regexp_matches(address_of(url), '^[hH][tT][tT][pP][sS]?://[^/\s]')
             },
             {
                 'rule': 'similarity_out_of_range',
@@ -61,10 +61,10 @@ create or replace temp macro may_be_dirty(url, caption, width, height, similarit
     end
     or case
         when addresses is null then false
-        when not addresses then coalesce(trim(url) = '', true)
+        when not addresses then coalesce(address_of(url) = '', true)
         when url >= 'https://0' and url < 'https://{' then false
         when url >= 'http://0' and url < 'http://{' then false
-        else coalesce(not regexp_matches(url, '^[hH][tT][tT][pP][sS]?://[^/\s]'), true)
+        else coalesce(not regexp_matches(address_of(url), '^[hH][tT][tT][pP][sS]?://[^/\s]'), true)
     end
     or width not between 1 and 20000
     or height not between 1 and 20000

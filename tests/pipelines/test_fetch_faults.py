@@ -23,7 +23,7 @@ from memtriggers.pipelines.core.errors import StageError
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Fetch, Study
 from memtriggers.pipelines.images import network
-from memtriggers.pipelines.images.fetched import _fetch_row
+from memtriggers.pipelines.images.fetched import _fetch_image
 from memtriggers.pipelines.images.files import FileSource
 from memtriggers.pipelines.images.machine import fault_of
 from memtriggers.pipelines.images.rows import ImageSource, Row
@@ -80,7 +80,7 @@ def no_more_files() -> Iterator[None]:
 
 async def fetch_row_without_files(source: ImageSource, url: str) -> dict[str, Any]:
     with ThreadPoolExecutor(1) as decoders, no_more_files():
-        return await _fetch_row(Row("0", url, "", 0), source, decoders, Fetch())
+        return await _fetch_image(Row("0", url, "", 0), source, decoders, Fetch())
 
 
 def test_too_many_open_files_are_the_fault_of_no_file_and_of_no_host(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def port() -> Iterator[int]:
 async def read_all(urls: list[str], timeout: float = 5.0) -> list[Any]:
     settings = Fetch(allow_private_hosts=True, timeout=timeout, retries=0)
     async with open_web(settings) as web:
-        reads = (web.read(Row("", url, "", 0)) for url in urls)
+        reads = (web.read(Row(url, url, "", 0)) for url in urls)
         return await asyncio.gather(*reads, return_exceptions=True)
 
 

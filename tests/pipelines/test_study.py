@@ -15,6 +15,14 @@ SET = '[[keyword_set]]\nname = "star"\ninclude = ["star"]\n'
     ("text", "message"),
     [
         ("[data", "not a readable TOML file"),
+        (
+            f'{DATA}\n{SET}\n[fetch]\ncontact = "a (b)"',
+            "fetch: contact: 'a (b)' cannot stand in a header",
+        ),
+        (
+            f'{DATA}\n{SET}\n[fetch]\ncontact = "a\\r\\nX: y"',
+            "cannot stand in a header",
+        ),
         (SET, "data: missing"),
         (DATA, "keyword_set: missing"),
         (f"keyword_set = []\n{DATA}", "add one as [[keyword_set]]"),

@@ -10,7 +10,7 @@ final as (
         caption,
         cast(sum(n_rows) as bigint) as n_rows,
         count(*) as n_samples,
-        count(distinct url) as n_urls_distinct
+        count(distinct {{ address_of('url') }}) as n_urls_distinct
     from samples
     group by caption
     having sum(n_rows) > 1

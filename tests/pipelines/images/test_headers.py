@@ -4,23 +4,30 @@ from email.utils import format_datetime
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from memtriggers.pipelines.images.headers import is_opted_out, retry_after
+from memtriggers.pipelines.core.study import Fetch
+from memtriggers.pipelines.images.headers import opt_out_of, retry_after
+
+
+def headers(name: str, *lines: str) -> CIMultiDictProxy[str]:
+    return CIMultiDictProxy(CIMultiDict((name, line) for line in lines))
 
 
 def robots(*lines: str) -> CIMultiDictProxy[str]:
-    return CIMultiDictProxy(CIMultiDict(("x-robots-tag", line) for line in lines))
+    return headers("x-robots-tag", *lines)
 
 
 @pytest.mark.parametrize(
     "lines",
     [
         *(["noai"], ["NoImageAI"], ["noindex, nofollow"], ["nofollow, noimageindex"], ["none"]),
+        *(["noml"], ["nofollow, NoML"], ["memtriggers: noml"]),
         *(["all", "noai"], ["memtriggers: noindex"], ["googlebot: noindex, memtriggers:noai"]),
         ["unavailable_after: 25 Jun 2010 15:00:00 PST, noai"],
     ],
 )
 def test_who_asks_not_to_use_it(lines: list[str]) -> None:
-    assert is_opted_out(robots(*lines))
+    assert opt_out_of(robots(*lines), Fetch()) == ("opted_out", ", ".join(lines))
+    assert opt_out_of(robots(*lines), Fetch(opt_out=False)) is None
 
 
 @pytest.mark.parametrize(
@@ -31,7 +38,35 @@ def test_who_asks_not_to_use_it(lines: list[str]) -> None:
     ],
 )
 def test_who_does_not_ask_us(lines: list[str]) -> None:
-    assert not is_opted_out(robots(*lines))
+    assert opt_out_of(robots(*lines), Fetch()) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_reserved"),
+    [
+        *((["1"], True), ([" 1 "], True), (["0", "1"], True)),
+        *((["0"], False), (["10"], False), ([""], False), ([], False)),
+    ],
+)
+def test_who_reserves_the_rights_of_mining(lines: list[str], is_reserved: bool) -> None:
+    found = opt_out_of(headers("TDM-Reservation", *lines), Fetch())
+    assert (found is not None and found[0] == "opted_out_tdm") == is_reserved
+    assert opt_out_of(headers("TDM-Reservation", *lines), Fetch(tdm_reservation=False)) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_denied"),
+    [
+        *((["train-ai=n"], True), (["search=y, Train-AI = n"], True), (["train-ai=n;x=1"], True)),
+        *((["train-ai=y", "train-ai=n"], True), (["bots=n"], True)),
+        *((["train-ai=n", "train-ai=y"], False), (["bots=n, train-ai=y"], False)),
+        *((["train-ai=y"], False), (["search=n"], False), (["train-ai"], False), ([], False)),
+    ],
+)
+def test_who_denies_training(lines: list[str], is_denied: bool) -> None:
+    found = opt_out_of(headers("content-usage", *lines), Fetch())
+    assert (found is not None and found[0] == "opted_out_content_usage") == is_denied
+    assert opt_out_of(headers("content-usage", *lines), Fetch(content_usage=False)) is None
 
 
 def test_when_to_come_again() -> None:

@@ -43,7 +43,7 @@ ANSWERS = {
     "to-nothing": (MOVED + NO_BODY, "too_many_redirects"),
     "gzip": (
         OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\xff\xfe\xfd\xfc",
-        "connection",
+        ("content_encoding", "Can not decode content-encoding: gzip"),
     ),
     "chunks": (OK + b"Transfer-Encoding: chunked\r\n\r\n\xff\xfe\r\n", "connection"),
     "echo": (f"HTTP/1.1 401 {PASSWORD}?\r\n\r\n".encode(), ("http_401", "***?")),

@@ -10,14 +10,18 @@ from threading import Thread
 from typing import Any
 
 import aiohttp
+import brotli
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from backports import zstd
 
 from memtriggers.pipelines.core.study import Fetch, Study
 from memtriggers.pipelines.images.decode import Refused, image_limits, store_image
 from memtriggers.pipelines.images.network import finds_names
-from memtriggers.pipelines.images.rows import Row
-from memtriggers.pipelines.images.web import PublicResolver, WebSource, is_public, open_web
+from memtriggers.pipelines.images.public import PublicResolver, is_public
+from memtriggers.pipelines.images.rows import Later, Row
+from memtriggers.pipelines.images.web import WebSource, open_web
+from memtriggers.tests.raw_server import Request, answer, serving_raw
 from memtriggers.tests.web_server import Answer, Routes
 
 WITH_NETWORK = pytest.mark.skipif(not finds_names(), reason="this machine has no network")
@@ -31,14 +35,17 @@ async def download(urls: Sequence[str | None], settings: Fetch) -> list[bytes | 
 
 
 async def download_from(web: WebSource, urls: Sequence[str | None]) -> list[bytes | str]:
-    async def one(url: str | None) -> bytes | str:
+    async def one(number: int, url: str | None) -> bytes | str:
         try:
-            return await web.read(Row("", url, "", 0))
+            return await web.read(Row(f"{number}", url, "", 0))
+        except Later as later:  # as `fetch` does, which does something else meanwhile
+            await asyncio.sleep(later.wait)
+            return await one(number, url)
         except Refused as refused:
             assert isinstance(refused.reason, str)
             return refused.status
 
-    return await asyncio.gather(*map(one, urls))
+    return await asyncio.gather(*(one(number, url) for number, url in enumerate(urls)))
 
 
 def get(*urls: str | None, settings: Fetch = SETTINGS) -> list[bytes | str]:
@@ -217,10 +224,72 @@ def test_what_cannot_pass_is_asked_once_and_what_can_a_few_times(
     assert get(base + "/502", settings=replace(SETTINGS, retries=0)) == [b"image"]
 
 
-def test_opting_out_is_heeded_unless_the_study_says_no(serve: Callable[[Routes], str]) -> None:
-    url = serve({"/": (200, {"X-Robots-Tag": "noindex"}, b"image")})
-    assert get(url) == ["opted_out"]
-    assert get(url, settings=replace(SETTINGS, opt_out=False)) == [b"image"]
+def test_each_way_to_opt_out_is_heeded_unless_the_study_says_no(
+    serve: Callable[[Routes], str],
+) -> None:
+    signals = {
+        "opted_out": {"X-Robots-Tag": "noml"},
+        "opted_out_tdm": {"tdm-reservation": "1"},
+        "opted_out_content_usage": {"Content-Usage": "train-ai=n"},
+    }
+    base = serve({f"/{status}": (200, headers, b"image") for status, headers in signals.items()})
+    urls = [f"{base}/{status}" for status in signals]
+    assert get(*urls) == list(signals)
+    for number, key in enumerate(("opt_out", "tdm_reservation", "content_usage")):
+        expected: list[str | bytes] = list(signals)
+        expected[number] = b"image"
+        assert get(*urls, settings=replace(SETTINGS, **{key: False})) == expected
+
+
+def test_cookies_live_within_one_chain_of_redirects() -> None:
+    """A server that lets nobody in without the cookie that it gave on the way."""
+
+    def reply(request: Request) -> bytes:
+        if request.target == "/image":
+            return answer(b"image" if request.headers.get("cookie") == "seen=1" else b"no cookie")
+        return answer(status="302 Found", Location="/image", Set_Cookie="seen=1; Path=/")
+
+    with serving_raw(reply) as port:
+        base = f"http://127.0.0.1:{port}"
+        urls = [f"{base}/door", f"{base}/image", f"{base}/door"]
+
+        async def one_after_the_other() -> list[bytes | str]:
+            async with open_web(SETTINGS) as web:
+                return [(await download_from(web, [url]))[0] for url in urls]
+
+        assert asyncio.run(one_after_the_other()) == [b"image", b"no cookie", b"image"]
+
+
+def test_a_cookie_goes_to_no_other_host() -> None:
+    sent: list[str | None] = []
+
+    def reply(request: Request) -> bytes:
+        sent.append(request.headers.get("cookie"))
+        port = request.headers["host"].partition(":")[2]
+        if request.target == "/door":
+            location = f"http://127.0.0.2:{port}/image"
+            return answer(status="302 Found", Location=location, Set_Cookie="secret=1")
+        return answer(b"image")
+
+    with serving_raw(reply) as port:
+        assert get(f"http://127.0.0.1:{port}/door") == [b"image"]
+    assert sent == [None, None]
+
+
+def test_what_is_compressed_though_nobody_asked_is_read(serve: Callable[[Routes], str]) -> None:
+    image, much = bytes(range(256)) * 100, bytes(50_000_000)
+    packed = {"gzip": gzip.compress, "br": brotli.compress, "zstd": zstd.compress}
+    answers: dict[str, Answer] = {}
+    for name, compress in packed.items():
+        answers[f"/{name}"] = (200, {"Content-Encoding": name}, compress(image))
+        answers[f"/{name}-bomb"] = (200, {"Content-Encoding": name}, compress(much))
+        answers[f"/{name}-false"] = (200, {"Content-Encoding": name}, image)
+    base = serve(dict(answers))
+    found = dict(zip(answers, get(*(base + path for path in answers)), strict=True))
+    for name in packed:
+        assert found[f"/{name}"] == image
+        assert found[f"/{name}-bomb"] == "too_large"
+        assert found[f"/{name}-false"] == "content_encoding"
 
 
 def test_a_host_has_few_connections_at_a_time_and_waiting_is_no_timeout() -> None:
