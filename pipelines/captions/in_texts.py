@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import ARROW
 
 from ..core.quoting import literal
 
@@ -50,7 +51,7 @@ def field_sql(text: str, below: tuple[str, ...]) -> str:
 def define_as_json(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the function of `field_sql`, where it is not there."""
     with suppress(duckdb.NotImplementedException):  # it is
-        connection.create_function(_AS_JSON, _as_json, ["varchar"], "varchar", type="arrow")
+        connection.create_function(_AS_JSON, _as_json, ["varchar"], "varchar", type=ARROW)
 
 
 def _as_json(texts: pa.ChunkedArray) -> pa.Array:
