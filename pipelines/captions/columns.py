@@ -180,7 +180,7 @@ def _field_of_inner(table: Table, parts: list[str], n: int) -> Field:
 
 
 def _kind_below(kind: str, parts: list[str]) -> str | None:
-    """The type of a field below a struct, or of a list of structs; None: there is none."""
+    """The type of a field below a struct, or of itself; None: there is none."""
     import duckdb
 
     if not parts:
