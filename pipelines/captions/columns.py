@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..core.errors import SourceError
-from ..core.quoting import identifier, literal
+from ..core.quoting import identifier
 from ..formats.rows import FIELDS, Field
 from ..formats.tars import KEY
+from .in_texts import field_sql
 
 # What each column may be called, in lower case, the best first. The original size comes before that
 # of a stored copy.
@@ -29,6 +30,7 @@ _LIKE = {
     "url": ("url", "uri", "link", "path", "file", "src"),
 }
 NUMBERS = {"width", "height", "similarity"}
+TEXT_KINDS = ("VARCHAR", "BLOB", "JSON")
 BYTES = "bytes"  # in place of a column's name: rows are told apart by the bytes of their images
 
 # The known shapes, by columns that only they have; the first whose columns are all there.
@@ -53,27 +55,25 @@ class Column:
     """A column of a file, or a field below one, and how it is read."""
 
     field: Field
+    """Of the file itself."""
     kind: str
     """The type, as DuckDB names it."""
     is_list: bool = False
     is_list_text: bool = False
     """A text that holds a list, as JSON or Python write it."""
-    is_in_text: bool = False
-    """A field of the JSON in a column of text."""
+    below: Field = ()
+    """The field of the object that each text of it holds, of JSON or of Python."""
 
     @property
     def name(self) -> str:
         """How one types it."""
-        return ".".join(self.field)
+        return ".".join((*self.field, *self.below))
 
     @property
     def sql(self) -> str:
         """What reads the value in DuckDB: a text, or for captions a list of them."""
-        top, *inner = self.field
-        if self.is_in_text:
-            path = literal("$" + "".join(f'."{part}"' for part in inner))
-            return f"json_extract_string(try_cast({identifier(top)} as json), {path})"
-        return ".".join(map(identifier, self.field))
+        value = ".".join(map(identifier, self.field))
+        return field_sql(value, self.below) if self.below else value
 
 
 Columns = dict[str, Column | None]
@@ -104,11 +104,9 @@ def choose(table: Table, role: str, named: str | None) -> Column:
     if not possible and not table.is_named:
         possible = _by_values(table, role)
     if len(possible) != 1:
-        what = "addresses" if role == "url" else "captions"
         found = f"several may hold the {role}" if possible else f"none is known to hold the {role}"
         like = possible or [name for name in table.types if is_like(role, name)]
         perhaps = f" (perhaps {' or '.join(like[:5])})" if like else ""
-        del what
         raise SourceError(
             f"{table.path}: of its columns {_listed(table.types)} {found}; say {option}{perhaps}"
         )
@@ -151,12 +149,13 @@ def resolve(table: Table, named: str, option: str) -> Column:
         top = ".".join(parts[:n])
         if top not in table.types:
             continue
-        kind = table.types[top]
-        if kind in ("VARCHAR", "BLOB", "JSON"):
-            return Column((top, *parts[n:]), "VARCHAR", is_in_text=True)
-        inner = _kind_below(kind, parts[n:])
-        if inner is not None:
-            return Column((top, *parts[n:]), inner)
+        for end in range(len(parts), n - 1, -1):
+            kind = _kind_below(table.types[top], parts[n:end])
+            field, below = (*field_of(table, top), *parts[n:end]), tuple(parts[end:])
+            if kind is not None and not below:
+                return Column(field, kind)
+            if kind in TEXT_KINDS:
+                return Column(field, "VARCHAR", below=below)
     raise SourceError(
         f"{table.path}: no column {named!r} ({option}); it has: {_listed(table.types)}"
     )
@@ -181,9 +180,11 @@ def _field_of_inner(table: Table, parts: list[str], n: int) -> Field:
 
 
 def _kind_below(kind: str, parts: list[str]) -> str | None:
-    """The type of a field below a struct, or of a list of structs; None: there is none."""
+    """The type of a field below a struct, or of itself; None: there is none."""
     import duckdb
 
+    if not parts:
+        return kind
     expression = "x" + "".join(f".{identifier(part)}" for part in parts)
     try:
         rows = duckdb.execute(f"select typeof({expression}) from (select null::{kind} as x)")

@@ -20,13 +20,15 @@ from ..core.lake import Lake
 from ..formats import parquet
 from ..formats.folders import caption_files, pictures_in
 from ..formats.registry import FORMATS, PARQUET
-from ..formats.rows import INVALID_UTF8, OBSERVED, ROW, RULE, Field, Rows
-from .columns import Columns
-from .find_columns import texts_in
+from ..formats.rows import INVALID_UTF8, OBSERVED, ROW, RULE, Rows
+from .columns import Column, Columns
+from .in_texts import fields_in, texts_in
 
 _LOST = "memtriggers_lost"  # in a copy's metadata
-_VERSION = "1"  # another one: copies are made anew
+_VERSION = "2"  # another one: copies are made anew
 _TEXTS = ("caption", "url", "source_id")  # without one of them a row is not known
+Carried = tuple[Column, ...]
+"""The columns that the study carries through."""
 _OPEN = {one.name: one.open_rows for one in FORMATS} | {PARQUET: parquet.open_rows}
 
 
@@ -62,7 +64,7 @@ class Copies:
         """Whether there are any."""
         return bool(self._names)
 
-    def paths(self, files: Iterable[tuple[str, str, Columns, tuple[Field, ...]]]) -> Iterator[Path]:
+    def paths(self, files: Iterable[tuple[str, str, Columns, Carried]]) -> Iterator[Path]:
         """Where the copy of each file lies, or would: by its contents and what is read of it."""
         some = list(files)
         held = contents(self._lake, (path for path, *_ in some))
@@ -76,16 +78,14 @@ class Copies:
         """Whether a copy is there."""
         return path.name in self._names
 
-    def write(self, copy: Path, rows: Rows, columns: Columns, more: tuple[Field, ...]) -> None:
+    def write(self, copy: Path, rows: Rows, columns: Columns, more: Carried) -> None:
         """Write a copy, under another name until it is whole."""
         self._folder.mkdir(parents=True, exist_ok=True)
         partial = copy.with_suffix(".tmp")
         read = {role: column for role, column in columns.items() if column is not None}
-        fields = [column.field for column in read.values()] + list(more)
+        read |= {f"m{n}": column for n, column in enumerate(more)}
         try:
-            write_rows(
-                partial, rows.read(fields), [*read, *(f"m{n}" for n in range(len(more)))], columns
-            )
+            write_rows(partial, rows.read([column.field for column in read.values()]), read)
             partial.replace(copy)
         except OSError as error:
             raise LakeError(f"{copy}: cannot be written: {error.strerror or error}") from None
@@ -104,18 +104,16 @@ def _of_folder(lake: Lake, folder: str) -> str:
     return f"{names}\x1f{content_fingerprint(lake, caption_files(folder))}"
 
 
-def write_rows(
-    path: Path, batches: Iterator[pa.RecordBatch], names: list[str], columns: Columns
-) -> None:
+def write_rows(path: Path, batches: Iterator[pa.RecordBatch], columns: dict[str, Column]) -> None:
     """Write rows as they are read in SQL: texts that are UTF-8, captions perhaps in lists."""
     writer, lost = None, Lost(0, None)
     for found in batches:
-        table = _readable(found, names, columns)
+        table = _readable(found, columns)
         writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
         writer.write_batch(table)
         lost = lost.and_those_of(found)
     if writer is None:
-        table = _readable(pa.RecordBatch.from_pydict(_nothing(len(names))), names, columns)
+        table = _readable(pa.RecordBatch.from_pydict(_nothing(len(columns))), columns)
         writer = pq.ParquetWriter(path, table.schema)
     writer.add_key_value_metadata({_LOST: json.dumps(lost)})
     writer.close()
@@ -136,28 +134,27 @@ def _nothing(n: int) -> dict[str, pa.Array]:
     }
 
 
-def _readable(found: pa.RecordBatch, names: list[str], columns: Columns) -> pa.RecordBatch:
+def _readable(found: pa.RecordBatch, columns: dict[str, Column]) -> pa.RecordBatch:
     """The batch with texts alone that can be read, and with what makes a row unreadable."""
-    arrays, odd = {}, dict[str, list[int]]()
-    for name, values in zip(names, found.columns, strict=False):
-        column = columns.get(name)
-        if column is not None and column.is_list:
-            arrays[name] = _lists(values, column.is_list_text)
-        else:
-            arrays[name], odd[name] = _texts(values)
+    arrays, odd = {}, dict[str, dict[int, str]]()
+    for (name, column), values in zip(columns.items(), found.columns, strict=False):
+        if column.is_list and not column.is_list_text:
+            arrays[name] = _lists(values)
+            continue
+        arrays[name], odd[name] = texts_of(values, column)
+        if column.is_list:
+            texts = arrays[name].to_pylist()
+            arrays[name] = pa.array([None if t is None else texts_in(t) for t in texts], _LISTS)
     rules, observed = found.column(RULE).to_pylist(), found.column(OBSERVED).to_pylist()
     for name in reversed(_TEXTS):
-        for row in odd.get(name, ()):
-            rules[row], observed[row] = INVALID_UTF8, arrays[name][row].as_py()
+        for row, text in odd.get(name, {}).items():
+            rules[row], observed[row] = INVALID_UTF8, text
     arrays[ROW] = found.column(ROW)
     arrays[RULE], arrays[OBSERVED] = pa.array(rules, pa.string()), pa.array(observed, pa.string())
     return pa.RecordBatch.from_pydict(arrays)
 
 
-def _lists(values: pa.Array, are_texts: bool) -> pa.Array:
-    if are_texts:
-        texts, _ = _texts(values)
-        return pa.array([None if t is None else texts_in(t) for t in texts.to_pylist()], _LISTS)
+def _lists(values: pa.Array) -> pa.Array:
     lists = (
         None if found is None else [None if one is None else _text(one) for one in found]
         for found in values.to_pylist()
@@ -172,18 +169,26 @@ def _text(value: object) -> str:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
-def _texts(values: pa.Array) -> tuple[pa.Array, list[int]]:
-    """The values as texts, the bytes escaped that are not UTF-8, and the rows of such texts."""
+def texts_of(values: pa.Array, column: Column) -> tuple[pa.Array, dict[int, str]]:
+    """What a column holds as texts, and by their places those in which bytes are no UTF-8."""
+    texts, odd = _texts(values)
+    return fields_in(texts, column.below) if column.below else texts, odd
+
+
+def _texts(values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+    """The values as texts, the bytes escaped that are not UTF-8, and such texts by their places."""
     if not _is_text(values.type):
-        return _as_texts(values), []
+        return _as_texts(values), {}
     raw = values.cast(pa.large_binary())
     try:
-        return raw.cast(pa.large_string()), []
+        return raw.cast(pa.large_string()), {}
     except pa.ArrowInvalid:
         texts = [v and v.decode("utf-8", "backslashreplace") for v in raw.to_pylist()]
         escaped = pa.array(texts, pa.large_string())
         is_odd = zip(raw, escaped.cast(pa.large_binary()), strict=True)
-        return escaped, [row for row, (before, after) in enumerate(is_odd) if before != after]
+        return escaped, {
+            row: texts[row] for row, (before, after) in enumerate(is_odd) if before != after
+        }
 
 
 def _as_texts(values: pa.Array) -> pa.Array:

@@ -17,10 +17,11 @@ from ..formats.registry import PARQUET, Format, format_of
 from ..formats.rows import ROW, Rows
 from ..formats.streams import WAY_OUT
 from .columns import NAMES, Column, Look, Table, resolve, shape_of
-from .copies import open_rows
+from .copies import open_rows, texts_of
 from .files import as_pattern, find_files, is_metadata, is_parquet
 from .find_columns import find_columns
 from .footers import read_footers
+from .in_texts import define_as_json
 from .source_file import SourceFile
 
 _N_LOOKED_AT = 100  # first texts of a column
@@ -119,6 +120,8 @@ def _open(
 
     def look(column: Column) -> list[str]:
         source = f"read_parquet({literal(as_pattern(path))}, binary_as_string = true)"
+        if column.below:
+            define_as_json(connection)
         values = f"select {column.sql}::varchar from {source} limit {_N_LOOKED_AT}"
         try:
             return [row[0] for row in connection.execute(values).fetchall() if row[0] is not None]
@@ -131,12 +134,10 @@ def _open(
 def _looked_at(rows: Rows) -> Look:
     def look(column: Column) -> list[str]:
         values = next(rows.read([column.field]), None)
-        texts = [] if values is None else values.column(0).slice(0, _N_LOOKED_AT).to_pylist()
-        return [
-            text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else str(text)
-            for text in texts
-            if text is not None
-        ]
+        if values is None:
+            return []
+        texts, _ = texts_of(values.column(0).slice(0, _N_LOOKED_AT), column)
+        return [text for text in texts.to_pylist() if text is not None]
 
     return look
 
@@ -173,6 +174,5 @@ def first_urls(file: SourceFile, n: int) -> list[tuple[str | None, int]]:
         return []
     some = found.slice(0, n)
     rows: list[int] = some.column(ROW).to_pylist()
-    texts = some.column(0).to_pylist() if url else [None] * len(rows)
-    urls = [t.decode("utf-8", "backslashreplace") if isinstance(t, bytes) else t for t in texts]
+    urls = texts_of(some.column(0), url)[0].to_pylist() if url else [None] * len(rows)
     return [(u and file.prefix + u, row) for u, row in zip(urls, rows, strict=True)]

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from glob import escape, glob, has_magic
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import duckdb
 
@@ -69,13 +69,24 @@ def glob_files(path: str) -> list[str]:
         return _glob_remote(path)
     if Path(path).exists():
         return [path]
-    return [one for one in glob(path, recursive=True) if not _is_hidden_match(one, path)]
+    return [one for one in glob(path, recursive=True) if is_asked_for(one, path)]
 
 
-def _is_hidden_match(path: str, pattern: str) -> bool:
-    """Whether a pattern matches a file that is hidden, as _SUCCESS is, without naming it so."""
-    name, asked = (one.rpartition("/")[2] for one in (path, pattern))
-    return name.startswith(_HIDDEN) and not asked.startswith(name[0])
+def is_asked_for(path: str, pattern: str) -> bool:
+    """Whether a pattern that matches a path names what is hidden in it, as _temporary/ is."""
+    return _names_hidden(PurePosixPath(path).parts, PurePosixPath(pattern).parts)
+
+
+def _names_hidden(parts: tuple[str, ...], asked: tuple[str, ...]) -> bool:
+    if not asked:
+        return not parts
+    is_hidden = bool(parts) and parts[0].startswith(_HIDDEN)
+    if asked[0] == "**":  # none of the parts, or this one and others
+        return _names_hidden(parts, asked[1:]) or (
+            bool(parts) and not is_hidden and _names_hidden(parts[1:], asked)
+        )
+    is_named = bool(parts) and (not is_hidden or asked[0].startswith(parts[0][0]))
+    return is_named and _names_hidden(parts[1:], asked[1:])
 
 
 def _files_in(path: str, pattern: str) -> Iterator[str]:
@@ -137,7 +148,7 @@ def _glob_remote(pattern: str) -> list[str]:
         with duckdb.connect() as connection:
             load_extension(connection, pattern)
             found = connection.execute("from glob($p)", {"p": pattern}).fetchall()
-            return [row[0] for row in found]
+            return [row[0] for row in found if is_asked_for(row[0], pattern)]
     except duckdb.Error as error:
         raise SourceError(explained(pattern, first_line(error))) from None
 

@@ -1,8 +1,6 @@
 """Finds the columns of a file that the view `source` is made of, and what its captions are."""
 
-import ast
-import json
-from typing import Any
+from dataclasses import replace
 
 from ..core.errors import SourceError
 from ..core.study import Data
@@ -13,6 +11,7 @@ from .columns import (
     NESTED,
     NUMBER,
     NUMBERS,
+    TEXT_KINDS,
     Column,
     Columns,
     Table,
@@ -22,6 +21,7 @@ from .columns import (
     resolve,
     shortened,
 )
+from .in_texts import is_texts, parsed
 
 
 def find_columns(table: Table, data: Data) -> Columns:
@@ -55,42 +55,20 @@ def find_caption(table: Table, data: Data) -> Column:
         inner = column.kind.removesuffix("[]")
         if NESTED.search(inner):
             raise _ask_for_field(table, column, inner)
-        return Column(column.field, column.kind, is_list=True)
+        return replace(column, is_list=True)
     if NESTED.search(column.kind):
         raise _ask_for_field(table, column, column.kind)
-    if column.kind not in ("VARCHAR", "BLOB", "JSON") or column.is_in_text:
+    if column.kind not in TEXT_KINDS:
         return column
-    texts = [text for text in table.look(column) if text.strip()]
-    if texts and all(isinstance(_parsed(text), dict) for text in texts):
-        fields = dict.fromkeys(key for text in texts for key in _parsed(text))
-        raise _ask(table, column, "JSON objects", [f"{column.name}.{key}" for key in fields])
-    if texts and all(_is_texts(_parsed(text)) for text in texts):
-        return Column(column.field, column.kind, is_list=True, is_list_text=True)
+    values = [parsed(text) for text in table.look(column) if text.strip()]
+    if values and all(isinstance(value, dict) for value in values):
+        fields = dict.fromkeys(key for value in values for key in value)
+        raise _ask(table, column, "objects as text", [f"{column.name}.{key}" for key in fields])
+    if values and all(map(is_texts, values)):
+        return replace(column, is_list=True, is_list_text=True)
+    if values and all(isinstance(value, list) for value in values):
+        raise _ask(table, column, "lists as text, not of texts alone", [])
     return column
-
-
-def _parsed(text: str) -> Any:
-    """What a text holds that is a list or an object, of JSON or of Python; else None."""
-    if text.lstrip()[:1] not in ("{", "["):
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return None
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(one is None or isinstance(one, str) for one in value)
-
-
-def texts_in(text: str | None) -> list[str | None]:
-    """The captions in a text that holds a list of them; itself where it holds none."""
-    value: Any = None if text is None else _parsed(text)
-    return list(value) if _is_texts(value) else [text]
 
 
 def _find_url(table: Table, data: Data) -> Column | None:
@@ -132,13 +110,14 @@ def _named(table: Table, role: str, name: str) -> Column:
 
 
 def _ask_for_field(table: Table, column: Column, kind: str) -> SourceError:
+    if column.kind.endswith("[]"):
+        return _ask(table, column, "lists of objects", [])
     if kind == FIELDS:
         start = f"{column.name}."
         fields = [name for name in table.types if name.startswith(start)]
     else:
         fields = [f"{column.name}.{name}" for name in _fields_of(kind)]
-    what = "lists of objects" if column.kind.endswith("[]") else "objects"
-    return _ask(table, column, what, fields)
+    return _ask(table, column, "objects", fields)
 
 
 def _fields_of(kind: str) -> list[str]:

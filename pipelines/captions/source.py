@@ -18,6 +18,7 @@ from .columns import NAMES, NUMBERS
 from .copies import Copies, lost_rows, open_rows
 from .described import read_source_files
 from .files import as_pattern
+from .in_texts import define_as_json
 from .source_file import FILE, NUMBER, SourceFile
 
 
@@ -50,13 +51,13 @@ def copy_files(files: list[SourceFile], study: Study, lake: Lake) -> list[Source
     """
     copies = Copies(lake)
     wanted = [file for file in files if file.problem is None and (copies or file.needs_copy)]
-    keys = copies.paths((file.path, file.format, file.columns, file.fields) for file in wanted)
+    keys = copies.paths((file.path, file.format, file.columns, file.carried) for file in wanted)
     copied = {}
     for file, copy in zip(wanted, keys, strict=True):
         if not copies.has(copy):
             if not file.needs_copy:
                 continue
-            copies.write(copy, open_rows(file.path, file.format), file.columns, file.fields)
+            copies.write(copy, open_rows(file.path, file.format), file.columns, file.carried)
         copied[file.path] = with_copy(file, copy, study)
     return [copied.get(file.path, file) for file in files]
 
@@ -79,6 +80,7 @@ def with_copy(file: SourceFile, copy: Path, study: Study) -> SourceFile:
 
 def create_source(connection: duckdb.DuckDBPyConnection, files: list[SourceFile]) -> None:
     """Create the view `source`, and the table unreadable_rows of what copies cannot give."""
+    define_as_json(connection)
     selects, unreadable = [], [_NO_UNREADABLE]
     for (select, number, _), some in _alike(files).items():
         if some[0].copy is not None:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from ..core.quoting import identifier, literal
 from ..formats.registry import PARQUET
-from ..formats.rows import Field
 from .columns import NUMBERS, Column, Columns, is_whole_number
 
 NUMBER = "file_row_number"  # what DuckDB always calls the number of a row
@@ -45,11 +44,6 @@ class SourceFile:
         names = [name.lower() for name in self.types]
         is_ours = NUMBER in names or FILE in names
         return self.n_rows != 0 and (is_ours or len(set(names)) < len(names))
-
-    @property
-    def fields(self) -> tuple[Field, ...]:
-        """What a copy holds beside its columns."""
-        return tuple(column.field for column in self.carried)
 
     @property
     def select(self) -> str:

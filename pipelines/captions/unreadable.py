@@ -48,10 +48,10 @@ def read_source(
         if not odd:
             raise
     copies = Copies(lake)
-    keys = copies.paths((file.path, file.format, file.columns, file.fields) for file in odd)
+    keys = copies.paths((file.path, file.format, file.columns, file.carried) for file in odd)
     copied = {}
     for file, copy in zip(odd, keys, strict=True):
-        copies.write(copy, open_rows(file.path, file.format), file.columns, file.fields)
+        copies.write(copy, open_rows(file.path, file.format), file.columns, file.carried)
         copied[file.path] = with_copy(file, copy, study)
     files = [copied.get(file.path, file) for file in files]
     if opened is not None:

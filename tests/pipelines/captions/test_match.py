@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memtriggers.pipelines.captions.source import open_source
+from memtriggers.pipelines.captions.source import define_macros, open_source
 from memtriggers.pipelines.core.database import query
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Data, KeywordSet, Study
@@ -115,16 +115,14 @@ def test_what_is_not_normalized_is_normal(rules: duckdb.DuckDBPyConnection) -> N
 @pytest.fixture(scope="module")
 def rules() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
-    connection.create_function(
-        "unescape_html", lambda c: html.unescape(html.unescape(c)), ["varchar"], "varchar"
-    )
-    connection.execute(query("captions/macros"))
+    define_macros(connection)
     connection.execute(query("filter/rules"))
     return connection
 
 
 DIRTY_CAPTIONS = st.one_of(st.none(), st.text("aÉ中0- \u00a0\n.", max_size=3), CAPTIONS)
 URLS = st.sampled_from([None, "", " ", "http", "https:///x", "HTTP://a", "http://é/", "http://a"])
+URLS |= st.sampled_from([" http://a\t", "\thttp:///x ", "\n\r", "\u00a0http://a"])
 NUMBERS = st.sampled_from([None, -2.0, 0.0, 0.5, 1.0, 20_000.0, 20_001.0])
 
 
