@@ -173,6 +173,7 @@ STAGES = {
             ("data", "keyword_set", "words"),
             ("parquet",),
             options=READS_CAPTIONS,
+            version=2,  # full-width forms and ligatures are plain ones, soft hyphens gone
         ),
         Stage(
             "fetch",

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from ..core.database import define_addresses, query
+from ..core.database import dbt_macro, define_addresses, query
 from ..core.errors import SourceError
 from ..core.lake import Lake
 from ..core.quoting import literal
@@ -167,6 +167,7 @@ def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the macros of tokens, words and identity, of `captions/macros`, and of addresses."""
     # Called with one text, no Arrow array: few have an entity, and a call costs as much as many.
     connection.create_function("unescape_html", _unescape_html, ["varchar"], "varchar")
+    connection.execute(dbt_macro("plain_forms"))
     connection.execute(query("captions/macros"))
     define_addresses(connection)
 

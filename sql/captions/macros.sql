@@ -1,4 +1,5 @@
--- The rules of text and identity, once for every query. Needs the function unescape_html.
+-- The rules of text and identity, once for every query. Needs the function unescape_html and the macro
+-- plain_forms.
 
 -- True for every caption with an HTML entity, and for few others. `and` would ask both of every caption.
 create or replace temp macro may_have_entity(caption) as
@@ -22,18 +23,20 @@ create or replace temp macro decoded(caption) as
         else caption
     end;
 
--- NFC, ’ as ', lower-cased character by character. ASCII is in NFC and has no ’. So are, in any order,
--- the letters up to U+02FF, dashes and quotes, Cyrillic, kana, ideographs and Hangul; to normalize them
--- would cost ten times what it costs to see it.
+-- Plain forms (models/macros/plain_forms.sql), NFC, ’ as ', lower-cased character by character. ASCII is in
+-- NFC and has no ’. So are, in any order, the letters up to U+02FF, dashes and quotes, Cyrillic, kana,
+-- ideographs and Hangul; to normalize them would cost ten times what it costs to see it.
 create or replace temp macro folded(decoded_caption) as
     case
         when strlen(decoded_caption) = length(decoded_caption) then lower(decoded_caption)
         when regexp_matches(
             decoded_caption,
-            '[^\x{0}-\x{2FF}\x{400}-\x{482}\x{48A}-\x{52F}\x{2010}-\x{2027}\x{3041}-\x{3096}\x{30A1}-\x{30FA}\x{4E00}-\x{9FEF}\x{AC00}-\x{D7A3}]'
+            '[^\x{0}-\x{AC}\x{AE}-\x{2FF}\x{400}-\x{482}\x{48A}-\x{52F}\x{2010}-\x{2027}\x{3041}-\x{3096}\x{30A1}-\x{30FA}\x{4E00}-\x{9FEF}\x{AC00}-\x{D7A3}]'
         )
             -- DuckDB's NFC ends at a NUL, which is between words like any other separator
-            then lower(nfc_normalize(replace(replace(decoded_caption, '’', ''''), chr(0), ' ')))
+            then lower(
+                nfc_normalize(plain_forms(replace(replace(decoded_caption, '’', ''''), chr(0), ' ')))
+            )
         else lower(replace(decoded_caption, '’', ''''))
     end;
 
@@ -47,13 +50,22 @@ create or replace temp macro token_text(decoded_caption) as
             case when contains(text, '  ') then regexp_replace(text, '  +', ' ', 'g') else text end
     )[1];
 
+-- True for every caption that has an ASCII letter or digit in another form, or a soft hyphen, and for few
+-- others.
+create or replace temp macro may_have_forms(caption) as
+    regexp_matches(
+        caption, '[\x{AD}\x{FB00}-\x{FB06}\x{FF10}-\x{FF19}\x{FF21}-\x{FF3A}\x{FF41}-\x{FF5A}]'
+    );
+
 -- True for every caption that says a needle, and for few others. See filter/needle_patterns.sql.
 create or replace temp macro may_say(caption, in_any_case, in_folded) as
     regexp_matches(caption, in_any_case)
     or (
-        in_folded::varchar is not null
-        and strlen(caption) != length(caption)
-        and regexp_matches(folded(caption), in_folded)
+        strlen(caption) != length(caption)
+        and (
+            (in_folded::varchar is not null and regexp_matches(folded(caption), in_folded))
+            or (may_have_forms(caption) and regexp_matches(folded(caption), in_any_case))
+        )
     );
 
 -- A folded caption with a space for whatever is in no word, hyphens and apostrophes aside.

@@ -3,8 +3,9 @@
 -- for folded ones.
 --
 -- Nothing is missed in captions that are not folded: what is not ASCII and becomes an ASCII letter in NFC
--- and lower case is the Kelvin sign, which (?i) knows, and İ, whole or as I and a dot; nothing that stands
--- between two characters disappears. Needles are letters, marks and digits: none has a meaning of its own.
+-- and lower case is the Kelvin sign, which (?i) knows, and İ, whole or as I and a dot; nothing but a soft
+-- hyphen disappears between two characters. Captions with one, and those with other forms of ASCII letters,
+-- are asked folded, too. Needles are letters, marks and digits: none has a meaning of its own.
 select
     coalesce((select bool_or(is_everything) from keyword_sets), false) as takes_all,
     '(?i)' || string_agg(

@@ -20,6 +20,7 @@ from memtriggers.pipelines.core.errors import SourceError
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
 from memtriggers.pipelines.stages import STAGES
+from memtriggers.tests.plain_forms import in_plain_forms
 from memtriggers.tests.processor import measured
 
 CAPTIONS = [
@@ -36,7 +37,8 @@ CAPTIONS = [
 def words_in_python(caption: str) -> list[str]:
     text = regex.sub("</?[a-zA-Z][^<>]*>", " ", html.unescape(html.unescape(caption)))
     # İ is the one letter whose lower case is two characters in Python, and one in Unicode's table
-    text = unicodedata.normalize("NFC", text.replace("’", "'")).replace("İ", "i")
+    text = in_plain_forms(text.replace("’", "'"))
+    text = text.replace("İ", "i")
     folded = "".join(c.lower() for c in text)
     found = regex.findall(r"[\p{L}\p{M}\p{N}]+(?:[-'][\p{L}\p{M}\p{N}]+)*", folded)
     return [word.removesuffix("'s") for word in found]
@@ -82,6 +84,25 @@ def test_both_counts(
         lake.words, "select share_of_captions from read_parquet($file) where word = 'star'"
     )
     assert share == [(1 / 6,)]  # six captions are not null
+
+
+def test_forms_that_nobody_sees_make_no_other_word(
+    lake: Lake,
+    make_study: Callable[..., Study],
+    write_captions: Callable[..., Any],
+    run_stages: Callable[..., None],
+) -> None:
+    captions = [
+        "Van Gogh's starry self-portrait, fine art 2014",
+        "ＶＡＮ　ＧＯＧＨ＇ｓ ｓｔａｒｒｙ ｓｅｌｆ－ｐｏｒｔｒａｉｔ、ﬁne art ２０１４",
+        "Van Gogh\u00ad's star\u00adry self-por\u00adtrait, f\u00adine art 20\u00ad14",
+    ]
+    write_captions(*captions)
+    run_stages(make_study(vg={"include": ["starry 2014", "Ｖan gogh"]}), "filter", "words")
+    words = read(lake.words, "select word, n_captions from read_parquet($file) order by 1")
+    assert words == [
+        (w, 3) for w in ("2014", "art", "fine", "gogh", "self-portrait", "starry", "van")
+    ]
 
 
 def test_a_keyword_is_never_a_stop_word(

@@ -6,7 +6,7 @@ with asked as (
     select
         list_transform(
             regexp_extract_all(
-                lower(nfc_normalize(replace(said, '’', ''''))),
+                lower(nfc_normalize({{ plain_forms("replace(said, '’', '''')") }})),
                 '[\p{L}\p{M}\p{N}]+(?:[-''][\p{L}\p{M}\p{N}]+)*'
             ),
             lambda word: regexp_replace(word, '''s$', '')
