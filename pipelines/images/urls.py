@@ -1,6 +1,7 @@
 """Addresses as their source writes them: what a server is asked for is the source's bytes."""
 
 import re
+from functools import lru_cache
 from urllib.parse import urljoin
 
 from yarl import URL
@@ -43,6 +44,7 @@ def host_of(text: str | None) -> str | None:
         return None
 
 
+@lru_cache(maxsize=1 << 14)  # each is asked for its host, and somewhat later for itself
 def _as_written(text: str) -> URL:
     text = text.translate(_WITHIN)
     parts = _AUTHORITY.fullmatch(text)

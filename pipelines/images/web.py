@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 import aiohttp
@@ -25,6 +26,8 @@ from .public import PublicResolver, check_host
 from .robots import MAX_BYTES, RobotsFiles
 from .rows import Later, Refused, Row
 from .urls import address_of, redirected
+
+T = TypeVar("T")
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -59,7 +62,7 @@ class WebSource:
         self._busy = BusyHosts(settings.timeout)
         self._tried: Counter[str] = Counter()  # attempts, of samples that come again
         self._robots = (
-            RobotsFiles(self._read_robots, robots, _AGENT) if settings.robots_txt else None
+            RobotsFiles(self._ask_for_robots, robots, _AGENT) if settings.robots_txt else None
         )
 
     def close(self) -> None:
@@ -102,7 +105,7 @@ class WebSource:
                 self._busy.check(url)
                 if self._robots is not None:
                     await self._robots.check(url)
-                return await self._read_image(url)
+                return await self._follow(url, self._read_image)
             except NetworkWasDown:
                 continue
             except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -125,22 +128,19 @@ class WebSource:
             return Refused("content_encoding", error.__cause__.message)
         return _MayPass("connection", str(error) or type(error).__name__)
 
-    async def _read_image(self, url: URL) -> bytes:
-        async with self._answer(url) as response:
-            self._check_response(response, url)
-            limit = self._settings.max_bytes
-            data = await _first_bytes(response, limit + 1)
+    async def _read_image(self, response: aiohttp.ClientResponse) -> bytes:
+        self._check_response(response)
+        limit = self._settings.max_bytes
+        data = await _first_bytes(response, limit + 1)
         if len(data) > limit:
             raise Refused("too_large", f"more than {limit:,} bytes")
         return data
 
-    async def _read_robots(self, url: URL) -> tuple[int, bytes]:
-        async with self._answer(url) as response:
-            return response.status, await _first_bytes(response, MAX_BYTES)
+    async def _ask_for_robots(self, url: URL) -> tuple[int, bytes]:
+        return await self._follow(url, _read_robots)
 
-    @asynccontextmanager
-    async def _answer(self, url: URL) -> AsyncIterator[aiohttp.ClientResponse]:
-        """What an address answers at the end of its redirects."""
+    async def _follow(self, url: URL, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]) -> T:
+        """What is read of the answer at the end of an address's redirects."""
         cookies: aiohttp.CookieJar | None = None  # of these redirects
         for _ in range(1 + _MAX_REDIRECTS):
             check_host(url, allow_private=self._settings.allow_private_hosts)
@@ -155,8 +155,7 @@ class WebSource:
             ):
                 self._network.heard()
                 if response.status not in _REDIRECTS:
-                    yield response
-                    return
+                    return await read(response)
                 if response.cookies:
                     cookies = cookies or aiohttp.CookieJar(unsafe=True)  # also of bare addresses
                     cookies.update_cookies(response.cookies, url)
@@ -168,11 +167,11 @@ class WebSource:
         turn = asyncio.Semaphore(self._settings.connections_per_host)
         return self._turns.setdefault(url.host or "", turn)
 
-    def _check_response(self, response: aiohttp.ClientResponse, url: URL) -> None:
+    def _check_response(self, response: aiohttp.ClientResponse) -> None:
         """Refuse, from its status and headers alone, what need not be read."""
         status, reason = f"http_{response.status}", response.reason or ""
         wait = retry_after(response.headers) if response.status in _BUSY else None
-        self._busy.heard(url, status, wait)
+        self._busy.heard(response.url, status, wait)
         if response.status in _BUSY:
             raise _MayPass(status, reason, wait)
         if not 200 <= response.status < 300:
@@ -184,13 +183,17 @@ class WebSource:
             raise Refused("too_large", f"{response.content_length:,} bytes; at most {limit:,}")
 
 
+async def _read_robots(response: aiohttp.ClientResponse) -> tuple[int, bytes]:
+    return response.status, await _first_bytes(response, MAX_BYTES)
+
+
 async def _first_bytes(response: aiohttp.ClientResponse, n: int) -> bytes:
     data = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK):
         data += chunk
         if len(data) >= n:
             break
-    return bytes(data[:n])
+    return bytes(data) if len(data) <= n else bytes(data[:n])
 
 
 @asynccontextmanager
