@@ -167,7 +167,10 @@ def _forget_failures(store: VectorStore, study: Study) -> None:
     limits = ("max_bytes", "max_pixels", "timeout", "opt_out", "allow_private_hosts")
     settings = {key: value for key, value in asdict(study.fetch).items() if key in limits}
     if not are_local(study):  # how it is asked on the web; earlier, escapes were read
-        late = ("tdm_reservation", "content_usage", "robots_txt")
+        late = (
+            *("tdm_reservation", "content_usage", "robots_txt"),
+            *("row_timeout", "insecure_redirects"),
+        )
         settings |= {key: getattr(study.fetch, key) for key in late}
     settings |= {key: getattr(study.data, key) for key in _LOCAL if key != "image_folders"}
     settings |= {"image_folders": True} if study.data.image_folders else {}  # a key that came late

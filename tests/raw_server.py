@@ -1,6 +1,7 @@
 """A server on this machine that tells what it was asked for, byte for byte, and answers by it."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +23,9 @@ def answer(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes:
 
 
 @contextmanager
-def serving_raw(reply: Callable[[Request], bytes], port: int = 0) -> Iterator[int]:
+def serving_raw(
+    reply: Callable[[Request], bytes], tls: ssl.SSLContext | None = None
+) -> Iterator[int]:
     """Serve on every address of this machine; yields the port."""
     loop = asyncio.new_event_loop()
     writers: list[asyncio.StreamWriter] = []
@@ -39,7 +42,7 @@ def serving_raw(reply: Callable[[Request], bytes], port: int = 0) -> Iterator[in
                 await writer.drain()
         writer.close()
 
-    server = loop.run_until_complete(asyncio.start_server(serve, "0.0.0.0", port))
+    server = loop.run_until_complete(asyncio.start_server(serve, "0.0.0.0", 0, ssl=tls))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:

@@ -134,7 +134,14 @@ class Fetch:
     quality: int = key("JPEG quality of images that were made smaller", 90, min=1, max=100)
     max_bytes: int = key("a larger file is refused", 50_000_000, min=1)
     max_pixels: int = key("a larger image is refused before it is decoded", 100_000_000, min=1)
-    timeout: float = key("seconds for one request", 20.0, min=0.1)
+    timeout: float = key("seconds for one request: a redirect leads to another", 20.0, min=0.1)
+    row_timeout: float = key(
+        "seconds for all requests that one image takes, of its redirects too",
+        60.0,
+        min=0.1,
+        is_late=True,
+    )
+    insecure_redirects: bool = key("follow redirects from https to http", False, is_late=True)
     retries: int = key("further attempts after 429, 5xx and broken connections", 2, min=0)
     connections: int = key("downloads at the same time", 64, min=1)
     connections_per_host: int = key("of them from the same host", 16, min=1)

@@ -80,9 +80,9 @@ class WebSource:
         Raises:
             Later: it is to be tried again.
             Refused: invalid_url, private_address, dns, tls, connection, timeout, http_<code>,
-                content_encoding, too_many_redirects, too_large, or why it may not be used:
-                opted_out, opted_out_tdm, opted_out_content_usage, opted_out_robots_txt,
-                robots_txt_unreachable.
+                content_encoding, too_many_redirects, insecure_redirect, too_large, or why it may
+                not be used: opted_out, opted_out_tdm, opted_out_content_usage,
+                opted_out_robots_txt, robots_txt_unreachable.
             StageError: this machine has no network.
             OSError, MemoryError: another fault of this machine.
 
@@ -142,25 +142,41 @@ class WebSource:
     async def _follow(self, url: URL, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]) -> T:
         """What is read of the answer at the end of an address's redirects."""
         cookies: aiohttp.CookieJar | None = None  # of these redirects
+        left = self._settings.row_timeout
         for _ in range(1 + _MAX_REDIRECTS):
             check_host(url, allow_private=self._settings.allow_private_hosts)
             # By hand, so that every step of a redirect is checked. Waiting for a turn takes no time
             # from the request.
             sent = None if cookies is None else cookies.filter_cookies(url)
-            async with (
-                self._turn(url),
-                self._network.blames(url.host or ""),
-                asyncio.timeout(self._settings.timeout),
-                self._session.get(url, allow_redirects=False, cookies=sent) as response,
-            ):
-                self._network.heard()
-                if response.status not in _REDIRECTS:
-                    return await read(response)
-                if response.cookies:
-                    cookies = cookies or aiohttp.CookieJar(unsafe=True)  # also of bare addresses
-                    cookies.update_cookies(response.cookies, url)
-                url = redirected(url, response.headers.get("Location", ""))
+            seconds = min(self._settings.timeout, left)
+            try:
+                async with (
+                    self._turn(url),
+                    self._network.blames(url.host or ""),
+                    asyncio.timeout(seconds) as limit,
+                    self._session.get(url, allow_redirects=False, cookies=sent) as response,
+                ):
+                    self._network.heard()
+                    if response.status not in _REDIRECTS:
+                        return await read(response)
+                    left -= seconds - ((limit.when() or 0.0) - asyncio.get_running_loop().time())
+            except TimeoutError:
+                if left < self._settings.timeout:
+                    reason = f"after {self._settings.row_timeout:g} s, all redirects together"
+                    raise Refused("timeout", reason) from None
+                raise
+            if response.cookies:
+                cookies = cookies or aiohttp.CookieJar(unsafe=True)  # also of bare addresses
+                cookies.update_cookies(response.cookies, url)
+            url = self._next(url, response.headers.get("Location", ""))
         raise Refused("too_many_redirects", f"more than {_MAX_REDIRECTS}")
+
+    def _next(self, url: URL, location: str) -> URL:
+        found = redirected(url, location)
+        is_open = (url.scheme, found.scheme) == ("https", "http")
+        if is_open and not self._settings.insecure_redirects:
+            raise Refused("insecure_redirect", f"from https to {found}")
+        return found
 
     def _turn(self, url: URL) -> asyncio.Semaphore:
         """What a request to this host waits for; forgotten when nobody does."""

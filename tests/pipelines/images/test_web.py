@@ -1,11 +1,14 @@
 import asyncio
 import gzip
-import ipaddress
+import shutil
 import socket
+import ssl
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -18,7 +21,7 @@ from backports import zstd
 from memtriggers.pipelines.core.study import Fetch, Study
 from memtriggers.pipelines.images.decode import Refused, image_limits, store_image
 from memtriggers.pipelines.images.network import finds_names
-from memtriggers.pipelines.images.public import PublicResolver, is_public
+from memtriggers.pipelines.images.public import PublicResolver
 from memtriggers.pipelines.images.rows import Later, Row
 from memtriggers.pipelines.images.web import WebSource, open_web
 from memtriggers.tests.raw_server import Request, answer, serving_raw
@@ -241,6 +244,68 @@ def test_each_way_to_opt_out_is_heeded_unless_the_study_says_no(
         assert get(*urls, settings=replace(SETTINGS, **{key: False})) == expected
 
 
+def test_the_time_of_a_row_is_that_of_its_redirects_together() -> None:
+    """Six steps, each of which takes less than a request may."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            time.sleep(0.3)
+            step = int(self.path.strip("/"))
+            self.send_response(302 if step else 204)
+            self.send_header("Location", f"/{step - 1}")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/5"
+        assert get(url, settings=replace(SETTINGS, timeout=1.5)) == [b""]
+        assert get(url, settings=replace(SETTINGS, timeout=1.5, row_timeout=1.0)) == ["timeout"]
+        server.shutdown()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
+def test_https_is_not_followed_down_to_http(serve: Callable[[Routes], str], tmp_path: Path) -> None:
+    plain = serve({"/image": (200, {}, b"image")})
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            "/CN=localhost",
+            *("-keyout", key, "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+
+    def reply(request: Request) -> bytes:
+        if request.target == "/image":
+            return answer(b"image")
+        where = "/image" if request.target == "/safe" else f"{plain}/image"
+        return answer(status="302 Found", Location=where)
+
+    async def read(port: int, settings: Fetch) -> list[bytes | str]:
+        connector = aiohttp.TCPConnector(ssl=False)  # nobody vouches for the certificate
+        async with aiohttp.ClientSession(connector=connector) as session:
+            urls = [f"https://127.0.0.1:{port}/{path}" for path in ("safe", "down")]
+            return await download_from(WebSource(session, settings), urls)
+
+    with serving_raw(reply, tls) as port:
+        assert asyncio.run(read(port, SETTINGS)) == [b"image", "insecure_redirect"]
+        allowed = replace(SETTINGS, insecure_redirects=True)
+        assert asyncio.run(read(port, allowed)) == [b"image", b"image"]
+
+
 def test_cookies_live_within_one_chain_of_redirects() -> None:
     """A server that lets nobody in without the cookie that it gave on the way."""
 
@@ -362,23 +427,3 @@ def test_what_is_no_address() -> None:
 @WITH_NETWORK
 def test_names_that_nobody_knows() -> None:
     assert get("http://nothing.invalid/a.png") == ["dns"]
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0"),
-        *("100.100.100.200", "168.63.129.16", "224.0.0.1", "240.0.0.1", "255.255.255.255"),
-        *("::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1"),
-        *("::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::"),
-    ],
-)
-def test_addresses_that_are_not_public(address: str) -> None:
-    assert not is_public(ipaddress.ip_address(address))
-
-
-@pytest.mark.parametrize(
-    "address", ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1"]
-)
-def test_addresses_that_are_public(address: str) -> None:
-    assert is_public(ipaddress.ip_address(address))
