@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..core.errors import SourceError
 from ..core.quoting import identifier
-from ..formats.rows import FIELDS, Field
+from ..formats.rows import FIELDS, LISTS_OF_FIELDS, Field
 from ..formats.tars import KEY
 from .in_texts import field_sql
 
@@ -31,6 +31,7 @@ _LIKE = {
 }
 NUMBERS = {"width", "height", "similarity"}
 TEXT_KINDS = ("VARCHAR", "BLOB", "JSON")
+_WITH_FIELDS = (FIELDS, LISTS_OF_FIELDS)
 BYTES = "bytes"  # in place of a column's name: rows are told apart by the bytes of their images
 
 # The known shapes, by columns that only they have; the first whose columns are all there.
@@ -55,12 +56,14 @@ class Column:
     """A column of a file, or a field below one, and how it is read."""
 
     field: Field
-    """Of the file itself."""
+    """Of the file itself; below a list of objects, it is that of each."""
     kind: str
     """The type, as DuckDB names it."""
     is_list: bool = False
     is_list_text: bool = False
     """A text that holds a list, as JSON or Python write it."""
+    n_of_each: int = 0
+    """How many of its names are below the list."""
     below: Field = ()
     """The field of the object that each text of it holds, of JSON or of Python."""
 
@@ -72,7 +75,11 @@ class Column:
     @property
     def sql(self) -> str:
         """What reads the value in DuckDB: a text, or for captions a list of them."""
-        value = ".".join(map(identifier, self.field))
+        names = list(map(identifier, self.field))
+        value = ".".join(names[: len(names) - self.n_of_each])
+        if self.n_of_each:
+            of_each = ".".join(("one", *names[-self.n_of_each :]))
+            value = f"list_transform({value}, lambda one: {of_each})"
         return field_sql(value, self.below) if self.below else value
 
 
@@ -154,6 +161,10 @@ def resolve(table: Table, named: str, option: str) -> Column:
             field, below = (*field_of(table, top), *parts[n:end]), tuple(parts[end:])
             if kind is not None and not below:
                 return Column(field, kind)
+            if kind is not None and kind.endswith("[]"):
+                of_each = _kind_below(kind.removesuffix("[]"), list(below))
+                if of_each is not None:
+                    return Column((*field, *below), f"{of_each}[]", n_of_each=len(below))
             if kind in TEXT_KINDS:
                 return Column(field, "VARCHAR", below=below)
     raise SourceError(
@@ -165,7 +176,7 @@ def field_of(table: Table, name: str) -> Field:
     """A column's own name; a field of an object, in a file without a schema, by its parts."""
     parts = name.split(".")
     for n in range(1, len(parts)):
-        if table.types.get(".".join(parts[:n])) == FIELDS:
+        if table.types.get(".".join(parts[:n])) in _WITH_FIELDS:
             return (".".join(parts[:n]), *_field_of_inner(table, parts, n))
     return (name,)
 
@@ -174,7 +185,7 @@ def _field_of_inner(table: Table, parts: list[str], n: int) -> Field:
     top = ".".join(parts[:n])
     for m in range(n + 1, len(parts)):
         inner = ".".join(parts[n:m])
-        if table.types.get(f"{top}.{inner}") == FIELDS:
+        if table.types.get(f"{top}.{inner}") in _WITH_FIELDS:
             return (inner, *_field_of_inner(table, parts, m))
     return (".".join(parts[n:]),)
 

@@ -110,14 +110,13 @@ def _named(table: Table, role: str, name: str) -> Column:
 
 
 def _ask_for_field(table: Table, column: Column, kind: str) -> SourceError:
-    if column.kind.endswith("[]"):
-        return _ask(table, column, "lists of objects", [])
     if kind == FIELDS:
         start = f"{column.name}."
         fields = [name for name in table.types if name.startswith(start)]
     else:
         fields = [f"{column.name}.{name}" for name in _fields_of(kind)]
-    return _ask(table, column, "objects", fields)
+    what = "lists of objects" if column.kind.endswith("[]") else "objects"
+    return _ask(table, column, what, fields)
 
 
 def _fields_of(kind: str) -> list[str]:

@@ -19,7 +19,8 @@ UNREADABLE, INVALID_UTF8 = (
 
 ODD = "surrogateescape"  # how bytes that are no UTF-8 come through Python's texts
 
-TEXT, TEXTS, FIELDS = "VARCHAR", "VARCHAR[]", "STRUCT"  # what a file without a schema may hold
+# What a file without a schema may hold: texts, objects, and lists of either.
+TEXT, TEXTS, FIELDS, LISTS_OF_FIELDS = "VARCHAR", "VARCHAR[]", "STRUCT", "STRUCT[]"
 
 Field = tuple[str, ...]
 """A column, and the names of what is below it."""
@@ -95,7 +96,10 @@ def rows_of(found: Callable[[], Iterable[dict[str, Any] | Lost]]) -> Rows:
 
 
 def types_of(rows: list[dict[str, Any]]) -> dict[str, str]:
-    """The columns of some rows, and below those that are objects their fields, a dot between."""
+    """The columns of some rows, and below those that are objects their fields, a dot between.
+
+    A field of lists of objects is a list of what each has there.
+    """
     types: dict[str, str] = {}
     names = dict.fromkeys(name for row in rows for name in row)
     for name in (name for name in names if name == printable(name)):
@@ -105,6 +109,10 @@ def types_of(rows: list[dict[str, Any]]) -> dict[str, str]:
             types |= {f"{name}.{inner}": kind for inner, kind in types_of(values).items()}
         elif values and all(_is_texts(value) for value in values):
             types[name] = TEXTS
+        elif values and all(_is_objects(value) for value in values):
+            types[name] = LISTS_OF_FIELDS
+            inner_types = types_of([one for value in values for one in value])
+            types |= {f"{name}.{inner}": f"{kind}[]" for inner, kind in inner_types.items()}
         else:
             types[name] = TEXT
     return types
@@ -112,6 +120,10 @@ def types_of(rows: list[dict[str, Any]]) -> dict[str, str]:
 
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(one is None or isinstance(one, str) for one in value)
+
+
+def _is_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
 
 
 def _value(row: dict[str, Any] | Lost, field: Field) -> Any:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from pyarrow import feather
 
 from memtriggers.pipelines.cli import cli
 from memtriggers.pipelines.core.errors import SourceError
@@ -37,6 +38,8 @@ def write(form: str, *rows: dict[str, Any]) -> str:
     name = f"rows.{form}"
     if form == "parquet":
         pq.write_table(pa.Table.from_pylist(list(rows)), name)
+    elif form == "arrow":
+        feather.write_feather(pa.Table.from_pylist(list(rows)), name, "uncompressed")
     else:
         Path(name).write_text("\n".join(map(json.dumps, rows)), "utf-8")
     return name
@@ -168,9 +171,34 @@ def test_of_objects_one_field_is_asked_for(
     assert pq.read_table(lake.samples)["caption"].to_pylist() == ["a star"]
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_lists_of_objects_are_refused_and_no_field_is_named_that_is_not_read(form: str) -> None:
-    name = write(form, {"url": "my pictures/caf\u00e9 0/0.png", "caption": [OBJECT]})
-    said = r"caption holds lists .*, no captions; name a column of texts: --caption-column NAME"
-    with pytest.raises(SourceError, match=said):
+@pytest.mark.parametrize("form", [*FORMATS, "arrow"])
+def test_of_lists_of_objects_a_field_is_asked_for_and_is_a_list_of_captions(
+    form: str, run_stages: Callable[..., None], lake: Lake
+) -> None:
+    url = "my pictures/caf\u00e9 0/0.png"
+    sentences = [{"raw": "a star", "tokens": ["a", "star"]}, {"raw": "a red star", "tokens": []}]
+    name = write(
+        form,
+        {"url": url, "sentences": sentences},
+        {"url": url, "sentences": [{"raw": "one more", "tokens": ["one"]}]},
+        {"url": url, "sentences": []},
+        {"url": url, "sentences": None},
+    )
+    with pytest.raises(SourceError, match="none is known to hold the caption"):
         init(name)
+    with pytest.raises(SourceError) as caught:
+        init(name, "--caption-column", "sentences")
+    which = "say which field: --caption-column sentences.raw or sentences.tokens, or caption_column"
+    assert which in str(caught.value) and "\n" not in str(caught.value)
+
+    init(name, "--caption-column", "sentences.raw")
+    run_stages(load_study(STUDY), "filter", "words")
+    rows = pq.read_table(lake.samples).to_pylist()
+    found = sorted(row["caption"] for row in rows if row["status"] == "ok")
+    assert found == ["a red star", "a star", "one more"]
+    rejected = pq.read_table(lake.rejected_rows).to_pylist()
+    assert [(row["source_row"], row["rule"]) for row in rejected] == [
+        *((2, "caption_is_empty"), (3, "caption_is_empty"))
+    ]
+    with pytest.raises(SourceError, match=r"no column 'sentences\.row'"):
+        init(name, "--caption-column", "sentences.row")
