@@ -3,29 +3,39 @@
     python benchmarks/many_files.py                  # 4,000 files
     python benchmarks/many_files.py --files 41455    # as many as LAION-2B-en has tars
 
-Opens the study's rows as `filter` does and reads the captions and addresses of all; medians of
-three, in turn, after a first time that hashes the files. The sums must be equal.
+Whole commands, each in a process of its own: `init`, then `filter` and `words` in a new lake, which
+hash the files and read what they say of themselves, and both again. The tables must be equal.
 """
 
 import argparse
+import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from memtriggers.pipelines.captions.files import find_files
-from memtriggers.pipelines.captions.source import open_source
-from memtriggers.pipelines.core.contents import content_fingerprint
-from memtriggers.pipelines.core.database import connect
-from memtriggers.pipelines.core.lake import Lake
-from memtriggers.pipelines.core.lake_format import FORMAT, format_file
-from memtriggers.pipelines.core.study import Data, KeywordSet, Study
-
 ROWS = 50  # in a file
-READ = "select count(*), sum(strlen(caption)), sum(strlen(url)) from source"
+STUDY = """
+[data]
+rows = "{rows}"
+[[keyword_set]]
+name = "stars"
+include = ["star", "77"]
+"""
+STAGES = ("filter", "words")
+# What the stages write, but for the files' names and the rows' places in them.
+TABLES = {
+    "samples/samples": "* exclude (source_file, source_row)",
+    "rejected/rejected_rows": "* exclude (source_file, source_row)",
+    "words/words": "*",
+    "words/bigrams": "*",
+}
 
 
 def table(number: int) -> pa.Table:
@@ -59,40 +69,59 @@ def write(folder: Path, n_files: int) -> None:
                 some.clear()
 
 
-def read(folder: Path, pattern: str) -> tuple[float, tuple[int, ...]]:
-    """Look at the files and read them, as a stage does; returns the seconds, and the sums."""
-    study = Study(folder, Data((pattern,)), (KeywordSet("everything", ("*",)),))
-    lake = Lake(folder / f"lake of {Path(pattern).parts[0]}")
-    if not lake.root.exists():
-        lake.root.mkdir()
-        format_file(lake.root).write_text(f"{FORMAT}\n")
+def run(folder: Path, *arguments: str) -> float:
+    """Run a command as a user does; returns its seconds."""
     started = time.perf_counter()
-    content_fingerprint(lake, find_files(study))  # that of the stage's stamp
-    with connect(lake) as connection:
-        open_source(connection, study, lake)
-        sums = connection.execute(READ).fetchone() or ()
-    return time.perf_counter() - started, sums
+    command = [sys.executable, "-m", "memtriggers", *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def measure(folder: Path, name: str, rows: str) -> dict[str, float]:
+    """The seconds of each command over some rows, in a lake that is new, and again."""
+    (folder / f"{name}.toml").write_text(STUDY.format(rows=rows))
+    shutil.rmtree(folder / f"{name}-lake", ignore_errors=True)
+    init = ("init", rows, "--keyword", "star", "--output", "init.toml", "--force")
+    seconds = {"init": run(folder, *init)}
+    for when in ("first", "again"):
+        for stage in STAGES:
+            arguments = (stage, "--study", f"{name}.toml", "--lake", f"{name}-lake")
+            seconds[f"{stage}, {when}"] = run(folder, *arguments)
+    return seconds
+
+
+def require_same_tables(folder: Path) -> None:
+    """Stop where the two lakes differ."""
+    for table, columns in TABLES.items():
+        one, many = (
+            f"(select {columns} from '{folder}/{name}-lake/{table}.parquet')"
+            for name in ("one", "many")
+        )
+        query = f"select count(*) from ({one} except all {many} union all {many} except all {one})"
+        different = duckdb.execute(query).fetchone()
+        assert different == (0,), f"{table}: {different} rows differ"
 
 
 def main() -> None:
     """Measure, and print what one can compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=4_000)
-    n_files = parser.parse_args().files
+    parser.add_argument("--times", type=int, default=3)
+    options = parser.parse_args()
+    places = {"many": "many/*.parquet", "one": "one.parquet"}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write(folder, n_files)
-        patterns = ("many/*.parquet", "one.parquet")
-        first = {pattern: read(folder, pattern)[0] for pattern in patterns}
-        times: dict[str, list[float]] = {pattern: [] for pattern in patterns}
-        for _ in range(3):
-            found = [read(folder, pattern) for pattern in patterns]
-            assert found[0][1] == found[1][1], found
-            for pattern, (seconds, _) in zip(patterns, found, strict=True):
-                times[pattern].append(seconds)
-    many, one = (median(times[pattern]) for pattern in patterns)
-    print(f"{n_files:,} files of {ROWS} rows: {many:.2f} s; one file: {one:.2f} s")
-    print(f"the files add {many - one:.2f} s; the first time {first[patterns[0]]:.2f} s")
+        write(folder, options.files)
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in places}
+        for _ in range(options.times):
+            for name, rows in places.items():
+                found[name].append(measure(folder, name, rows))
+        require_same_tables(folder)
+    print(f"{options.files:,} files of {ROWS} rows, and one file; seconds, medians in turn")
+    print(f"{'command':16}{'many':>8}{'one':>8}{'added':>8}")
+    for command in found["one"][0]:
+        many, one = (median(times[command] for times in found[name]) for name in places)
+        print(f"{command:16}{many:8.2f}{one:8.2f}{many - one:8.2f}")
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ def _gather_rows(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
 
 
 def _keep_shard(study: Study) -> dict[str, pa.Table]:
-    with open_shard(study) as (connection, lake):
+    with open_shard(study) as (connection, lake, _):
         read_source(connection, study, lake, lambda: keep_rows(connection, study))
         unreadable = connection.table("unreadable_rows").to_arrow_table()
         traces = connection.execute(query("filter/traces")).to_arrow_table()

@@ -8,7 +8,7 @@ import duckdb
 
 from .captions.files import files_to_hash
 from .captions.on_workers import open_shard, run_on_workers
-from .captions.source import open_source
+from .captions.source import gather_captions, open_source
 from .captions.stop_words import stop_words
 from .captions.unreadable import read_source, unreadable_rows
 from .core.database import connect, query, write_parquet
@@ -37,17 +37,19 @@ def run(study: Study, lake: Lake, stamp: Stamp) -> Counts:
     """
     minimum = study.words.bigram_min_captions
     with connect(lake) as connection:
-        n_rows = sum(file.n_rows or 0 for file in open_source(connection, study, lake))
+        files = open_source(connection, study, lake)
+        n_rows = sum(file.n_rows or 0 for file in files)
         if _are_counted(study, lake, stamp):
             n_words = _flag_again(connection, study, lake, stamp)
             return _counts(n_rows, n_words, _known_unreadable(connection, lake))
         if study.resources.scheduler is None:
 
             def count() -> int:
+                gather_captions(connection, files)
                 _count(connection, minimum)
                 return _write(connection, study, lake, stamp, n_rows)
 
-            n_words = read_source(connection, study, lake, count)
+            n_words = read_source(connection, study, lake, count, files)
             unreadable = unreadable_rows(connection, "unreadable_rows")
         else:
             folder = lake.scratch / "words"
@@ -135,14 +137,15 @@ def _gather_counts(connection: duckdb.DuckDBPyConnection, study: Study, folder: 
 
 def _count_shard(study: Study) -> dict[str, bytes]:
     """The counts as parquet: most pairs are said once, and there are more of them than captions."""
-    with open_shard(study) as (connection, lake), tempfile.TemporaryDirectory() as folder:
+    with open_shard(study) as (connection, lake, files), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "counts.parquet"
 
         def count() -> dict[str, bytes]:
+            gather_captions(connection, files)
             _count(connection, min_captions=1)
             return {name: _as_parquet(connection, name, path) for name in _COUNTS}
 
-        return read_source(connection, study, lake, count)
+        return read_source(connection, study, lake, count, files)
 
 
 def _as_parquet(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> bytes:

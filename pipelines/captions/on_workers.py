@@ -17,6 +17,7 @@ from ..core.workers import join_cluster, result_of
 from ..formats.registry import format_of
 from .files import find_files
 from .source import open_source
+from .source_file import SourceFile
 
 T = TypeVar("T")
 
@@ -62,10 +63,11 @@ def _divide(study: Study, n_groups: int) -> list[Study]:
 
 
 @contextmanager
-def open_shard(study: Study) -> Iterator[tuple[duckdb.DuckDBPyConnection, Lake]]:
+def open_shard(
+    study: Study,
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, Lake, list[SourceFile]]]:
     """In a worker: a connection with the view `source` over the study's files, and its lake."""
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(Path(folder))
         with connect(lake) as connection:
-            open_source(connection, study, lake)
-            yield connection, lake
+            yield connection, lake, open_source(connection, study, lake)

@@ -21,6 +21,8 @@ from .files import as_pattern
 from .in_texts import define_as_json
 from .source_file import FILE, NUMBER, SourceFile
 
+_FEW, _SMALL = 100, 1_000  # files; rows of each, on average
+
 
 def open_source(
     connection: duckdb.DuckDBPyConnection, study: Study, lake: Lake
@@ -80,6 +82,9 @@ def with_copy(file: SourceFile, copy: Path, study: Study) -> SourceFile:
 
 def create_source(connection: duckdb.DuckDBPyConnection, files: list[SourceFile]) -> None:
     """Create the view `source`, and the table unreadable_rows of what copies cannot give."""
+    if not any("://" in file.path for file in files):
+        # It holds what was read of each file, and reads many small ones one behind another.
+        connection.execute("set enable_external_file_cache = false")
     define_as_json(connection)
     selects, unreadable = [], [_NO_UNREADABLE]
     for (select, number, _), some in _alike(files).items():
@@ -102,6 +107,17 @@ def create_source(connection: duckdb.DuckDBPyConnection, files: list[SourceFile]
         f"create or replace temp table unreadable_rows ({', '.join(_UNREADABLE)}) as "
         f"{' union all '.join(unreadable)}"
     )
+
+
+def gather_captions(connection: duckdb.DuckDBPyConnection, files: list[SourceFile]) -> None:
+    """Let `source` have the captions alone, read once, where the files are many and small.
+
+    For who reads them several times: to open such a file costs more than its rows.
+    """
+    n_rows = sum(file.n_rows or 0 for file in files)
+    if len(files) > _FEW and n_rows < _SMALL * len(files):
+        connection.execute("create or replace temp table gathered as select caption from source")
+        connection.execute("create or replace temp view source as from gathered")
 
 
 def _alike(files: list[SourceFile]) -> dict[tuple[str, str, int], list[SourceFile]]:

@@ -10,11 +10,12 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from .cores import count_cores
 from .errors import LakeError
@@ -32,6 +33,7 @@ _TABLE = (
     " (path blob primary key, size integer, mtime_ns integer, hash text) without rowid"
 )
 
+T = TypeVar("T")
 Look = tuple[int, int]  # size in bytes, time of change in ns
 
 
@@ -81,13 +83,14 @@ def forget_contents(lake: Lake) -> None:
 
 
 def _hold(files: list[str], remembered: "_Remembered", threads: Executor) -> list[str]:
-    looks = dict(zip(files, _spread(files, threads), strict=True))
+    looks = dict(zip(files, _spread(_look, files, threads), strict=True))
     found = {file: look for file, look in looks.items() if isinstance(look, str)}
-    known = {file: remembered.hash_of(file, looks[file]) for file in files if file not in found}
-    unknown = [file for file, hash in known.items() if hash is None]
-    hashed = dict(zip(unknown, threads.map(_hash, unknown), strict=True))
+    found |= remembered.hashes_of(
+        {f: look for f, look in looks.items() if not isinstance(look, str)}
+    )
+    unknown = [file for file in looks if file not in found]
+    hashed = dict(zip(unknown, _spread(_hash, unknown, threads), strict=True))
     remembered.note({file: one for file, one in hashed.items() if one[0] is not None})
-    found |= {file: hash for file, hash in known.items() if hash is not None}
     found |= {file: hash for file, (_, hash) in hashed.items()}
     return [found[file] for file in files]
 
@@ -96,11 +99,11 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(_THREADS, count_cores()))
 
 
-def _spread(files: list[str], threads: Executor) -> list[Look | str]:
-    """How each file looks; a call a file would cost more than the look."""
-    size = 1 if any("://" in file for file in files) else 500
+def _spread(ask: Callable[[str], T], files: list[str], threads: Executor) -> list[T]:
+    """What is asked of each file; to hand over each alone would cost more than to look at it."""
+    size = 1 if any("://" in file for file in files) else max(1, min(500, len(files) // _THREADS))
     parts = [files[start : start + size] for start in range(0, len(files), size)]
-    return [one for part in threads.map(lambda part: list(map(_look, part)), parts) for one in part]
+    return [one for part in threads.map(lambda part: list(map(ask, part)), parts) for one in part]
 
 
 def _look(file: str) -> Look | str:
@@ -125,7 +128,7 @@ def _hash(file: str) -> tuple[Look | None, str]:
         time.sleep(_TICK)
         before = _look(file)
     try:
-        with Path(file).open("rb", buffering=0) as opened:
+        with open(file, "rb", buffering=0) as opened:  # noqa: PTH123 - a Path costs as much again
             hash = hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError:
         return None, UNREADABLE
@@ -141,17 +144,20 @@ class _Remembered:
         is_lake = format_file(lake.root).exists()
         self._connection = _open(self._file) if is_lake else None
 
-    def hash_of(self, file: str, look: Look | str) -> str | None:
-        if self._connection is None:
-            return None
-        wanted = (os.fsencode(file), *look)
-        find = "select hash from files where path = ? and size = ? and mtime_ns = ?"
+    def hashes_of(self, looks: dict[str, Look]) -> dict[str, str]:
+        """The hashes of those that look as they did."""
+        if self._connection is None or not looks:
+            return {}
+        names = {os.fsencode(file): file for file in looks}
         try:
-            row = self._connection.execute(find, wanted).fetchone()
+            rows = self._connection.execute(
+                f"select * from files where path in ({', '.join('?' * len(names))})", [*names]
+            ).fetchall()
         except sqlite3.DatabaseError as error:
             self._give_up(error)
-            return None
-        return None if row is None else str(row[0])
+            return {}
+        found = ((names[path], (size, mtime), hash) for path, size, mtime, hash in rows)
+        return {file: hash for file, look, hash in found if looks[file] == look}
 
     def note(self, hashed: dict[str, tuple[Look | None, str]]) -> None:
         if self._connection is None or not hashed:
