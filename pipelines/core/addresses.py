@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import duckdb
 
 from .errors import SourceError
-from .packaged_extensions import find_extension
+from .packaged_extensions import find_extension, other_versions
 
 _HTTPFS = ("s3", "s3a", "s3n", "gs", "gcs", "r2", "hf", "http", "https")
 
@@ -33,6 +33,12 @@ def explained(path: str, reason: str) -> str:
     """Why an address cannot be read, and what brings the extension that reads it."""
     if find_extension("httpfs") is not None or _has_it():
         return f"{path}: cannot be read: {reason}"
+    if others := other_versions("httpfs"):
+        return (
+            f"{path}: cannot be read: the package duckdb-extension-httpfs is for DuckDB "
+            f"{' and '.join(others)}, and DuckDB {duckdb.__version__} runs here; install two that "
+            "fit: pip install --upgrade 'memtriggers[remote]'"
+        )
     return (
         f"{path}: cannot be read without DuckDB's extension httpfs ({reason.rstrip(':')}); where "
         "DuckDB may download it, run: duckdb -c 'install httpfs'; where it may not, install the "

@@ -17,6 +17,7 @@ than the study allows (`losses.py`); 130 interrupted.
 What the vector store refuses is a `LakeError` or a `MissingExtra`: `store_errors` makes it one.
 """
 
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,7 +39,18 @@ class StudyError(MemtriggersError):
 
 
 class SourceError(MemtriggersError):
-    """A parquet file or column that cannot be read; names the file."""
+    """A file or column that cannot be read; names the file, in one line whatever its name is."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__("".join(c if _is_shown(c) else _escaped(c) for c in line))
+
+
+def _is_shown(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 class LakeError(MemtriggersError):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from memtriggers.pipelines.captions.files import find_files
@@ -22,6 +23,22 @@ def test_the_extension_the_package_and_the_extra_are_named(
     assert said.startswith(f"{address}: cannot be read without DuckDB's extension httpfs (IO Error")
     assert "the package duckdb-extension-httpfs" in said
     assert said.endswith("pip install 'memtriggers[remote]'")
+
+
+def test_a_package_for_another_duckdb_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Installed as its wheel lays it out, for a DuckDB that does not run here."""
+    package = tmp_path / "duckdb_extension_httpfs"
+    file = package / "extensions" / "v1.2.3" / "httpfs.duckdb_extension"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(addresses, "_has_it", lambda: False)
+    said = addresses.explained("s3://bucket/x.parquet", "IO Error")
+    assert f"is for DuckDB 1.2.3, and DuckDB {duckdb.__version__} runs here" in said
+    assert said.endswith("pip install --upgrade 'memtriggers[remote]'")
 
 
 def test_where_it_is_installed_the_reason_alone_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
