@@ -29,6 +29,8 @@ from .urls import address_of, redirected
 
 T = TypeVar("T")
 
+_ERRORS = (aiohttp.ClientError, OSError, ValueError)  # that a host or an address may lead to
+
 _MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BUSY = (429, 500, 502, 503, 504)
@@ -108,12 +110,13 @@ class WebSource:
                 return await self._follow(url, self._read_image)
             except NetworkWasDown:
                 continue
-            except (aiohttp.ClientError, OSError, ValueError) as error:
-                if fault_of(error):
-                    raise
-                raise self._refusal(error) from None
+            except _ERRORS as error:
+                raise self._refused_for(error) from None
 
-    def _refusal(self, error: Exception) -> Refused:
+    def _refused_for(self, error: Exception) -> Refused:
+        """Why a request has no answer; raises the error itself where it is this machine's fault."""
+        if fault_of(error):
+            raise error
         if isinstance(error, TimeoutError):
             return Refused("timeout", f"after {self._settings.timeout:g} s")
         if isinstance(error, aiohttp.ClientConnectorDNSError):
@@ -137,7 +140,10 @@ class WebSource:
         return data
 
     async def _ask_for_robots(self, url: URL) -> tuple[int, bytes]:
-        return await self._follow(url, _read_robots)
+        try:
+            return await self._follow(url, _read_robots)
+        except _ERRORS as error:
+            raise self._refused_for(error) from None
 
     async def _follow(self, url: URL, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]) -> T:
         """What is read of the answer at the end of an address's redirects."""

@@ -116,6 +116,21 @@ def test_what_hosts_say(said: bytes, statuses: list[str]) -> None:
         assert read(urls, off) == ["image"] * 4
 
 
+def test_a_host_that_does_not_answer_is_asked_once_a_run() -> None:
+    asked = Counter[str]()
+
+    def reply(request: Request) -> bytes:
+        asked[request.target] += 1
+        if request.target == "/robots.txt":
+            return b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"  # and nothing more
+        return answer(b"image")
+
+    with serving_raw(reply) as port:
+        urls = [f"http://127.0.0.1:{port}/{n}" for n in range(20)]
+        assert read(urls, replace(SETTINGS, timeout=1.0)) == ["robots_txt_unreachable"] * 20
+    assert asked == {"/robots.txt": 1}
+
+
 def test_a_study_asks_only_where_it_says_so(
     draw: Callable[..., bytes],
     make_study: Callable[..., Study],
