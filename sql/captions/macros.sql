@@ -50,22 +50,22 @@ create or replace temp macro token_text(decoded_caption) as
             case when contains(text, '  ') then regexp_replace(text, '  +', ' ', 'g') else text end
     )[1];
 
--- True for every caption that has an ASCII letter or digit in another form, or a soft hyphen, and for few
--- others.
-create or replace temp macro may_have_forms(caption) as
-    regexp_matches(
-        caption, '[\x{AD}\x{FB00}-\x{FB06}\x{FF10}-\x{FF19}\x{FF21}-\x{FF3A}\x{FF41}-\x{FF5A}]'
-    );
+-- A regular expression: an ASCII letter or digit in another form, or a soft hyphen.
+create or replace temp macro ascii_forms() as
+    '[\x{AD}\x{FB00}-\x{FB06}\x{FF10}-\x{FF19}\x{FF21}-\x{FF3A}\x{FF41}-\x{FF5A}]';
 
--- True for every caption that says a needle, and for few others. See filter/needle_patterns.sql.
+-- True for every caption that says a needle, and for few others. See filter/needle_patterns.sql. One search
+-- finds those that say one and those that may in other forms: a second one on every caption would cost as much.
 create or replace temp macro may_say(caption, in_any_case, in_folded) as
-    regexp_matches(caption, in_any_case)
+    case
+        when regexp_matches(caption, in_any_case || '|' || ascii_forms())
+            then regexp_matches(caption, in_any_case) or regexp_matches(folded(caption), in_any_case)
+        else false
+    end
     or (
-        strlen(caption) != length(caption)
-        and (
-            (in_folded::varchar is not null and regexp_matches(folded(caption), in_folded))
-            or (may_have_forms(caption) and regexp_matches(folded(caption), in_any_case))
-        )
+        in_folded::varchar is not null
+        and strlen(caption) != length(caption)
+        and regexp_matches(folded(caption), in_folded)
     );
 
 -- A folded caption with a space for whatever is in no word, hyphens and apostrophes aside.
