@@ -173,9 +173,9 @@ FAULTS = (
         "a redirect may lead inside",
         "pipelines/images/web.py",
         """        for _ in range(1 + _MAX_REDIRECTS):
-            _check_address(url, self._settings)
+            check_host(url, allow_private=self._settings.allow_private_hosts)
 """,
-        """        _check_address(url, self._settings)
+        """        check_host(url, allow_private=self._settings.allow_private_hosts)
         for _ in range(1 + _MAX_REDIRECTS):
 """,
         "pipelines/images/test_web.py -k redirect",

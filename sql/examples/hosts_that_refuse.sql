@@ -1,7 +1,7 @@
 -- The hosts whose images did not come, by status: how many, of how many that were asked of the host, and
 -- why the first of them did not. Largest first.
 with asked as (
-    select domain, image_status, image_reason, url
+    select domain, image_status, status_reason, url
     from samples
     where domain is not null and image_status is not null
 ),
@@ -12,7 +12,7 @@ counted as (
         image_status,
         count(*) as n_samples,
         min(url) as first_url,
-        arg_min(image_reason, url) as first_reason
+        arg_min(status_reason, url) as first_reason
     from asked
     group by domain, image_status
 )

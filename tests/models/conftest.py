@@ -41,7 +41,7 @@ SAMPLES: list[dict[str, Any]] = [
     {"sample_id": "f", "url": "images/f.webp", "caption": "sea", "words": "sea"},
     {"sample_id": "g", "caption": "star", "words": "star", "status_reason": "url_is_empty"},
     {"sample_id": "h", "caption": "star", "words": "star", "status_reason": "over_77_clip_tokens"},
-    {"sample_id": "i", "url": "images/i.webp", "caption": "star", "words": "star"},
+    {"sample_id": "i", "url": "http://two.example/i", "caption": "star", "words": "star"},
     {"sample_id": "j", "url": "images/j.webp", "caption": "sea", "words": "sea"},
     {"sample_id": "k", "url": "images/k.webp", "caption": "sea", "words": "sea"},
     {"sample_id": "l", "url": "images/l.webp", "caption": "sea", "words": "sea"},

@@ -9,7 +9,7 @@ import pytest
 
 from memtriggers.pipelines import build
 from memtriggers.pipelines.asking.export import export_samples
-from memtriggers.pipelines.core.database import query
+from memtriggers.pipelines.core.database import define_addresses
 from memtriggers.pipelines.core.errors import QueryError
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Study
@@ -77,7 +77,7 @@ def test_a_domain_is_the_same_in_the_samples_and_in_the_stages(
     urls = dict(published.execute("select url, domain from samples").fetchall())
     assert {"one.example", "two.example", None} == set(urls.values())
     with duckdb.connect() as connection:
-        connection.execute(query("cluster/domains"))
+        define_addresses(connection)
         for url, domain in urls.items():
             assert connection.execute("select domain_of(?)", [url]).fetchall() == [(domain,)]
 
