@@ -26,6 +26,7 @@ _KEPT_MODES = ("RGB", "L", "P", "1")
 _KEPT_OVERHEAD = 65_536  # bytes beyond 3 a pixel: more is metadata, or a file that hides another
 _LONG_SIDE = 16_383  # pixels: many programs, and WebP, can hold no more
 _LEVELS = np.arange(256.0)  # of one colour of a pixel
+_GREY_BITS = (8, 10, 12, 16)  # that cameras and scanners give; no fewer: noise in black stays dark
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -209,8 +210,7 @@ def _orientation(picture: Image.Image) -> int:
 def _rgb_on_white(picture: Image.Image) -> Image.Image:
     """RGB pixels of any mode; transparent ones lie on white."""
     if picture.mode.startswith("I;16"):
-        whole = picture.convert("I")  # Pillow scales the values of no big-endian picture
-        return whole.point(lambda value: value / 257).convert("L").convert("RGB")
+        return _deep_grey(picture).convert("RGB")
     if picture.mode in ("I", "F"):
         return _stretch(picture).convert("RGB")
     if not picture.has_transparency_data:
@@ -218,6 +218,29 @@ def _rgb_on_white(picture: Image.Image) -> Image.Image:
     rgba = picture.convert("RGBA")
     white = Image.new("RGBA", rgba.size, "white")
     return Image.alpha_composite(white, rgba).convert("RGB")
+
+
+def _deep_grey(picture: Image.Image) -> Image.Image:
+    """8-bit grey of one of 16 bits, of any byte order; many of them hold values of 10 or 12 bits.
+
+    Its range is the smallest that holds the brightest value. What is transparent is white.
+    """
+    whole = picture.convert("I")  # Pillow scales the values of no big-endian picture
+    transparent = picture.info.get("transparency")
+    if transparent is None:
+        return _scaled(whole)
+    values = np.asarray(whole)
+    is_transparent = values == transparent
+    grey = _scaled(Image.fromarray(np.where(is_transparent, 0, values)))
+    grey.paste(255, mask=Image.fromarray(is_transparent))
+    return grey
+
+
+def _scaled(whole: Image.Image) -> Image.Image:
+    _, brightest = cast(tuple[float, float], whole.getextrema())
+    bits = next(n for n in _GREY_BITS if brightest < 1 << n)
+    scale = ((1 << bits) - 1) / 255
+    return whole.point(lambda value: value / scale).convert("L")
 
 
 def _stretch(picture: Image.Image) -> Image.Image:
