@@ -187,10 +187,12 @@ def test_real_grey_of_16_bits_is_its_high_byte_or_nearly() -> None:
 def test_transparent_grey_of_16_bits_is_white_and_sets_no_range(mode: str) -> None:
     picture = deep(mode, 4_095)
     picture.paste(65_535, (0, 0, 32, 64))
+    picture.putpixel((40, 0), 255)  # the low byte of the other: not transparent
     picture.info["transparency"] = 65_535
     rgb = np.asarray(_rgb_on_white(picture))
     assert (rgb[:, :32] == 255).all() and (rgb[:, -1] == 255).all()
-    assert np.abs(rgb[:, 32:, 0] - np.linspace(0, 255, 64)[None, 32:]).max() <= 1
+    assert np.abs(rgb[1:, 32:, 0] - np.linspace(0, 255, 64)[None, 32:]).max() <= 1
+    assert rgb[0, 40, 0] == 15
     if mode == "I;16":
         encoded = encode(picture, "PNG", transparency=65_535)
         with Image.open(io.BytesIO(encoded)) as read:
