@@ -22,7 +22,7 @@ from .core.losses import Outcome, refuse_total_loss, standing
 from .core.runs import Counts, Standing
 from .core.stamp import Stamp
 from .core.stamped_tables import forget_rows, read_recorded, write_mark, write_stamp
-from .core.study import Study
+from .core.study import Fetch, Study
 from .images.again import CAN_PASS, Replacing
 from .images.changed import forget_changed, note_no_doubtful
 from .images.fetched import fetch_images
@@ -173,7 +173,10 @@ def _forget_failures(store: VectorStore, study: Study) -> None:
         )
         settings |= {key: getattr(study.fetch, key) for key in late}
     settings |= {key: getattr(study.data, key) for key in _LOCAL if key != "image_folders"}
-    settings |= {"image_folders": True} if study.data.image_folders else {}  # a key that came late
+    # Keys that came late, where they say something: an upgrade forgets nothing.
+    settings |= {"image_folders": True} if study.data.image_folders else {}
+    came_late = {key: getattr(study.fetch, key) for key in ("decode_memory", "decode_timeout")}
+    settings |= {key: n for key, n in came_late.items() if n != getattr(Fetch(), key)}
     text = json.dumps(settings, sort_keys=True)
     if store.read_metadata(IMAGES.name, _SETTINGS) != text:
         forget_rows(store, IMAGES.name, f"status != '{OK}'")

@@ -53,13 +53,13 @@ class Server:
         return self.url.partition("?")[0].rstrip("/")
 
     def ask(
-        self, path: str, body: str | None = None, follow: bool = True, **headers: str
+        self, path: str, body: str | bytes | None = None, follow: bool = True, **headers: str
     ) -> tuple[int, str, dict[str, str]]:
         """The status, text and headers of an answer; a body makes it a POST from its own page."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None:
             given = {"Origin": self.base} | given
-        data = None if body is None else body.encode()
+        data = body.encode() if isinstance(body, str) else body
         request = urllib.request.Request(self.base + path, data=data, headers=given)
         opener = urllib.request.build_opener(*([] if follow else [_NoRedirect]))
         try:

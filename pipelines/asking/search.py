@@ -115,11 +115,11 @@ def _read(path: Path) -> bytes:
 
 def _stored(image: bytes, name: str, study: Study) -> bytes:
     """The image as `fetch` would have stored it, so that a copy has a cosine of 1."""
-    from ..images.decode import image_limits, store_image
+    from ..images.decoders import start_decoders
     from ..images.rows import Refused
 
     try:
-        with image_limits(study.fetch.max_pixels):
-            return store_image(image, study.fetch).image
+        with start_decoders(study.fetch, 1) as decoders:
+            return decoders.store(image).image
     except Refused as refused:
         raise SourceError(f"{name}: {refused.status}: {refused.reason}") from None

@@ -140,7 +140,8 @@ def count_rows(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
 
 def first_line(error: Exception) -> str:
     """The first line of a DuckDB message, which is the part that a user can read."""
-    return str(error).strip().splitlines()[0]
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)
 
 
 def run_query(

@@ -134,6 +134,18 @@ class Fetch:
     quality: int = key("JPEG quality of images that were made smaller", 90, min=1, max=100)
     max_bytes: int = key("a larger file is refused", 50_000_000, min=1)
     max_pixels: int = key("a larger image is refused before it is decoded", 100_000_000, min=1)
+    decode_memory: int = key(
+        "bytes for decoding, over all pictures at the same time; what takes more is refused",
+        1_000_000_000,
+        min=16_000_000,
+        is_late=True,
+    )
+    decode_timeout: float = key(
+        "seconds for decoding one picture; what takes longer is refused",
+        20.0,
+        min=0.1,
+        is_late=True,
+    )
     timeout: float = key("seconds for one request: a redirect leads to another", 20.0, min=0.1)
     row_timeout: float = key(
         "seconds for all requests that one image takes, of its redirects too",

@@ -14,7 +14,9 @@ log = logging.getLogger(__name__)
 
 _PASSING = (
     *("connection", "dns", "http_408", "http_429", "not_found", "timeout"),
-    *("robots_txt_unreachable", "too_large_for_memory", "unexpected", "unreadable"),
+    *("robots_txt_unreachable", "unexpected", "unreadable"),
+    # Where decoding ended, or could not begin: limits can be raised, plugins installed.
+    *("crashed", "decode_timeout", "too_large_for_memory", "unread_format"),
 )
 CAN_PASS = f"status in ({', '.join(map(literal, _PASSING))}) or status like 'http_5%'"
 

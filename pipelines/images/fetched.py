@@ -25,12 +25,13 @@ from ..core.errors import MemtriggersError, StageError
 from ..core.lake import Lake
 from ..core.masking import mask, passwords_in
 from ..core.progress import progress
-from ..core.study import Fetch, Study
+from ..core.study import Study
 from ..core.terminal import printable
 from .places import are_local
 from .turns import Turns
 
 if TYPE_CHECKING:
+    from .decoders import Decoders
     from .rows import ImageSource, Row
 
 T = TypeVar("T")
@@ -64,31 +65,31 @@ def fetch_images(
         StageError: this machine has no network, or has run out of something.
 
     """
-    from .decode import image_limits
+    from .decoders import start_decoders
     from .urls import host_of
 
     with (
-        image_limits(study.fetch.max_pixels),
         progress("fetch", len(connection.table("samples_to_fetch"))) as advance,
-        ThreadPoolExecutor(count_cores()) as decoders,
+        ThreadPoolExecutor(count_cores()) as threads,
         ThreadPoolExecutor(1) as writer,
     ):
         committer = _Committer(commit, advance, writer)
-
-        async def fetch(rows: "list[Row]", source: "ImageSource") -> None:
-            fetched = await _fetch_image(rows[0], source, decoders, study.fetch)
-            for row in rows:  # one image has as many rows as captions
-                await committer.add({"sample_id": row.sample_id, **fetched})
-
         try:
-            is_web = not are_local(study)
-            for_each(
-                study,
-                _read_places(connection, study, is_web=is_web),
-                fetch,
-                host_of=lambda rows: host_of(rows[0].url) if is_web else None,
-                robots=lake.robots,
-            )
+            with start_decoders(study.fetch) as decoders:
+
+                async def fetch(rows: "list[Row]", source: "ImageSource") -> None:
+                    fetched = await _fetch_image(rows[0], source, threads, decoders)
+                    for row in rows:  # one image has as many rows as captions
+                        await committer.add({"sample_id": row.sample_id, **fetched})
+
+                is_web = not are_local(study)
+                for_each(
+                    study,
+                    _read_places(connection, study, is_web=is_web),
+                    fetch,
+                    host_of=lambda rows: host_of(rows[0].url) if is_web else None,
+                    robots=lake.robots,
+                )
         finally:
             with _faults_in_one_line():
                 committer.finish()  # also what was fetched before an interrupt
@@ -180,7 +181,7 @@ async def _side_by_side(
 
 
 async def _fetch_image(
-    row: "Row", source: "ImageSource", decoders: Executor, settings: Fetch
+    row: "Row", source: "ImageSource", threads: Executor, decoders: "Decoders"
 ) -> dict[str, Any]:
     """What becomes of a row's image: a row of the table `images` but for the sample.
 
@@ -196,7 +197,7 @@ async def _fetch_image(
     try:
         data = await source.read(row)
         loop = asyncio.get_running_loop()
-        fetched = await loop.run_in_executor(decoders, _decode, data, settings)
+        fetched = await loop.run_in_executor(threads, _decode, data, decoders)
     except Later:
         raise
     except Refused as refused:
@@ -210,13 +211,12 @@ async def _fetch_image(
     return {"fetched_at": datetime.now(UTC), **fetched}
 
 
-def _decode(data: bytes, settings: Fetch) -> dict[str, Any]:
-    from .decode import store_image
+def _decode(data: bytes, decoders: "Decoders") -> dict[str, Any]:
     from .rows import Refused
 
     original = {"n_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     try:
-        return {"status": OK, **original, **vars(store_image(data, settings))}
+        return {"status": OK, **original, **vars(decoders.store(data))}
     except Refused as refused:
         return failure(refused.status, refused.reason) | original
 

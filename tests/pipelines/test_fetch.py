@@ -1,5 +1,6 @@
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -180,6 +181,44 @@ def test_failures_are_tried_again_when_the_settings_change(
     second = fetch_files("a.png", "b.png", fetch="max_bytes = 50000")
     assert status_of(second) == {"a.png": "ok", "b.png": "ok"}
     assert second["b.png"] == first["b.png"], "what succeeded is not fetched again"
+
+
+CASES = Path(__file__).parents[1] / "cases" / "images"
+
+
+def test_pictures_that_would_take_everything_are_rows_that_name_the_limit(
+    folder: Path, fetch_files: Any, draw: Callable[..., bytes], lake: Lake
+) -> None:
+    bomb, scans = "webp_10000.webp", "jpeg_scans_100.jpg"
+    names = ("good.png", "grey16_bigendian.tif", scans, bomb)
+    for name in names[1:]:
+        shutil.copy(CASES / name, folder)
+    (folder / "good.png").write_bytes(draw(0))
+    first = fetch_files(*names[:3], fetch="decode_timeout = 0.1")
+    assert [row["status"] for row in first.values()] == ["ok", "ok", "decode_timeout"]
+    assert first[scans]["status_reason"] == "after 0.1 s"
+    second = fetch_files(*names)
+    expected = ["ok", "ok", "ok", "too_large_for_memory"]
+    assert [row["status"] for row in second.values()] == expected
+    assert "decode_memory in [fetch], 1,000,000,000" in second[bomb]["status_reason"]
+    assert second[bomb]["n_bytes"] == 34
+    assert second["good.png"] == first["good.png"], "what succeeded is not fetched again"
+
+
+def test_limits_of_decoding_are_noted_where_a_study_sets_them(
+    folder: Path, fetch_files: Any, draw: Callable[..., bytes], lake: Lake
+) -> None:
+    """So that those of lakes from before them, which say nothing, forget nothing."""
+    (folder / "text.png").write_text("no image")
+    (folder / "good.png").write_bytes(draw(0))
+    store, names = VectorStore(lake.vectors), ("text.png", "good.png")
+    first = fetch_files(*names)
+    before = store.read_metadata("images", "memtriggers_fetch_settings")
+    assert "decode" not in before
+    assert fetch_files(*names, fetch="decode_memory = 1_000_000_000") == first
+    assert store.read_metadata("images", "memtriggers_fetch_settings") == before
+    again = fetch_files(*names, fetch="decode_memory = 2_000_000_000")
+    assert again["text.png"]["fetched_at"] > first["text.png"]["fetched_at"]
 
 
 def test_a_retry_tries_what_may_pass_and_nothing_else(

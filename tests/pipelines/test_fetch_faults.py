@@ -23,6 +23,7 @@ from memtriggers.pipelines.core.errors import StageError
 from memtriggers.pipelines.core.lake import Lake
 from memtriggers.pipelines.core.study import Fetch, Study
 from memtriggers.pipelines.images import network
+from memtriggers.pipelines.images.decoders import start_decoders
 from memtriggers.pipelines.images.fetched import _fetch_image
 from memtriggers.pipelines.images.files import FileSource
 from memtriggers.pipelines.images.machine import fault_of
@@ -79,8 +80,8 @@ def no_more_files() -> Iterator[None]:
 
 
 async def fetch_row_without_files(source: ImageSource, url: str) -> dict[str, Any]:
-    with ThreadPoolExecutor(1) as decoders, no_more_files():
-        return await _fetch_image(Row("0", url, "", 0), source, decoders, Fetch())
+    with ThreadPoolExecutor(1) as threads, start_decoders(Fetch(), 1) as decoders, no_more_files():
+        return await _fetch_image(Row("0", url, "", 0), source, threads, decoders)
 
 
 def test_too_many_open_files_are_the_fault_of_no_file_and_of_no_host(tmp_path: Path) -> None:

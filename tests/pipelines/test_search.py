@@ -139,6 +139,9 @@ def test_what_cannot_be_searched_is_one_line(
     (tmp_path / "text.png").write_text("no image")
     with pytest.raises(SourceError, match=r"text\.png: not_an_image"):
         search(study, lake, image=tmp_path / "text.png")
+    bomb = Path(__file__).parents[1] / "cases" / "images" / "webp_10000.webp"
+    with pytest.raises(SourceError, match=r"10000\.webp: too_large_for_memory: .*decode_memory"):
+        search(study, lake, image=bomb)
     shutil.rmtree(lake.vectors)
     with pytest.raises(LakeError, match="no such table; run: memtriggers refresh"):
         search(study, lake, "a picture")

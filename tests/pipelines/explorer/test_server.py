@@ -156,6 +156,15 @@ def test_what_is_no_image_is_said(server: Any) -> None:
     assert status == 400 and "choose an image first" in text
 
 
+def test_an_upload_that_would_take_everything_is_said(server: Any) -> None:
+    bomb = Path(__file__).parents[2] / "cases" / "images" / "webp_10000.webp"
+    part = 'Content-Disposition: form-data; name="image"; filename="small.webp"'
+    body = f"--x\r\n{part}\r\n\r\n".encode() + bomb.read_bytes() + b"\r\n--x--\r\n"
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    status, text, _ = server.ask("/search", body, **form)
+    assert status == 400 and "small.webp: too_large_for_memory" in text
+
+
 def sql(server: Any, query: str) -> tuple[int, str]:
     status, text, _ = server.ask("/sql", urlencode({"query": query}))
     error = re.search(r'role="alert">(.*?)</p>', text, re.DOTALL)

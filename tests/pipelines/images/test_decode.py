@@ -3,6 +3,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,13 @@ import pytest
 from PIL import Image
 
 from memtriggers.pipelines.core.study import Fetch
-from memtriggers.pipelines.images.decode import Refused, StoredImage, image_limits, store_image
+from memtriggers.pipelines.images.decode import (
+    Refused,
+    StoredImage,
+    _rgb_on_white,
+    image_limits,
+    store_image,
+)
 
 SETTINGS = Fetch(short_side=64)
 
@@ -137,6 +144,67 @@ def test_a_transparent_palette_lies_on_white() -> None:
     palette.putpalette([0, 0, 0, 10, 20, 30])
     stored = store_image(encode(palette, "PNG", transparency=1), SETTINGS)
     assert pixels_of(stored).getpixel((20, 15)) == (255, 255, 255)
+
+
+CASES = Path(__file__).parents[2] / "cases" / "images"
+DEEP_MODES = {"I;16": "<u2", "I;16B": ">u2", "I;16L": "<u2", "I;16N": "=u2"}
+
+
+def deep(mode: str, brightest: int) -> Image.Image:
+    """A ramp of 16-bit grey from black on the left to its brightest value on the right."""
+    values = np.tile(np.linspace(0, brightest, 64), (64, 1)).astype(DEEP_MODES[mode])
+    return Image.frombytes(mode, (64, 64), values.tobytes())
+
+
+@pytest.mark.parametrize("mode", DEEP_MODES)
+@pytest.mark.parametrize(
+    ("brightest", "right"),
+    [(0, 0), (9, 9), (255, 255), (1_023, 255), (4_095, 255), (4_096, 15), (65_535, 255)],
+)
+def test_grey_of_16_bits_has_the_range_that_holds_its_brightest_value(
+    mode: str, brightest: int, right: int
+) -> None:
+    for lossless in ("PNG", "TIFF"):
+        picture = deep(mode, brightest)
+        read = [picture]
+        if mode in ("I;16", "I;16B") or (mode, lossless) == ("I;16L", "TIFF"):  # what can be saved
+            read.append(Image.open(io.BytesIO(encode(picture, lossless))))
+        for one in read:
+            rgb = np.asarray(_rgb_on_white(one))
+            assert (rgb[:, 0] == 0).all() and (rgb[:, -1] == right).all()
+            whole = np.linspace(0, brightest, 64).astype(int)
+            expected = (whole * right / max(brightest, 1))[None, :, None]
+            assert np.abs(rgb - expected).max() <= 1
+
+
+def test_real_grey_of_16_bits_is_its_high_byte_or_nearly() -> None:
+    values = np.arange(65_536, dtype="<u2").reshape(256, 256)
+    rgb = np.asarray(_rgb_on_white(Image.frombytes("I;16", (256, 256), values.tobytes())))
+    assert np.abs(rgb[..., 0] - values / 257).max() < 1
+
+
+@pytest.mark.parametrize("mode", DEEP_MODES)
+def test_transparent_grey_of_16_bits_is_white_and_sets_no_range(mode: str) -> None:
+    picture = deep(mode, 4_095)
+    picture.paste(65_535, (0, 0, 32, 64))
+    picture.putpixel((40, 0), 255)  # the low byte of the other: not transparent
+    picture.info["transparency"] = 65_535
+    rgb = np.asarray(_rgb_on_white(picture))
+    assert (rgb[:, :32] == 255).all() and (rgb[:, -1] == 255).all()
+    assert np.abs(rgb[1:, 32:, 0] - np.linspace(0, 255, 64)[None, 32:]).max() <= 1
+    assert rgb[0, 40, 0] == 15
+    if mode == "I;16":
+        encoded = encode(picture, "PNG", transparency=65_535)
+        with Image.open(io.BytesIO(encoded)) as read:
+            assert (np.asarray(_rgb_on_white(read)) == rgb).all()
+
+
+def test_big_endian_grey_is_what_its_little_endian_twin_is() -> None:
+    encoded = (CASES / "grey16_bigendian.tif").read_bytes()
+    with Image.open(io.BytesIO(encoded)) as big:
+        twin = Image.frombytes("I;16", big.size, np.asarray(big).astype("<u2").tobytes())
+    assert big.mode == "I;16B"
+    assert store_image(encoded, SETTINGS) == store_image(encode(twin, "TIFF"), SETTINGS)
 
 
 def test_wide_grey_is_stretched_between_its_extremes() -> None:
