@@ -63,7 +63,7 @@ def test_ten_minutes_of_a_processor_and_three_gigabytes(demo: Any) -> None:
 def test_it_scans_exactly_the_rows_that_its_model_was_trained_on(demo: Any) -> None:
     """The model's recipe holds a digest of its rows; the study names the same file."""
     study = tomllib.loads(STUDY.read_text("utf-8"))
-    rows = (STUDY.parent / study["data"]["parquet"]).resolve()
+    rows = (STUDY.parent / study["data"]["rows"]).resolve()
     model = (STUDY.parent / study["generator"]["model"]).resolve()
     recipe = json.loads((model / "recipe.json").read_text("utf-8"))
     assert recipe["rows_sha256"] == hashlib.sha256(rows.read_bytes()).hexdigest()

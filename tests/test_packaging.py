@@ -90,7 +90,7 @@ def test_the_demo_finds_its_rows_and_its_model_in_the_wheel(wheel: Path, tmp_pat
     zipfile.ZipFile(wheel).extractall(tmp_path)
     studies = tmp_path / "memtriggers" / "studies"
     study = tomllib.loads((studies / "demo.toml").read_text("utf-8"))
-    rows, prompts = study["data"]["parquet"], study["prompts"]["file"]
+    rows, prompts = study["data"]["rows"], study["prompts"]["file"]
     model = Path(study["generator"]["model"])
     for path in (rows, prompts, model / "model_index.json", model / "recipe.json"):
         assert (studies / path).is_file(), path
