@@ -1,6 +1,7 @@
 """Find what a text-to-image model will memorize, before it is trained."""
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
 
@@ -11,6 +12,16 @@ if sys.platform == "win32":
         "memtriggers runs on Linux and macOS, not on Windows: use it inside WSL (wsl --install)"
     )
 
-from .pipelines.core.lake import Lake
+if TYPE_CHECKING:
+    from .pipelines.core.lake import Lake
 
 __all__ = ["Lake"]
+
+
+def __getattr__(name: str) -> Any:
+    # When it is asked for: processes that only decode pictures start sooner without it.
+    if name == "Lake":
+        from .pipelines.core.lake import Lake
+
+        return Lake
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

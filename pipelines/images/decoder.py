@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,11 @@ TOO_LARGE = "too_large_for_memory"
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 
 
-def receive(connection: socket.socket, n_bytes: int) -> bytearray:
+def receive(other: BufferedIOBase, n_bytes: int) -> bytes:
     """So many bytes; raises EOFError where the other side ends before."""
-    data = bytearray(n_bytes)
-    rest = memoryview(data)
-    while rest:
-        n_read = connection.recv_into(rest)
-        if n_read == 0:
-            raise EOFError
-        rest = rest[n_read:]
+    data = other.read(n_bytes)
+    if len(data) < n_bytes:
+        raise EOFError
     return data
 
 
@@ -130,12 +127,16 @@ def main() -> None:
     """Answer requests until the parent hangs up."""
     _end_with_parent()
     settings, memory = Fetch(**json.loads(sys.argv[1])), _Memory()
-    with socket.socket(fileno=os.dup(0)) as parent, image_limits(settings.max_pixels):
+    with (
+        socket.socket(fileno=os.dup(0)) as parent,
+        parent.makefile("rb") as requests,
+        image_limits(settings.max_pixels),
+    ):
         parent.sendall(READY)
         os.dup2(1, 2)  # to nowhere; until here, the parent reads why it could not start
         while True:
-            n_bytes, limit = HEADER.unpack(receive(parent, HEADER.size))
-            said, image = _decode(bytes(receive(parent, n_bytes)), limit, memory, settings)
+            n_bytes, limit = HEADER.unpack(receive(requests, HEADER.size))
+            said, image = _decode(receive(requests, n_bytes), limit, memory, settings)
             text = json.dumps(said).encode()
             parent.sendall(HEADER.pack(len(text), len(image)) + text + image)
 

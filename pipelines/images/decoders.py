@@ -138,11 +138,10 @@ class _Child:
         if not self._is_ready:
             self._wait_until_ready()
         try:
-            self._connection.sendall(HEADER.pack(len(data), memory))
-            self._connection.sendall(data)
-            n_said, n_stored = HEADER.unpack(receive(self._connection, HEADER.size))
-            said = json.loads(receive(self._connection, n_said))
-            stored = bytes(receive(self._connection, n_stored))
+            self._connection.sendall(HEADER.pack(len(data), memory) + data)
+            n_said, n_stored = HEADER.unpack(receive(self._answers, HEADER.size))
+            said = json.loads(receive(self._answers, n_said))
+            stored = receive(self._answers, n_stored)
         except TimeoutError:
             self._start_anew()
             raise Refused("decode_timeout", f"after {self._settings.decode_timeout:g} s") from None
@@ -162,6 +161,7 @@ class _Child:
     def _start(self) -> None:
         self._is_ready = False
         self._connection, theirs = socket.socketpair()
+        self._answers = self._connection.makefile("rb")
         with theirs:
             # A session of its own: Ctrl-C reaches this process alone, which ends the child. -P
             # keeps the user's folder out of what it imports.
@@ -181,7 +181,7 @@ class _Child:
         self._connection.settimeout(_START_SECONDS)
         assert self._process.stderr is not None
         try:
-            receive(self._connection, len(READY))
+            receive(self._answers, len(READY))
         except (EOFError, OSError):
             self._process.kill()
             said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
@@ -202,6 +202,7 @@ class _Child:
         self._process.kill()  # of one that is dead already, the exit code stays
         assert self._process.stderr is not None
         self._process.stderr.close()
+        self._answers.close()
         self._connection.close()
         return _ended_by(self._process.wait())
 
