@@ -52,7 +52,10 @@ def _as_written(text: str) -> URL:
         return URL(_escaped(text), encoded=True)
     scheme, authority, target = parts.groups()
     if authority:  # a host's name is not asked for, but looked up
-        authority = URL(f"http://{authority}").raw_authority
+        try:
+            authority = URL(f"http://{authority}").raw_authority
+        except IndexError:  # yarl's, of "[]@"
+            raise ValueError(f"no host in {authority!r}") from None
     return URL(scheme + authority + _escaped(target), encoded=True)
 
 

@@ -178,7 +178,19 @@ def test_where_a_redirect_leads(location: str, url: str) -> None:
     assert str(redirected(address_of("http://h.example/a%2Fb/c?x=1"), location)) == url
 
 
-@given(st.text(max_size=40), st.text(max_size=40))
+@pytest.mark.parametrize("url", ["http://[]@/x.jpg", "http://@:[]/x.jpg", "//[]@/x"])
+def test_brackets_without_a_host_are_no_address(url: str) -> None:
+    with pytest.raises((Refused, ValueError)):
+        address_of(url)
+    with pytest.raises((Refused, ValueError)):
+        redirected(address_of("http://h.example/"), url)
+    assert host_of(url) is None
+
+
+BRACKETS = st.text(st.sampled_from([*"[]@:/?#%.\\a1 é"]), max_size=12)
+
+
+@given(st.text(max_size=40) | BRACKETS, st.text(max_size=40))
 def test_any_text_is_an_address_or_refused(url: str, location: str) -> None:
     for text in (url, f"http://h.example/{url}", f"http://{url}"):
         try:
