@@ -6,7 +6,7 @@ What is imported at the top is light: `recorded` answers `status` in a base inst
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -22,7 +22,7 @@ from .core.losses import Outcome, refuse_total_loss, standing
 from .core.runs import Counts, Standing
 from .core.stamp import Stamp
 from .core.stamped_tables import forget_rows, read_recorded, write_mark, write_stamp
-from .core.study import Fetch, Study
+from .core.study import Study, deciding
 from .images.again import CAN_PASS, Replacing
 from .images.changed import forget_changed, note_no_doubtful
 from .images.fetched import fetch_images
@@ -31,6 +31,11 @@ from .images.places import are_local
 _SETTINGS = "memtriggers_fetch_settings"
 _AGAIN = "memtriggers_fetch_again"  # what was fetched before this moment is fetched again
 _IN_CHANGE = "changed while they were read"  # in the place of a fingerprint: the stage is stale
+_LIMITS = (  # keys of [fetch] by which an image may be refused
+    *("max_bytes", "max_pixels", "decode_memory", "decode_timeout", "timeout", "row_timeout"),
+    *("opt_out", "tdm_reservation", "content_usage", "robots_txt"),
+    *("insecure_redirects", "allow_private_hosts"),
+)
 _LOCAL = (
     "image_column",
     "image_tars",
@@ -164,19 +169,12 @@ def _forget_failures(store: VectorStore, study: Study) -> None:
     A mended image_root or a larger max_bytes may bring them; with the same settings they would
     fail again.
     """
-    limits = ("max_bytes", "max_pixels", "timeout", "opt_out", "allow_private_hosts")
-    settings = {key: value for key, value in asdict(study.fetch).items() if key in limits}
-    if not are_local(study):  # how it is asked on the web; earlier, escapes were read
-        late = (
-            *("tdm_reservation", "content_usage", "robots_txt"),
-            *("row_timeout", "insecure_redirects"),
-        )
-        settings |= {key: getattr(study.fetch, key) for key in late}
-    settings |= {key: getattr(study.data, key) for key in _LOCAL if key != "image_folders"}
-    # Keys that came late, where they say something: an upgrade forgets nothing.
-    settings |= {"image_folders": True} if study.data.image_folders else {}
-    came_late = {key: getattr(study.fetch, key) for key in ("decode_memory", "decode_timeout")}
-    settings |= {key: n for key, n in came_late.items() if n != getattr(Fetch(), key)}
+    # A key that came late is there where it says something: an upgrade forgets nothing by it.
+    fetch, data = deciding(study.fetch), deciding(study.data)
+    settings = {key: fetch[key] for key in _LIMITS if key in fetch}
+    settings |= {key: data[key] for key in _LOCAL if key in data}
+    if not are_local(study):
+        settings["urls"] = "as written"  # 0.2 read their escapes, and was refused for that
     text = json.dumps(settings, sort_keys=True)
     if store.read_metadata(IMAGES.name, _SETTINGS) != text:
         forget_rows(store, IMAGES.name, f"status != '{OK}'")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ..core.errors import SourceError
 from ..core.study import Data
-from ..formats.rows import FIELDS
+from ..formats.rows import FIELDS, is_texts
 from .columns import (
     BYTES,
     NAMES,
@@ -21,7 +21,7 @@ from .columns import (
     resolve,
     shortened,
 )
-from .in_texts import is_texts, parsed
+from .in_texts import parsed
 
 
 def find_columns(table: Table, data: Data) -> Columns:

@@ -1,7 +1,6 @@
 """What parquet files say of themselves, for many thousand files: their rows and their schema."""
 
 import hashlib
-import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 from ..core.contents import contents
 from ..core.cores import count_cores
 from ..core.lake import Lake
+from ..core.remembered import open_remembered
 from ..formats.streams import open_file
 
 _PART = 500  # files of one task: to hand over each alone would cost more than to read it
@@ -41,8 +41,7 @@ def read_footers(paths: list[str], lake: Lake | None) -> dict[str, Footer]:
     if lake is None or not lake.root.is_dir():
         return dict(_read(paths))
     held = dict(contents(lake, paths))
-    with closing(sqlite3.connect(lake.footers)) as connection:
-        connection.execute(_TABLE)
+    with closing(open_remembered(lake.footers, _TABLE)) as connection:
         rows = connection.execute("select content, n_rows, schema from footers")
         known = {content: Footer(n_rows, schema) for content, n_rows, schema in rows}
         new = dict(_read([path for path in paths if held[path] not in known]))

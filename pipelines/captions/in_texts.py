@@ -10,6 +10,7 @@ import pyarrow as pa
 from duckdb.func import ARROW
 
 from ..core.quoting import literal
+from ..formats.rows import is_texts
 
 _AS_JSON = "memtriggers_as_json"  # as SQL calls it
 
@@ -26,11 +27,6 @@ def parsed(text: str) -> Any:
         return ast.literal_eval(text.strip())
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return None
-
-
-def is_texts(value: Any) -> bool:
-    """Whether it is a list of texts, some of which may be None."""
-    return isinstance(value, list) and all(one is None or isinstance(one, str) for one in value)
 
 
 def texts_in(text: str | None) -> list[str | None]:

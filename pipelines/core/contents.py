@@ -21,6 +21,7 @@ from .cores import count_cores
 from .errors import LakeError
 from .lake import Lake
 from .lake_format import format_file
+from .remembered import open_remembered
 from .remote_contents import remote_content
 
 GONE, NO_FILE, UNREADABLE = "gone", "no file", "unreadable"  # in place of a hash
@@ -183,25 +184,9 @@ class _Remembered:
 
 def _open(file: Path) -> sqlite3.Connection | None:
     try:
-        return _connect(file)
-    except sqlite3.OperationalError:
+        return open_remembered(file, _TABLE)
+    except (sqlite3.DatabaseError, OSError):  # who may only read a lake goes on without
         return None
-    except sqlite3.DatabaseError:
-        _remove(file)
-    try:
-        return _connect(file)
-    except sqlite3.DatabaseError:
-        return None
-
-
-def _connect(file: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(file)
-    try:
-        connection.execute(_TABLE)
-    except sqlite3.DatabaseError:
-        connection.close()
-        raise
-    return connection
 
 
 def _remove(file: Path) -> None:

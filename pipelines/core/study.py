@@ -436,10 +436,10 @@ class Study:
 
 
 def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(_plain(value), sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(deciding(value), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _plain(value: Any) -> Any:
+def deciding(value: Any) -> Any:
     """The keys that decide what a stage writes.
 
     Thresholds of keyword sets have a fingerprint of their own, and limits only warn. A key that
@@ -447,11 +447,11 @@ def _plain(value: Any) -> Any:
     an upgrade makes no lake stale.
     """
     if isinstance(value, tuple):
-        return [_plain(one) for one in value]
+        return [deciding(one) for one in value]
     if not dataclasses.is_dataclass(value):
         return value
     return {
-        f.metadata.get("noted_as", f.name): _plain(getattr(value, f.name))
+        f.metadata.get("noted_as", f.name): deciding(getattr(value, f.name))
         for f in dataclasses.fields(value)
         if f.metadata.get("decides", True)
         and not (f.metadata.get("is_late") and getattr(value, f.name) == f.default)

@@ -107,7 +107,7 @@ def types_of(rows: list[dict[str, Any]]) -> dict[str, str]:
         if values and all(isinstance(value, dict) for value in values):
             types[name] = FIELDS
             types |= {f"{name}.{inner}": kind for inner, kind in types_of(values).items()}
-        elif values and all(_is_texts(value) for value in values):
+        elif values and all(is_texts(value) for value in values):
             types[name] = TEXTS
         elif values and all(_is_objects(value) for value in values):
             types[name] = LISTS_OF_FIELDS
@@ -118,7 +118,8 @@ def types_of(rows: list[dict[str, Any]]) -> dict[str, str]:
     return types
 
 
-def _is_texts(value: Any) -> bool:
+def is_texts(value: Any) -> bool:
+    """Whether it is a list of texts, some of which may be None."""
     return isinstance(value, list) and all(one is None or isinstance(one, str) for one in value)
 
 
