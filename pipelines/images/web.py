@@ -25,7 +25,7 @@ from .network import Network, NetworkWasDown
 from .public import PublicResolver, check_host
 from .robots import MAX_BYTES, RobotsFiles
 from .rows import Later, Refused, Row
-from .urls import address_of, redirected
+from .urls import address_of, host_of, redirected
 
 T = TypeVar("T")
 
@@ -44,11 +44,13 @@ _HEADERS = {
 
 
 class _MayPass(Refused):
-    """Refused for now: another attempt after so many seconds, None when the server names none."""
+    """Refused for now: another attempt after so many seconds, where a host names them."""
 
-    def __init__(self, status: str, reason: str, wait: float | None = None) -> None:
+    def __init__(
+        self, status: str, reason: str, wait: float | None = None, host: str | None = None
+    ) -> None:
         super().__init__(status, reason)
-        self.wait = wait
+        self.wait, self.host = wait, None if wait is None else host
 
 
 class WebSource:
@@ -97,17 +99,14 @@ class WebSource:
             if n_tried == self._settings.retries or wait > self._settings.timeout:
                 raise
             self._tried[row.sample_id] = n_tried + 1
-            is_of_host = refused.wait is not None
+            # Of the host that asked; a row that was led there waits alone.
+            is_of_host = refused.host is not None and refused.host == host_of(row.url)
             raise Later(refused.status, refused.reason, wait, is_of_host=is_of_host) from None
 
     async def _read_once(self, text: str | None) -> bytes:
         while True:
             try:
-                url = address_of(text)
-                self._busy.check(url)
-                if self._robots is not None:
-                    await self._robots.check(url)
-                return await self._follow(url, self._read_image)
+                return await self._follow(address_of(text), self._read_image, self._robots)
             except NetworkWasDown:
                 continue
             except _ERRORS as error:
@@ -145,12 +144,20 @@ class WebSource:
         except _ERRORS as error:
             raise self._refused_for(error) from None
 
-    async def _follow(self, url: URL, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]) -> T:
-        """What is read of the answer at the end of an address's redirects."""
+    async def _follow(
+        self,
+        url: URL,
+        read: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+        robots: RobotsFiles | None = None,
+    ) -> T:
+        """What is read of the answer at the end of an address's redirects; each step is checked."""
         cookies: aiohttp.CookieJar | None = None  # of these redirects
         left = self._settings.row_timeout
         for _ in range(1 + _MAX_REDIRECTS):
             check_host(url, allow_private=self._settings.allow_private_hosts)
+            self._busy.check(url)
+            if robots is not None:
+                await robots.check(url)
             # By hand, so that every step of a redirect is checked. Waiting for a turn takes no time
             # from the request.
             sent = None if cookies is None else cookies.filter_cookies(url)
@@ -195,7 +202,7 @@ class WebSource:
         wait = retry_after(response.headers) if response.status in _BUSY else None
         self._busy.heard(response.url, status, wait)
         if response.status in _BUSY:
-            raise _MayPass(status, reason, wait)
+            raise _MayPass(status, reason, wait, response.url.host)
         if not 200 <= response.status < 300:
             raise Refused(status, reason)
         if opt_out := opt_out_of(response.headers, self._settings):

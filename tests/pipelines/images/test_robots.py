@@ -116,6 +116,28 @@ def test_what_hosts_say(said: bytes, statuses: list[str]) -> None:
         assert read(urls, off) == ["image"] * 4
 
 
+def test_each_step_of_a_redirect_is_asked_about() -> None:
+    asked = Counter[str]()
+
+    def reply(request: Request) -> bytes:
+        host, port = request.headers["host"].split(":")
+        asked[host + request.target] += 1
+        if request.target == "/robots.txt":
+            return answer(RULES)
+        if request.target.startswith("/to/"):
+            place = request.target.removeprefix("/to/")
+            return answer(status="302 Found", Location=f"http://127.0.0.2:{port}/{place}")
+        return answer(b"image")
+
+    with serving_raw(reply) as port:
+        base = f"http://127.0.0.1:{port}/to"
+        assert read([f"{base}/a", f"{base}/private/b", f"{base}/to/private/c"]) == [
+            *("image", "opted_out_robots_txt", "opted_out_robots_txt")
+        ]
+    assert asked["127.0.0.1/robots.txt"] == asked["127.0.0.2/robots.txt"] == 1
+    assert not any("2/private/" in place for place in asked)
+
+
 def test_a_host_that_does_not_answer_is_asked_once_a_run() -> None:
     asked = Counter[str]()
 

@@ -184,6 +184,37 @@ def test_a_host_that_asks_for_hours_is_left_alone(draw: Callable[..., bytes]) ->
     assert asked == {"127.0.0.1": 3, "127.0.0.2": 40}
 
 
+def test_a_host_behind_redirects_is_left_alone_and_blames_no_other() -> None:
+    asked = Counter[str]()
+
+    def reply(request: Request) -> bytes:
+        host, port = request.headers["host"].split(":")
+        asked[host] += 1
+        if host == "127.0.0.9":
+            wait = "3600" if request.target == "/hours" else "1"
+            return answer(status="429 Too Many Requests", Retry_After=wait)
+        where = f"http://127.0.0.9:{port}{request.target}"
+        return answer(status="302 Found", Location=where)
+
+    async def read_all(port: int) -> list[Refused]:
+        refused = []
+        async with open_web(Fetch(allow_private_hosts=True)) as web:
+            for n in range(20):
+                path = "second" if n == 0 else "hours"
+                url = f"http://127.0.0.{1 + n % 3}:{port}/{path}"
+                with pytest.raises(Refused) as caught:
+                    await web.read(Row(f"{n}", url, "", 0))
+                refused.append(caught.value)
+        return refused
+
+    with serving_raw(reply) as port:
+        first, *others = asyncio.run(read_all(port))
+    assert isinstance(first, Later)
+    assert (first.wait, first.is_of_host) == (1.0, False)  # the host that led there is not busy
+    assert {one.status for one in others} == {"http_429"}
+    assert asked["127.0.0.9"] == 4  # once, and three times for hours
+
+
 def test_each_item_of_a_local_study_is_worked_on_once(make_study: Callable[..., Study]) -> None:
     done = Counter[int]()
 
